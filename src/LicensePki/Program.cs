@@ -1,1 +1,3 @@
-return 70;
+using LicensePki;
+
+return Commands.Run(args, TimeProvider.System, Console.Out, Console.Error);
