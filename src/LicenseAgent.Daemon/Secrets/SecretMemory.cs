@@ -1,0 +1,134 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using LicenseAgent.Core;
+using LicenseAgent.Daemon.Ports;
+
+namespace LicenseAgent.Daemon.Secrets;
+
+/// <summary>
+/// Owns every secret byte of one agent: a locked native region between two guard pages, kept out of core dumps and of
+/// forked children. Slots hold 32 bytes masked under a key of this process; <see cref="SecretBytes.Open"/> unmasks into
+/// a scratch slot of the same region for the length of a scope. The garbage collector never sees any of it.
+/// One lock guards the free list; the bytes of a slot belong to its holder.
+/// </summary>
+internal sealed unsafe class SecretMemory : IDisposable
+{
+    public const int SecretLength = 32;
+
+    // 16 GRACE + ACTIVE + PENDING with a token key and a raw secret each is 36; the rest are scratch slots of requests
+    // being served at the same time. Running out is refused as an environment failure, never waited for.
+    private const int SlotCount = 512;
+    private const int MaskKeySlot = 0;
+
+    private readonly Lock _gate = new();
+    private readonly Stack<int> _free = new(SlotCount);
+    private readonly byte* _region;
+    private readonly nuint _regionLength;
+    private readonly byte* _slots;
+    private bool _disposed;
+
+    public SecretMemory(IRandomness randomness)
+    {
+        nuint page = (nuint)Environment.SystemPageSize;
+        nuint data = (SlotCount * SecretLength + page - 1) / page * page;
+        _regionLength = data + 2 * page;
+        _region = (byte*)LibcMemory.Map(_regionLength);
+        _slots = _region + page;
+        LibcMemory.Guard(_region, page);
+        LibcMemory.Guard(_region + page + data, page);
+        Locked = LibcMemory.TryLock(_slots, data);
+        LibcMemory.KeepOutOfDumps(_slots, data);
+        LibcMemory.WipeOnFork(_slots, data);
+        for (int slot = SlotCount - 1; slot > MaskKeySlot; slot--)
+        {
+            _free.Push(slot);
+        }
+
+        randomness.Fill(SlotSpan(MaskKeySlot));
+    }
+
+    /// <summary>Whether the region could be locked into RAM (RLIMIT_MEMLOCK).</summary>
+    public bool Locked { get; }
+
+    /// <summary>Takes ownership of a copy of <paramref name="secret"/>; the caller wipes its own.</summary>
+    public SecretBytes Keep(ReadOnlySpan<byte> secret)
+    {
+        InvariantBroken.Unless(secret.Length == SecretLength, "A secret has 32 bytes.");
+        int slot = TakeSlot();
+        secret.CopyTo(SlotSpan(slot));
+        ApplyMask(slot, slot);
+        return new SecretBytes(this, slot);
+    }
+
+    /// <summary>A scratch slot for bytes that are secret while something is computed with them.</summary>
+    public SecretLease Scratch()
+    {
+        int slot = TakeSlot();
+        return new SecretLease(this, slot);
+    }
+
+    internal SecretLease Unmask(int slot)
+    {
+        int scratch = TakeSlot();
+        SlotSpan(slot).CopyTo(SlotSpan(scratch));
+        ApplyMask(scratch, slot);
+        return new SecretLease(this, scratch);
+    }
+
+    internal Span<byte> SlotSpan(int slot) => new(_slots + slot * SecretLength, SecretLength);
+
+    internal void Release(int slot)
+    {
+        lock (_gate)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            CryptographicOperations.ZeroMemory(SlotSpan(slot));
+            _free.Push(slot);
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            CryptographicOperations.ZeroMemory(new Span<byte>(_slots, SlotCount * SecretLength));
+            LibcMemory.Unmap(_region, _regionLength);
+        }
+    }
+
+    private int TakeSlot()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return _free.TryPop(out int slot)
+                ? slot
+                : throw new StorageException("secret_memory_full", $"All {SlotCount} secret slots are in use.");
+        }
+    }
+
+    private void ApplyMask(int target, int maskOf)
+    {
+        Span<byte> mask = stackalloc byte[SecretLength];
+        Span<byte> id = stackalloc byte[sizeof(int)];
+        MemoryMarshal.Write(id, maskOf);
+        HMACSHA256.HashData(SlotSpan(MaskKeySlot), id, mask);
+        Span<byte> bytes = SlotSpan(target);
+        for (int i = 0; i < bytes.Length; i++)
+        {
+            bytes[i] ^= mask[i];
+        }
+
+        CryptographicOperations.ZeroMemory(mask);
+    }
+}
