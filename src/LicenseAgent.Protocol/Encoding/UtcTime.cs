@@ -6,7 +6,7 @@ namespace LicenseAgent.Protocol.Encoding;
 /// <summary>
 /// An instant in milliseconds since 1970-01-01T00:00:00Z, years 0001 to 9999. Its text, in JSON too, is exactly
 /// <c>YYYY-MM-DDTHH:MM:SS.mmmZ</c>. Arithmetic saturates at <see cref="MinValue"/> and <see cref="MaxValue"/>:
-/// a deadline past the year 9999, which only a hostile or broken peer sends, must not become an overflow in a comparison.
+/// a deadline past the year 9999, which only a hostile or broken peer sends, must not overflow in a comparison.
 /// </summary>
 [JsonConverter(typeof(UtcTimeJson))]
 public readonly record struct UtcTime : IComparable<UtcTime>

@@ -7,7 +7,8 @@ namespace LicenseAgent.Protocol.Json;
 
 /// <summary>
 /// The one way JSON enters and leaves: UTF-8 without byte-order mark, no duplicate member at any depth, at most 8
-/// levels, no lone surrogate, no U+0000, only integers of at most 2^53 − 1 in their shortest form, every member present.
+/// levels, no lone surrogate, no U+0000, only integers of at most 2^53 − 1 in their shortest form, every member
+/// present.
 /// Two parsers that disagree on a text are how signed bytes come to mean two things; a text that could be read in
 /// two ways is refused.
 /// </summary>
