@@ -1,0 +1,60 @@
+using System.Collections.Immutable;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Core;
+
+/// <summary>
+/// What a step wants done, in order. The durable ones are awaited, and the first that fails drops the rest of its
+/// step and comes back as <see cref="AgentEvent.EffectFailed"/>; the others begin an <see cref="Activity"/>.
+/// </summary>
+public abstract record AgentEffect
+{
+    private AgentEffect()
+    {
+    }
+
+    // Durable, awaited.
+    public sealed record SaveRun(RunState Run) : AgentEffect;
+
+    public sealed record SaveRevocations(ReadOnlyMemory<byte> Answer) : AgentEffect;
+
+    public sealed record KeepReceipt(ReadOnlyMemory<byte> Answer) : AgentEffect;
+
+    /// <summary>Forgets a secret: memory, then file.</summary>
+    public sealed record EraseSecret(long Version) : AgentEffect;
+
+    /// <summary>One record of the audit log.</summary>
+    /// <param name="Op">Request id or generation; an equal one after a crash is the same transition.</param>
+    /// <param name="Durable">fsynced before the next effect.</param>
+    public sealed record Audit(
+        string Event, string Op, string Outcome, ImmutableArray<(string Name, object Value)> Details, bool Durable)
+        : AgentEffect;
+
+    // Immediate, cannot fail.
+    public sealed record CompleteRotate(long Ticket, long? Version, string? FailedBecause) : AgentEffect;
+
+    public sealed record CompleteInvalidate(long Ticket, long Version, string? RefusedBecause) : AgentEffect;
+
+    public sealed record CompleteEnroll(long Ticket, string? RefusedBecause, string? Detail) : AgentEffect;
+
+    public sealed record CountRotation(bool Succeeded) : AgentEffect;
+
+    // Each begins an activity and ends with one event.
+    public sealed record LoadState : AgentEffect;
+
+    public sealed record LoadSecrets(ImmutableArray<SecretEntry> Entries) : AgentEffect;
+
+    public sealed record Send(RequestPlan Plan) : AgentEffect;
+
+    public sealed record StageSecret(RotateSecretAnswer Answer, ReadOnlyMemory<byte> Raw) : AgentEffect;
+
+    public sealed record LoadPrevious(ImmutableArray<PreviousVersion> Versions) : AgentEffect;
+
+    public sealed record CommitGeneration(BoundState Next) : AgentEffect;
+
+    public sealed record ProbeTpm : AgentEffect;
+
+    public sealed record WriteAnchors(bool Checkpoint) : AgentEffect;
+
+    public sealed record Enroll(long? Ticket) : AgentEffect;
+}

@@ -1,0 +1,110 @@
+using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Core;
+
+/// <summary>What happened outside; the only input of <see cref="AgentCore.Step"/> besides time and chance.</summary>
+public abstract record AgentEvent
+{
+    private AgentEvent()
+    {
+    }
+
+    /// <summary>The process has started.</summary>
+    public sealed record Started : AgentEvent;
+
+    /// <summary>A wake-up the state asked for.</summary>
+    public sealed record Ticked : AgentEvent;
+
+    /// <summary>There is no identity yet.</summary>
+    public sealed record FoundNotEnrolled : AgentEvent;
+
+    /// <summary>An enrolment was begun and not finished before the last stop.</summary>
+    public sealed record FoundEnrolling(string AgentId) : AgentEvent;
+
+    /// <summary>Identity and state are there, hash, generation and counter agree.</summary>
+    public sealed record StateLoaded(Identity Identity, BoundState Bound, RunState Run) : AgentEvent;
+
+    /// <summary>There is an identity, but no state that belongs to the TPM's generation.</summary>
+    /// <param name="Counter">The NV counter: the next generation is one above.</param>
+    /// <param name="SlotHighest">Highest version the NV slots name.</param>
+    public sealed record StateUnusable(
+        Identity Identity, LockReason Reason, long Counter, long SlotHighest, RunState Run) : AgentEvent;
+
+    /// <summary>The TPM did not answer while loading, or while it was asked for anything else.</summary>
+    public sealed record TpmFailed(TpmHealth Health, string Detail) : AgentEvent;
+
+    /// <summary>A probe found the TPM of this enrolment working.</summary>
+    public sealed record TpmReturned : AgentEvent;
+
+    /// <summary>Secret files were opened, or definitely cannot be.</summary>
+    public sealed record SecretsLoaded(ImmutableArray<long> Opened, ImmutableArray<long> Unreadable) : AgentEvent;
+
+    /// <summary>A verified answer to the outstanding nonce.</summary>
+    /// <param name="Raw">The signed bytes as they came: what is kept of them is kept so.</param>
+    /// <param name="SentBootMs">CLOCK_BOOTTIME when the request was sent.</param>
+    public sealed record AnswerArrived(ServerAnswer Answer, ReadOnlyMemory<byte> Raw, long SentBootMs) : AgentEvent;
+
+    /// <summary>No authenticated answer came; it changes nothing but the next try.</summary>
+    public sealed record ContactFailed(string Reason, TimeSpan? RetryAfter) : AgentEvent;
+
+    /// <summary>The secret is on disk, reopened from there, checked, and in memory.</summary>
+    public sealed record SecretStaged(long Version, Digest32 FileSha256) : AgentEvent;
+
+    /// <summary>Staging did not succeed.</summary>
+    /// <param name="RejectReason">Set when it definitely never will.</param>
+    public sealed record StagingFailed(long Version, string? RejectReason, string Detail) : AgentEvent;
+
+    /// <summary>Files of earlier versions that verify.</summary>
+    public sealed record PreviousLoaded(ImmutableArray<SecretEntry> Entries) : AgentEvent;
+
+    /// <summary>The generation is on disk and in the TPM.</summary>
+    public sealed record GenerationCommitted(BoundState State) : AgentEvent;
+
+    /// <summary>It is not, or not certainly: the same one is tried again.</summary>
+    /// <param name="Contradiction">The TPM's counter belongs to neither this state nor the next.</param>
+    public sealed record GenerationFailed(string Detail, bool Contradiction) : AgentEvent;
+
+    /// <summary>Mirror and checkpoint are written.</summary>
+    public sealed record Anchored : AgentEvent;
+
+    /// <summary>A durable effect failed; the effects after it in the same step were not carried out.</summary>
+    public sealed record EffectFailed(string Reason) : AgentEvent;
+
+    /// <summary>Something outside wants attention, or no longer does (<paramref name="Detail"/> is null).</summary>
+    public sealed record TroubleNoticed(string Id, string? Detail) : AgentEvent;
+
+    /// <summary>An operator asks for a rotation.</summary>
+    public sealed record RotateAsked(long Ticket) : AgentEvent;
+
+    /// <summary>An operator takes a version out of use.</summary>
+    public sealed record InvalidateAsked(long Ticket, long Version, bool Force) : AgentEvent;
+
+    /// <summary>An operator enrols the till.</summary>
+    public sealed record EnrollAsked(long Ticket) : AgentEvent;
+
+    /// <summary>Enrolment is over; the identity is durable.</summary>
+    /// <param name="Counter">The NV counter after provisioning.</param>
+    public sealed record Enrolled(
+        Identity Identity, FileReference Keyset, long Highest, long Counter, UtcTime ServerTime, long SentBootMs)
+        : AgentEvent;
+
+    /// <summary>Enrolment did not succeed.</summary>
+    /// <param name="Resumable">Its keys and request id are durable: it goes on by itself.</param>
+    public sealed record EnrollmentFailed(string Reason, string Detail, bool Resumable) : AgentEvent;
+}
+
+/// <summary>Who this till is, as enrolment left it.</summary>
+/// <param name="Policy">What the server wants of the schedule.</param>
+public sealed record Identity(string AgentId, AgentPolicy Policy);
+
+/// <summary>The TPM as the agent sees it.</summary>
+public enum TpmHealth
+{
+    Unknown,
+    Ok,
+    Unavailable,
+    Lockout,
+    Replaced,
+}

@@ -1,0 +1,109 @@
+using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
+
+namespace LicenseAgent.Core;
+
+/// <summary>When something may be tried again.</summary>
+/// <param name="Failures">In a row.</param>
+/// <param name="NotBeforeBootMs">CLOCK_BOOTTIME.</param>
+public readonly record struct RetryGate(int Failures, long NotBeforeBootMs)
+{
+    public bool IsOpen(Now now) => now.BootMs >= NotBeforeBootMs;
+}
+
+/// <summary>A condition that holds and wants somebody's attention.</summary>
+/// <param name="Detail">The fact and the remedy.</param>
+public sealed record Alert(string Severity, UtcTime Since, string Detail);
+
+/// <summary>Everything the decisions depend on. Immutable; only <see cref="AgentCore.Step"/> makes a new one.</summary>
+public sealed record AgentState
+{
+    public required CoreSettings Settings { get; init; }
+
+    public Identity? Identity { get; init; }
+
+    /// <summary>As the TPM and the disk agree on it; <see langword="null"/> before the first and while LOCKED over it.</summary>
+    public BoundState? Bound { get; init; }
+
+    /// <summary>The NV counter while there is no <see cref="Bound"/>: the next generation is one above.</summary>
+    public long Counter { get; init; }
+
+    /// <summary>The keyset the agent trusts.</summary>
+    public FileReference? Keyset { get; init; }
+
+    public RunState Run { get; init; } = RunState.Empty;
+
+    /// <summary>The memory is ahead of <c>run.json</c>, because a write failed.</summary>
+    public bool RunUnsaved { get; init; }
+
+    public TrustedClock Clock { get; init; }
+
+    /// <summary>A lock that has nothing to do with time, suspension or secrets.</summary>
+    public LockReason? Lock { get; init; } = LockReason.Starting;
+
+    /// <summary>A check-in has reported the lock, so that recovery may be asked for.</summary>
+    public bool RepairReported { get; init; }
+
+    public Activity Activity { get; init; } = Activity.Idle.Instance;
+
+    /// <summary>A generation whose write did not certainly finish: this very one is tried again before any other.</summary>
+    public BoundState? Unfinished { get; init; }
+
+    /// <summary>Versions whose bytes are in memory.</summary>
+    public ImmutableSortedSet<long> Loaded { get; init; } = [];
+
+    /// <summary>Versions whose file definitely cannot be opened.</summary>
+    public ImmutableSortedSet<long> Unreadable { get; init; } = [];
+
+    /// <summary>Versions already erased after their end; they leave the bound list at the next generation.</summary>
+    public ImmutableSortedSet<long> Erased { get; init; } = [];
+
+    public TpmHealth Tpm { get; init; }
+
+    public string TpmDetail { get; init; } = "";
+
+    public RetryGate TpmGate { get; init; }
+
+    public RetryGate RotationGate { get; init; }
+
+    public RetryGate CheckInGate { get; init; }
+
+    public RetryGate StorageGate { get; init; }
+
+    public RetryGate CommitGate { get; init; }
+
+    /// <summary>When the next check-in is due; 0 = at once.</summary>
+    public long CheckInDueBootMs { get; init; }
+
+    /// <summary>A check-in goes before everything else.</summary>
+    public bool CheckInUrgent { get; init; }
+
+    /// <summary>Directive: rotate while ACTIVE is at or below this.</summary>
+    public long RotateAbove { get; init; }
+
+    /// <summary>Directive: the operator wants the till enrolled anew.</summary>
+    public bool ReEnrollAsked { get; init; }
+
+    public bool EnrollmentResumable { get; init; }
+
+    /// <summary>Operators waiting for the outcome of a rotation; at most 16.</summary>
+    public ImmutableArray<long> RotateTickets { get; init; } = [];
+
+    public long SaveDueBootMs { get; init; }
+
+    public long AnchorDueBootMs { get; init; }
+
+    public bool CheckpointDue { get; init; }
+
+    public ImmutableSortedDictionary<string, Alert> Alerts { get; init; } =
+        ImmutableSortedDictionary<string, Alert>.Empty;
+
+    /// <summary>Conditions that events set and clear; the rest of the alerts follows from the state.</summary>
+    public ImmutableSortedDictionary<string, string> Troubles { get; init; } =
+        ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+
+    public static AgentState Initial(CoreSettings settings) => new() { Settings = settings };
+}
+
+/// <summary>What a step leaves behind.</summary>
+public readonly record struct StepResult(AgentState State, IReadOnlyList<AgentEffect> Effects);

@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
+
+namespace LicenseAgent.Core;
+
+/// <summary>
+/// Conditions somebody should know of. Levels: they are looked at after every event, and only a change is reported, so
+/// that each is raised once and cleared once. The change of mode is reported here too.
+/// </summary>
+internal static class Alerts
+{
+    public static readonly TimeSpan DegradedTooLong = TimeSpan.FromHours(24);
+    private const int RotationFailuresTolerated = 3;
+    private static readonly TimeSpan WallBehindTolerated = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan WallAheadTolerated = TimeSpan.FromHours(48);
+
+    public static void OnNoticed(Turn turn, AgentEvent.TroubleNoticed e)
+    {
+        if (e.Detail is { } detail)
+        {
+            turn.Trouble(e.Id, detail);
+        }
+        else
+        {
+            turn.TroubleOver(e.Id);
+        }
+    }
+
+    public static void Evaluate(Turn turn)
+    {
+        ReportMode(turn);
+        ImmutableSortedDictionary<string, Alert> before = turn.State.Alerts;
+        ImmutableSortedDictionary<string, Alert>.Builder holds = ImmutableSortedDictionary.CreateBuilder<string, Alert>(
+            StringComparer.Ordinal);
+        foreach ((string id, string severity, string detail) in Conditions(turn))
+        {
+            holds[id] = before.TryGetValue(id, out Alert? old)
+                ? old with { Detail = detail }
+                : new Alert(severity, turn.TrustedNow, detail);
+            if (old is null)
+            {
+                turn.Audit("alert_raised", id, "ok", durable: false, ("alert", id), ("detail", detail));
+            }
+        }
+
+        foreach (string id in before.Keys.Where(id => !holds.ContainsKey(id)))
+        {
+            turn.Audit("alert_cleared", id, "ok", durable: false, ("alert", id));
+        }
+
+        turn.State = turn.State with { Alerts = holds.ToImmutable() };
+    }
+
+    private static void ReportMode(Turn turn)
+    {
+        if (turn.State.Identity is null)
+        {
+            return;
+        }
+
+        ModeFacts facts = Views.Facts(turn.State);
+        string mode = ModeText.Of(facts.At(turn.TrustedNow));
+        if (mode != turn.State.Run.Mode)
+        {
+            string reason = mode == "LOCKED" && facts.ReasonWhenLocked is { } r ? ModeText.Of(r) : "";
+            turn.Audit("mode_changed", mode, "ok", durable: false,
+                ("from", turn.State.Run.Mode), ("to", mode), ("reason", reason));
+            turn.UpdateRun(run => run with { Mode = mode });
+        }
+    }
+
+    private static IEnumerable<(string Id, string Severity, string Detail)> Conditions(Turn turn)
+    {
+        AgentState state = turn.State;
+        UtcTime now = turn.TrustedNow;
+        ModeFacts facts = Views.Facts(state);
+        AgentMode mode = facts.At(now);
+        foreach ((string id, string detail) in state.Troubles)
+        {
+            yield return (id, "warning", detail);
+        }
+
+        if (state.Run.FailedInARow > RotationFailuresTolerated)
+        {
+            yield return ("rotation_failing", "error",
+                $"{state.Run.FailedInARow} rotation attempts failed in a row. Check the way to the license server.");
+        }
+
+        if (mode == AgentMode.Degraded && facts.ValidUntil is { } until && now - until > DegradedTooLong)
+        {
+            yield return ("degraded_long", "error",
+                $"No new secret since {until}; validations end at {facts.EffectiveEnd}. Restore the way to the server.");
+        }
+
+        if (mode == AgentMode.Exhausted)
+        {
+            yield return ("secret_expired", "critical",
+                "The secret has expired without replacement; validations are refused until the server is reached.");
+        }
+
+        if (state.Identity is not null && state.Tpm is TpmHealth.Unavailable or TpmHealth.Lockout or TpmHealth.Replaced)
+        {
+            yield return ("tpm_unavailable", "error", $"The TPM does not serve: {state.TpmDetail}");
+        }
+
+        if (state.Lock is LockReason.StateRollback or LockReason.StateCorrupt or LockReason.SecretUnreadable)
+        {
+            yield return (ModeText.Of(state.Lock.Value), "critical",
+                "The state on disk is not the one the TPM remembers; the agent asks the server to repair it.");
+        }
+
+        if (state.ReEnrollAsked)
+        {
+            yield return ("re_enroll_asked", "warning", "The server's operator wants this till enrolled anew.");
+        }
+
+        if (state.Identity is not null && now - turn.Now.Wall > WallBehindTolerated)
+        {
+            yield return ("clock_rollback", "warning",
+                $"The wall clock is {now - turn.Now.Wall} behind trusted now. Set the till's clock.");
+        }
+
+        if (state.Identity is not null && turn.Now.Wall - now > WallAheadTolerated)
+        {
+            yield return ("clock_jump", "warning",
+                $"The wall clock is {turn.Now.Wall - now} ahead of trusted now. Set the till's clock or let it contact the server.");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Core;
+
+/// <summary>Verified answers: successes to their phase, refusals by the table of the protocol.</summary>
+internal static class Answers
+{
+    public static void OnArrived(Turn turn, AgentEvent.AnswerArrived e)
+    {
+        Activity.Exchanging exchanging = Expect.During<Activity.Exchanging>(turn);
+        Anchor(turn, e.Answer.ServerTime, e.SentBootMs);
+        if (e.Answer is RefusalAnswer refusal)
+        {
+            Refusals.On(turn, exchanging, refusal);
+            return;
+        }
+
+        ForgetRefusals(turn, exchanging.Plan);
+        switch (exchanging.Plan, e.Answer)
+        {
+            case (RequestPlan.Prepare, RotateSecretAnswer a): Rotation.OnPrepared(turn, a, e.Raw); break;
+            case (RequestPlan.Confirm, ConfirmRotationAnswer a): Rotation.OnConfirmed(turn, a); break;
+            case (RequestPlan.Reject, RejectRotationAnswer): Rotation.OnRejected(turn); break;
+            case (RequestPlan.CheckIn, CheckInAnswer a): CheckIns.OnAnswered(turn, a, e.Raw); break;
+            default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {exchanging.Plan}.");
+        }
+    }
+
+    /// <summary>Nothing authenticated came: nothing changes but the next try.</summary>
+    public static void OnContactFailed(Turn turn, AgentEvent.ContactFailed e)
+    {
+        Activity.Exchanging exchanging = Expect.During<Activity.Exchanging>(turn);
+        long wait = e.RetryAfter is { } after
+            ? Math.Clamp((long)after.TotalMilliseconds, 0, Timing.UnsignedDelayMaxMs)
+            : 0;
+        if (exchanging.Plan is RequestPlan.CheckIn)
+        {
+            CheckIns.Failed(turn, wait);
+            return;
+        }
+
+        Rotation.AttemptFailed(turn, e.Reason);
+        Rotation.HoldFor(turn, wait);
+    }
+
+    /// <summary>A verified server time is the one thing that moves trusted now, back as well as forth.</summary>
+    public static void Anchor(Turn turn, UtcTime serverTime, long sentBootMs)
+    {
+        UtcTime before = turn.TrustedNow;
+        TimeAnchor anchor = new(serverTime, turn.Now.BootId, sentBootMs);
+        UtcTime floor = UtcTime.Max(serverTime, turn.State.Settings.BuildTime);
+        if (turn.State.Run.Anchor is { } last && last.ServerTime - serverTime > TimeSpan.FromHours(1))
+        {
+            turn.Trouble("server_clock_back", $"The server's time went back from {last.ServerTime} to {serverTime}. "
+                + "Check the server's clock.");
+        }
+        else
+        {
+            turn.TroubleOver("server_clock_back");
+        }
+
+        turn.State = turn.State with { Clock = new TrustedClock(sentBootMs, floor) };
+        UtcTime after = turn.TrustedNow;
+        turn.UpdateRun(run => run with
+        {
+            Anchor = anchor,
+            LastContact = after,
+
+            // Moments kept from before are of the clock that was just corrected.
+            LastRotation = run.LastRotation is { } rotated && rotated > after ? after : run.LastRotation,
+        });
+        if (before - after > TimeSpan.FromHours(1))
+        {
+            turn.Audit("clock_corrected", turn.State.Run.Mode, "ok", durable: false,
+                ("from", before.ToString()), ("to", after.ToString()));
+        }
+    }
+
+    private static void ForgetRefusals(Turn turn, RequestPlan plan)
+    {
+        foreach (string id in (string[])["agent_unknown", "request_mismatch", "certificate_expired"])
+        {
+            turn.TroubleOver(id);
+        }
+
+        // A suspect agent's check-in is answered as ever; only an answer that gives a version ends the suspicion.
+        if (plan is not RequestPlan.CheckIn)
+        {
+            turn.TroubleOver("clone_suspect");
+            turn.TroubleOver("downgrade_refused");
+        }
+    }
+}

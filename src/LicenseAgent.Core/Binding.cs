@@ -1,0 +1,241 @@
+using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Core;
+
+/// <summary>Generations of the bound state: how the next one comes about, and what follows when it is written.</summary>
+internal static class Binding
+{
+    public static void CommitRotation(
+        Turn turn, ConfirmRotationAnswer answer, ImmutableArray<SecretEntry> held)
+    {
+        AgentState state = turn.State;
+        PendingSecret pending = state.Run.Pending!;
+        Levels levels = state.Run.Levels with
+        {
+            MinValidVersion = Math.Max(state.Run.Levels.MinValidVersion, answer.MinValidVersion),
+        };
+        turn.UpdateRun(run => run with { Levels = levels });
+        Dictionary<long, UtcTime> previous = [];
+        foreach (PreviousVersion p in answer.Previous)
+        {
+            previous[p.Version] = p.GraceUntil;
+        }
+
+        IEnumerable<SecretEntry> grace = held
+            .Where(s => s.State != SecretState.Invalidated && !levels.Forbids(s.Version))
+            .Where(s => s.Version < pending.Entry.Version)
+
+            // The version before is in GRACE only if the server says so; older ones keep their own end if it is silent.
+            .Where(s => s.State != SecretState.Active || previous.ContainsKey(s.Version))
+            .Select(s => s with
+            {
+                State = SecretState.Grace,
+                GraceUntil = previous.GetValueOrDefault(s.Version, s.GraceUntil),
+            })
+            .Where(s => turn.TrustedNow < s.GraceUntil)
+            .OrderByDescending(s => s.Version)
+            .Take(BoundState.MaxGrace);
+        SecretEntry active = pending.Entry with
+        {
+            State = SecretState.Active,
+            ValidFrom = answer.ValidFrom,
+            ValidUntil = answer.ValidUntil,
+            GraceUntil = answer.GraceUntil,
+        };
+        Commit(turn, Next(turn, answer.ServerTime) with
+        {
+            Secrets = [.. grace.OrderBy(s => s.Version), active],
+            HighestVersionSeen = Math.Max(Views.Highest(state), active.Version),
+        });
+    }
+
+    /// <summary>The first generation after enrolment: no secret yet, nothing at or below highest is ever accepted.</summary>
+    public static void CommitFirst(Turn turn, UtcTime serverTime) => Commit(turn, Next(turn, serverTime));
+
+    /// <summary>An unfinished generation first; then whatever holds and is not bound.</summary>
+    public static bool TryBind(Turn turn)
+    {
+        AgentState state = turn.State;
+        if (state.Tpm != TpmHealth.Ok || !state.CommitGate.IsOpen(turn.Now))
+        {
+            return false;
+        }
+
+        if (state.Unfinished is { } unfinished)
+        {
+            Commit(turn, unfinished);
+            return true;
+        }
+
+        if (state.Bound is not { } bound || !Differs(state, bound))
+        {
+            return false;
+        }
+
+        Levels levels = state.Run.Levels;
+        long highest = Views.Highest(state);
+        Commit(turn, Next(turn, state.Run.Anchor?.ServerTime ?? bound.ServerTime) with
+        {
+            Secrets =
+            [
+                .. bound.Secrets
+                    .Where(s => turn.TrustedNow < s.GraceUntil || s.State == SecretState.Active)
+                    .Where(s => !levels.Forbids(s.Version) || s.Version == highest)
+                    .Select(s => levels.Forbids(s.Version) ? s with { State = SecretState.Invalidated } : s),
+            ],
+        });
+        return true;
+    }
+
+    public static void OnCommitted(Turn turn, AgentEvent.GenerationCommitted e)
+    {
+        Expect.During<Activity.Committing>(turn);
+        BoundState? before = turn.State.Bound;
+        BoundState next = e.State;
+        long active = next.Active?.Version ?? 0;
+        bool rotated = active != 0 && active != (before?.Active?.Version ?? 0);
+        turn.State = turn.State with
+        {
+            Bound = next,
+            Counter = next.Generation,
+            Unfinished = null,
+            CommitGate = default,
+            StorageGate = default,
+            Lock = turn.State.Lock is LockReason.NotEnrolled ? null : turn.State.Lock,
+            Unreadable = turn.State.Unreadable.Intersect(next.Secrets.Select(s => s.Version)),
+        };
+        if (rotated)
+        {
+            OnRotated(turn, next.Active!);
+        }
+
+        ForgetUnheld(turn, before, next);
+        turn.UpdateRun(run => run with
+        {
+            Highest = Math.Max(run.Highest, next.HighestVersionSeen),
+            Levels = run.Levels with { Invalidated = StillToBind(run.Levels, next) },
+        });
+        turn.SaveRun();
+        TpmCare.AnchorSoon(turn);
+    }
+
+    public static void OnFailed(Turn turn, AgentEvent.GenerationFailed e)
+    {
+        Activity.Committing committing = Expect.During<Activity.Committing>(turn);
+        Postpone(turn, committing.Next);
+        if (e.Contradiction)
+        {
+            turn.State = turn.State with { Unfinished = null, Bound = null };
+            turn.UpdateRun(run => run with { Pending = null, Intent = null });
+            Startup.LockForRepair(turn, LockReason.StateRollback);
+        }
+
+        turn.Audit("generation_failed", $"generation-{committing.Next.Generation}", "failed", durable: false,
+            ("detail", e.Detail), ("contradiction", e.Contradiction));
+        Rotation.CompleteTickets(turn, null, "storage_failed");
+    }
+
+    /// <summary>
+    /// A durable effect failed, and what stood behind it was not begun. Memory stays as decided; the run state is
+    /// written again before anything else is.
+    /// </summary>
+    public static void OnEffectFailed(Turn turn, AgentEvent.EffectFailed e)
+    {
+        Activity dropped = turn.State.Activity;
+        turn.End();
+        turn.State = turn.State with
+        {
+            RunUnsaved = true,
+            StorageGate = turn.Backoff(turn.State.StorageGate, 5),
+        };
+        turn.Trouble("storage_failing", $"A durable write failed ({e.Reason}). Make room on the disk or repair it; "
+            + "secrets do not change until writes succeed.");
+        switch (dropped)
+        {
+            case Activity.Committing committing:
+                Postpone(turn, committing.Next);
+                break;
+            case Activity.LoadingPrevious or Activity.Staging
+                or Activity.Exchanging { Plan: RequestPlan.Prepare or RequestPlan.Confirm }:
+                Rotation.AttemptFailed(turn, e.Reason);
+                break;
+        }
+    }
+
+    private static void OnRotated(Turn turn, SecretEntry active)
+    {
+        int factor = 900 + (int)(turn.Now.Draw(6) * 201);
+        turn.UpdateRun(run => run with
+        {
+            Pending = null,
+            Intent = null,
+            LastRotation = turn.TrustedNow,
+            RotationFactor = factor,
+            FailedInARow = 0,
+            RejectedInARow = 0,
+            CloneSuspectSince = null,
+        });
+        turn.State = turn.State with { Lock = null, CheckpointDue = true, RotationGate = default };
+        turn.TroubleOver("rotation_rejected");
+        turn.Emit(new AgentEffect.CountRotation(Succeeded: true));
+        Rotation.CompleteTickets(turn, active.Version, null);
+    }
+
+    private static void ForgetUnheld(Turn turn, BoundState? before, BoundState next)
+    {
+        HashSet<long> held = [.. next.Secrets.Where(s => s.State != SecretState.Invalidated).Select(s => s.Version)];
+        foreach (SecretEntry gone in (before?.Secrets ?? []).Where(s => !held.Contains(s.Version)))
+        {
+            turn.State = turn.State with { Loaded = turn.State.Loaded.Remove(gone.Version) };
+            turn.Emit(new AgentEffect.EraseSecret(gone.Version));
+        }
+
+        turn.State = turn.State with { Erased = turn.State.Erased.Intersect(held) };
+    }
+
+    /// <summary>
+    /// An operator's order is done with when its version has left the list. One that was never bound (PENDING) is kept
+    /// while it is the highest, or the server could give it out again.
+    /// </summary>
+    private static ImmutableSortedSet<long> StillToBind(Levels levels, BoundState next) =>
+    [
+        .. levels.Invalidated.Where(v => next.Secrets.FirstOrDefault(s => s.Version == v) is { } entry
+            ? entry.State != SecretState.Invalidated
+            : v == next.HighestVersionSeen),
+    ];
+
+    private static void Commit(Turn turn, BoundState next)
+    {
+        next.CheckInvariants();
+        turn.Audit("generation_committed", $"generation-{next.Generation}", "ok", durable: true,
+            ("generation", next.Generation), ("active", next.Active?.Version ?? 0),
+            ("min_valid_version", next.MinValidVersion), ("suspended", next.Suspended));
+        turn.Begin(new Activity.Committing(next), new AgentEffect.CommitGeneration(next));
+    }
+
+    private static BoundState Next(Turn turn, UtcTime serverTime)
+    {
+        AgentState state = turn.State;
+        Levels levels = state.Run.Levels;
+        return new BoundState(
+            (state.Bound?.Generation ?? state.Counter) + 1, state.Identity!.AgentId, [], Views.Highest(state),
+            levels.MinValidVersion, levels.GraceLimit, levels.Suspended, levels.Revocations,
+            state.Keyset ?? throw new InvariantBroken("A till without a keyset is not enrolled."), serverTime);
+    }
+
+    private static bool Differs(AgentState state, BoundState bound)
+    {
+        Levels levels = state.Run.Levels;
+        return levels.Suspended != bound.Suspended || levels.GraceLimit != bound.GraceLimit
+            || levels.MinValidVersion != bound.MinValidVersion || levels.Revocations != bound.Revocations
+            || bound.Secrets.Any(s => s.State != SecretState.Invalidated && levels.Forbids(s.Version));
+    }
+
+    private static void Postpone(Turn turn, BoundState next) => turn.State = turn.State with
+    {
+        Unfinished = next,
+        CommitGate = turn.Backoff(turn.State.CommitGate, 7),
+    };
+}

@@ -1,0 +1,158 @@
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Core;
+
+/// <summary>The regular exchange: report, directives as levels, revocations, witness.</summary>
+internal static class CheckIns
+{
+    public static bool TryUrgent(Turn turn) => turn.State.CheckInUrgent && TrySend(turn);
+
+    public static bool TryRegular(Turn turn) =>
+        turn.Now.BootMs >= turn.State.CheckInDueBootMs && TrySend(turn);
+
+    /// <summary>Each answer carries every directive that holds and replaces what held before.</summary>
+    public static void OnAnswered(Turn turn, CheckInAnswer answer, ReadOnlyMemory<byte> raw)
+    {
+        Levels before = turn.State.Run.Levels;
+        Levels levels = before with
+        {
+            Suspended = answer.Directives.OfType<SuspendDirective>().Any(),
+            GraceLimit = answer.Directives.OfType<LimitGraceDirective>().Select(d => (UtcTime?)d.Until).Min(),
+            MinValidVersion = answer.Directives.OfType<InvalidateBelowDirective>()
+                .Select(d => d.Version).Append(before.MinValidVersion).Max(),
+        };
+        if (answer.Revocations is { } revoked && revoked.Version > (before.Revocations?.Version ?? 0))
+        {
+            turn.Emit(new AgentEffect.SaveRevocations(raw));
+            levels = levels with { Revocations = new FileReference(revoked.Version, Digest32.Sha256(raw.Span)) };
+            turn.Audit("revocations_received", $"revocations-{revoked.Version}", "ok", durable: false,
+                ("version", revoked.Version), ("licenses", revoked.LicenseIds.Count));
+        }
+
+        AuditChanges(turn, before, levels);
+        turn.State = turn.State with
+        {
+            RotateAbove = answer.Directives.OfType<RotateNowDirective>().Select(d => d.Above).DefaultIfEmpty().Max(),
+            ReEnrollAsked = answer.Directives.OfType<ReEnrollDirective>().Any(),
+            RepairReported = true,
+            CheckInUrgent = false,
+            CheckInGate = default,
+        };
+        Witnessed(turn, answer.Witness);
+        turn.UpdateRun(run => run with { Levels = levels });
+        DropForbiddenPending(turn, levels);
+        turn.Emit(new AgentEffect.KeepReceipt(raw));
+        turn.SaveRun();
+        EraseForbidden(turn, levels);
+        ScheduleNext(turn, answer.NextCheckInS);
+    }
+
+    public static void Failed(Turn turn, long atLeastMs)
+    {
+        RetryGate gate = turn.Backoff(turn.State.CheckInGate, 9);
+        turn.State = turn.State with
+        {
+            CheckInGate = gate with { NotBeforeBootMs = Math.Max(gate.NotBeforeBootMs, turn.Now.BootMs + atLeastMs) },
+        };
+    }
+
+    private static bool TrySend(Turn turn)
+    {
+        AgentState state = turn.State;
+        bool locked = state.Lock is LockReason.Starting or LockReason.NotEnrolled
+            or LockReason.TpmUnavailable or LockReason.TpmReplaced;
+        if (locked || state.Identity is null || state.Tpm != TpmHealth.Ok || !state.CheckInGate.IsOpen(turn.Now))
+        {
+            return false;
+        }
+
+        ModeFacts facts = Views.Facts(state);
+        AgentMode mode = facts.At(turn.TrustedNow);
+        RequestPlan.CheckIn plan = new(
+            turn.Now.NewRequestId(turn.TrustedNow, 6), ModeText.Of(mode),
+            mode == AgentMode.Locked && facts.ReasonWhenLocked is { } reason ? ModeText.Of(reason) : null,
+            Views.Active(state)?.Version ?? 0, [.. Views.Usable(state).Select(u => u.Entry.Version)],
+            state.Run.Pending is { ConfirmSent: true }, Views.TpmReport(state),
+            state.Run.Levels.Revocations?.Version ?? 0, state.Keyset?.Version ?? 0, state.Run.Witnessed);
+        turn.Begin(new Activity.Exchanging(plan, RepeatedAtOnce: false), new AgentEffect.Send(plan));
+        return true;
+    }
+
+    private static void AuditChanges(Turn turn, Levels before, Levels after)
+    {
+        if (before.Suspended != after.Suspended)
+        {
+            turn.Audit(after.Suspended ? "agent_suspended" : "agent_resumed", "directive", durable: true);
+        }
+
+        if (before.GraceLimit != after.GraceLimit)
+        {
+            turn.Audit("grace_limited", "directive", "ok", durable: true,
+                ("until", after.GraceLimit?.ToString() ?? "lifted"));
+        }
+
+        if (before.MinValidVersion != after.MinValidVersion)
+        {
+            turn.Audit("secrets_invalidated", $"below-{after.MinValidVersion}", "ok", durable: true,
+                ("below", after.MinValidVersion));
+        }
+    }
+
+    private static void Witnessed(Turn turn, Witness witness)
+    {
+        if (witness.Conflict)
+        {
+            turn.Trouble("audit_regressed", $"The server witnessed another audit log at record {witness.Seq}. "
+                + "Run license-agent-cli audit verify and look for who touched the log or the disk.");
+            return;
+        }
+
+        turn.TroubleOver("audit_regressed");
+        turn.UpdateRun(run => run with { Witnessed = new AuditPoint(witness.Seq, witness.Head) });
+    }
+
+    private static void DropForbiddenPending(Turn turn, Levels levels)
+    {
+        if (turn.State.Run.Pending is { } pending && levels.Forbids(pending.Entry.Version))
+        {
+            Rotation.DropPending(turn, "invalidated");
+            Rotation.GiveBack(turn, pending.Entry.Version, RejectReasons.Invalidated);
+            turn.State = turn.State with { RotationGate = default };
+        }
+    }
+
+    private static void EraseForbidden(Turn turn, Levels levels)
+    {
+        foreach (SecretEntry entry in turn.State.Bound?.Secrets ?? [])
+        {
+            if (levels.Forbids(entry.Version) && !turn.State.Erased.Contains(entry.Version))
+            {
+                turn.State = turn.State with
+                {
+                    Loaded = turn.State.Loaded.Remove(entry.Version),
+                    Erased = turn.State.Erased.Add(entry.Version),
+                };
+                turn.Emit(new AgentEffect.EraseSecret(entry.Version));
+            }
+        }
+    }
+
+    private static void ScheduleNext(Turn turn, int serverSeconds)
+    {
+        long interval = (long)Views.CheckInInterval(turn.State).TotalMilliseconds;
+        if (serverSeconds > 0)
+        {
+            interval = Math.Min(serverSeconds * 1000L, Timing.SignedDelayMaxMs);
+        }
+
+        if (Views.Mode(turn.State, turn.TrustedNow) == AgentMode.Locked)
+        {
+            interval = Math.Min(interval, Timing.LockedCheckInMs);
+        }
+
+        // ± 20 %: check-ins of a fleet that started together drift apart.
+        long due = turn.Now.BootMs + (long)(interval * (0.8 + (0.4 * turn.Now.Draw(10))));
+        turn.State = turn.State with { CheckInDueBootMs = due };
+    }
+}

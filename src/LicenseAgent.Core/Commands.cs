@@ -1,0 +1,161 @@
+using System.Collections.Immutable;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Core;
+
+/// <summary>What operators ask for.</summary>
+internal static class Commands
+{
+    /// <summary>Answered when the rotation is over; an operator who insists does not wait out a back-off.</summary>
+    public static void OnRotate(Turn turn, AgentEvent.RotateAsked e)
+    {
+        AgentState state = turn.State;
+        string? refusal = state switch
+        {
+            { Identity: null } => "not_enrolled",
+            _ when Views.IsSuspended(state) => "suspended",
+            { Tpm: TpmHealth.Unavailable or TpmHealth.Lockout or TpmHealth.Replaced } => "tpm_unavailable",
+            { Lock: LockReason.Starting or LockReason.TpmUnavailable or LockReason.TpmReplaced } =>
+                ModeText.Of(state.Lock.Value),
+            _ when !Rotation.CanTakeTicket(state) => "too_many_waiting",
+            _ => null,
+        };
+        if (refusal is not null)
+        {
+            turn.Emit(new AgentEffect.CompleteRotate(e.Ticket, null, refusal));
+            return;
+        }
+
+        turn.State = state with { RotateTickets = state.RotateTickets.Add(e.Ticket), RotationGate = default };
+    }
+
+    /// <summary>Takes a version out of use at once; binding follows when the TPM is there.</summary>
+    public static void OnInvalidate(Turn turn, AgentEvent.InvalidateAsked e)
+    {
+        if (RefuseInvalidation(turn, e) is { } refusal)
+        {
+            turn.Emit(new AgentEffect.CompleteInvalidate(e.Ticket, e.Version, refusal));
+            return;
+        }
+
+        turn.Audit("secret_invalidated", $"v{e.Version}", "ok", durable: true,
+            ("version", e.Version), ("by", "operator"));
+        bool isPending = turn.State.Run.Pending?.Entry.Version == e.Version;
+        turn.UpdateRun(run => run with
+        {
+            Levels = run.Levels with { Invalidated = run.Levels.Invalidated.Add(e.Version) },
+            Pending = isPending ? null : run.Pending,
+        });
+        if (isPending)
+        {
+            Rotation.GiveBack(turn, e.Version, RejectReasons.Invalidated);
+        }
+
+        turn.SaveRun();
+        turn.State = turn.State with
+        {
+            Loaded = turn.State.Loaded.Remove(e.Version),
+            CheckInUrgent = true,
+            RotationGate = default,
+        };
+        turn.Emit(new AgentEffect.EraseSecret(e.Version));
+        turn.Emit(new AgentEffect.CompleteInvalidate(e.Ticket, e.Version, null));
+    }
+
+    public static void OnEnroll(Turn turn, AgentEvent.EnrollAsked e)
+    {
+        string? refusal = turn.State switch
+        {
+            { Identity: not null } => "already_enrolled",
+            { EnrollmentResumable: true } => "enrolment_under_way",
+            { Activity: not Activity.Idle } => "busy",
+            { Lock: not LockReason.NotEnrolled } => "not_ready",
+            _ => null,
+        };
+        if (refusal is not null)
+        {
+            turn.Emit(new AgentEffect.CompleteEnroll(e.Ticket, refusal, null));
+            return;
+        }
+
+        turn.Begin(new Activity.Enrolling(e.Ticket), new AgentEffect.Enroll(e.Ticket));
+    }
+
+    /// <summary>An enrolment that was begun goes on by itself, over restarts, until the server has answered.</summary>
+    public static bool TryResumeEnrollment(Turn turn)
+    {
+        if (!turn.State.EnrollmentResumable || turn.State.Identity is not null
+            || !turn.State.RotationGate.IsOpen(turn.Now))
+        {
+            return false;
+        }
+
+        turn.Begin(new Activity.Enrolling(null), new AgentEffect.Enroll(null));
+        return true;
+    }
+
+    public static void OnEnrolled(Turn turn, AgentEvent.Enrolled e)
+    {
+        Activity activity = turn.State.Activity;
+        InvariantBroken.Unless(
+            activity is Activity.Enrolling or Activity.Loading, $"Enrolled during {activity}.");
+        turn.End();
+        turn.State = turn.State with
+        {
+            Identity = e.Identity,
+            Keyset = e.Keyset,
+            Counter = e.Counter,
+            Tpm = TpmHealth.Ok,
+            Lock = LockReason.NotEnrolled,
+            EnrollmentResumable = false,
+            RotationGate = default,
+        };
+        Answers.Anchor(turn, e.ServerTime, e.SentBootMs);
+        turn.UpdateRun(run => run with { Highest = Math.Max(run.Highest, e.Highest) });
+        if (activity is Activity.Enrolling { Ticket: { } ticket })
+        {
+            turn.Emit(new AgentEffect.CompleteEnroll(ticket, null, null));
+        }
+
+        Binding.CommitFirst(turn, e.ServerTime);
+    }
+
+    public static void OnEnrollmentFailed(Turn turn, AgentEvent.EnrollmentFailed e)
+    {
+        Activity.Enrolling enrolling = Expect.During<Activity.Enrolling>(turn);
+        turn.State = turn.State with
+        {
+            EnrollmentResumable = e.Resumable,
+            RotationGate = turn.Backoff(turn.State.RotationGate, 8),
+        };
+        if (enrolling.Ticket is { } ticket)
+        {
+            turn.Emit(new AgentEffect.CompleteEnroll(ticket, e.Reason, e.Detail));
+        }
+    }
+
+    private static string? RefuseInvalidation(Turn turn, AgentEvent.InvalidateAsked e)
+    {
+        AgentState state = turn.State;
+        bool held = state.Run.Pending?.Entry.Version == e.Version
+            || state.Bound?.Secrets.Any(s => s.Version == e.Version && s.State != SecretState.Invalidated) == true;
+        if (!held || state.Run.Levels.Forbids(e.Version))
+        {
+            return "not_held";
+        }
+
+        if (state.Activity is Activity.Committing or Activity.LoadingPrevious or Activity.Enrolling)
+        {
+            return "busy";
+        }
+
+        if (state.Run.Levels.Invalidated.Count >= Levels.MaxInvalidated)
+        {
+            return "too_many";
+        }
+
+        ImmutableArray<UsableEntry> usable = Views.Usable(state);
+        bool another = usable.Any(u => u.Entry.Version != e.Version && turn.TrustedNow < u.End);
+        return another || e.Force ? null : "last_usable";
+    }
+}

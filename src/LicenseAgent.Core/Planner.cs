@@ -1,0 +1,101 @@
+using LicenseAgent.Protocol.Encoding;
+
+namespace LicenseAgent.Core;
+
+/// <summary>
+/// What to begin next when nothing is under way, most pressing first. Called after every event, so that no condition
+/// is ever waited for: it is looked at.
+/// </summary>
+internal static class Planner
+{
+    public static void Advance(Turn turn)
+    {
+        if (turn.State.RunUnsaved)
+        {
+            if (!turn.State.StorageGate.IsOpen(turn.Now))
+            {
+                return;
+            }
+
+            turn.SaveRun();
+        }
+
+        if (turn.State.Activity is Activity.Idle && turn.State.Lock != LockReason.Starting)
+        {
+            _ = TpmCare.TryProbe(turn)
+                || Commands.TryResumeEnrollment(turn)
+                || Binding.TryBind(turn)
+                || Startup.TryLoadSecrets(turn)
+                || CheckIns.TryUrgent(turn)
+                || Rotation.TryReject(turn)
+                || Rotation.TryConfirm(turn)
+                || Rotation.TryPrepare(turn)
+                || CheckIns.TryRegular(turn)
+                || TpmCare.TryAnchor(turn);
+        }
+
+        Retirement.EraseProvenPast(turn);
+        if (turn.State.Identity is not null && turn.Now.BootMs >= turn.State.SaveDueBootMs)
+        {
+            turn.SaveRun();
+        }
+    }
+
+    public static long NextWakeBootMs(AgentState state, Now now)
+    {
+        long wake = Math.Max(now.BootMs + 1, Math.Min(state.SaveDueBootMs, now.BootMs + Timing.HighWaterEveryMs));
+        foreach (long gate in (long[])
+        [
+            state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
+            state.StorageGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs, state.CheckInDueBootMs,
+            state.AnchorDueBootMs,
+        ])
+        {
+            wake = gate > now.BootMs ? Math.Min(wake, gate) : wake;
+        }
+
+        UtcTime trusted = state.Clock.At(now.BootMs);
+        foreach (UtcTime time in Moments(state))
+        {
+            if (time > trusted)
+            {
+                wake = Math.Min(wake, now.BootMs + (long)Math.Ceiling((time - trusted).TotalMilliseconds));
+            }
+        }
+
+        return wake;
+    }
+
+    /// <summary>Trusted times at which something changes although nothing happens.</summary>
+    private static IEnumerable<UtcTime> Moments(AgentState state)
+    {
+        ModeFacts facts = Views.Facts(state);
+        if (facts is { ValidUntil: { } valid, EffectiveEnd: { } end })
+        {
+            yield return valid;
+            yield return end;
+            yield return valid + Alerts.DegradedTooLong;
+        }
+
+        if (facts.LastContact is { } contact)
+        {
+            yield return contact + state.Settings.OfflineAfter;
+        }
+
+        if (Views.RotationDue(state) is { } due)
+        {
+            yield return due;
+        }
+
+        if (state.Run.Pending is { } pending)
+        {
+            yield return pending.ConfirmBy;
+            yield return pending.Entry.GraceUntil;
+        }
+
+        foreach (SecretEntry entry in state.Bound?.Secrets ?? [])
+        {
+            yield return entry.GraceUntil;
+        }
+    }
+}

@@ -1,0 +1,123 @@
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Core;
+
+/// <summary>Authenticated refusals, one row of the protocol's table a case. They are contact, never an outage.</summary>
+internal static class Refusals
+{
+    public static void On(Turn turn, Activity.Exchanging exchanging, RefusalAnswer refusal)
+    {
+        RequestPlan plan = exchanging.Plan;
+        turn.Audit("server_refused", plan.RequestId, "refused", durable: false,
+            ("error", refusal.Error), ("detail", refusal.Detail));
+        switch (refusal.Error)
+        {
+            case ServerErrors.ClockSkew or ServerErrors.Replay:
+                // The clock is anchored by now and a repeat has a new nonce: once at once, then with back-off.
+                if (!exchanging.RepeatedAtOnce)
+                {
+                    turn.Begin(exchanging with { RepeatedAtOnce = true }, new AgentEffect.Send(plan));
+                    return;
+                }
+
+                Wait(turn, plan, refusal.Error, 0);
+                break;
+            case ServerErrors.RequestMismatch:
+                OnMismatch(turn, plan);
+                break;
+            case ServerErrors.RateLimited:
+                Wait(turn, plan, refusal.Error,
+                    Math.Clamp((refusal.RetryAfterS ?? 0) * 1000L, 0, Timing.SignedDelayMaxMs));
+                break;
+            case ServerErrors.VersionConflict:
+                OnVersionConflict(turn, plan, refusal);
+                break;
+            case ServerErrors.RejectedProof when turn.State.Run.Pending is { } pending:
+                Rotation.DropPending(turn, "rejected_proof");
+                Rotation.GiveBack(turn, pending.Entry.Version, RejectReasons.KcvMismatch);
+                Wait(turn, plan, refusal.Error, 0);
+                break;
+            case ServerErrors.AgentSuspended:
+                turn.UpdateRun(run => run with { Levels = run.Levels with { Suspended = true } });
+                turn.State = turn.State with { CheckInUrgent = true };
+                Wait(turn, plan, refusal.Error, 0);
+                break;
+            case ServerErrors.CloneSuspect:
+                turn.UpdateRun(run => run with { CloneSuspectSince = run.CloneSuspectSince ?? turn.TrustedNow });
+                Hold(turn, plan, refusal, "The server saw two machines with this till's identity. An operator decides "
+                    + "at the server; grace ends 24 h after the first refusal.");
+                break;
+            case ServerErrors.DowngradeRefused:
+                Hold(turn, plan, refusal, "The server does not accept this till without its TPM. An operator approves "
+                    + "it at the server, or the TPM is repaired.");
+                break;
+            case ServerErrors.CertificateExpired:
+                Hold(turn, plan, refusal, "The till's certificate has expired; it must be renewed.");
+                break;
+            case ServerErrors.AgentUnknown:
+                Hold(turn, plan, refusal, "The server does not know this till. Licenses work until grace ends; "
+                    + "enrol it again or restore the server.");
+                break;
+            default:
+                Wait(turn, plan, refusal.Error, 0);
+                break;
+        }
+
+        turn.SaveRun();
+    }
+
+    private static void OnMismatch(Turn turn, RequestPlan plan)
+    {
+        turn.Trouble("request_mismatch", "The server has another request under the same id. A new one is made; if this "
+            + "goes on, two machines share this till's identity.");
+        turn.UpdateRun(run => run with
+        {
+            Intent = plan is RequestPlan.Prepare ? null : run.Intent,
+            Pending = plan is RequestPlan.Confirm && run.Pending is { } p
+                ? p with { ConfirmRequestId = turn.Now.NewRequestId(turn.TrustedNow, 4) }
+                : run.Pending,
+            Reject = plan is RequestPlan.Reject && run.Reject is { } r
+                ? r with { RequestId = turn.Now.NewRequestId(turn.TrustedNow, 5) }
+                : run.Reject,
+        });
+        Wait(turn, plan, ServerErrors.RequestMismatch, 0);
+    }
+
+    private static void OnVersionConflict(Turn turn, RequestPlan plan, RefusalAnswer refusal)
+    {
+        if (turn.State.Run.Pending is not null)
+        {
+            Rotation.DropPending(turn, "version_conflict");
+        }
+
+        // An absurd number would burn every version below it; the jump rule holds for refusals as well.
+        long highest = Views.Highest(turn.State);
+        long told = Math.Clamp(refusal.HighestVersion ?? 0, highest, highest + AgentApiLimits.VersionJump);
+        turn.UpdateRun(run => run with
+        {
+            Highest = told,
+            Intent = null,
+            Reject = plan is RequestPlan.Reject ? null : run.Reject,
+        });
+        Wait(turn, plan, ServerErrors.VersionConflict, 0);
+    }
+
+    private static void Hold(Turn turn, RequestPlan plan, RefusalAnswer refusal, string remedy)
+    {
+        turn.Trouble(refusal.Error.ToLowerInvariant(), remedy);
+        Wait(turn, plan, refusal.Error, 0);
+        Rotation.HoldFor(turn, Timing.RefusedRetryMs);
+    }
+
+    private static void Wait(Turn turn, RequestPlan plan, string error, long ms)
+    {
+        if (plan is RequestPlan.CheckIn)
+        {
+            CheckIns.Failed(turn, ms);
+            return;
+        }
+
+        Rotation.AttemptFailed(turn, error.ToLowerInvariant());
+        Rotation.HoldFor(turn, ms);
+    }
+}

@@ -1,0 +1,224 @@
+using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
+
+namespace LicenseAgent.Core;
+
+/// <summary>From the start of the process to the first secret in memory.</summary>
+internal static class Startup
+{
+    public static void OnStarted(Turn turn)
+    {
+        turn.State = turn.State with
+        {
+            Clock = new TrustedClock(turn.Now.BootMs, turn.State.Settings.BuildTime),
+        };
+        turn.Begin(new Activity.Loading(), new AgentEffect.LoadState());
+    }
+
+    public static void OnNotEnrolled(Turn turn)
+    {
+        Expect.During<Activity.Loading>(turn);
+        turn.State = turn.State with { Lock = LockReason.NotEnrolled, Tpm = TpmHealth.Unknown };
+    }
+
+    public static void OnEnrolling(Turn turn)
+    {
+        Expect.During<Activity.Loading>(turn);
+        turn.State = turn.State with { Lock = LockReason.NotEnrolled, EnrollmentResumable = true };
+    }
+
+    public static void OnStateLoaded(Turn turn, AgentEvent.StateLoaded e)
+    {
+        Expect.During<Activity.Loading>(turn);
+        turn.State = turn.State with
+        {
+            Identity = e.Identity,
+            Bound = e.Bound,
+            Keyset = e.Bound.Keyset,
+            Run = Reconcile(e.Run, e.Bound, turn.Now),
+            Lock = null,
+            Tpm = TpmHealth.Ok,
+            TpmGate = default,
+        };
+        StartClock(turn, e.Bound.ServerTime);
+        TpmCare.AnchorSoon(turn);
+    }
+
+    /// <summary>
+    /// The identity is good, the state is not this TPM's: LOCKED, and repaired by the server's word. Highest counts
+    /// from wherever it is known, so that nothing older is ever accepted.
+    /// </summary>
+    public static void OnStateUnusable(Turn turn, AgentEvent.StateUnusable e)
+    {
+        Expect.During<Activity.Loading>(turn);
+        RunState run = e.Run with
+        {
+            Intent = null,
+            Reject = null,
+            Pending = e.Run.Pending is { Recovery: true } ? e.Run.Pending : null,
+            Highest = Math.Max(e.Run.Highest, e.SlotHighest),
+        };
+        turn.State = turn.State with
+        {
+            Identity = e.Identity,
+            Bound = null,
+            Counter = e.Counter,
+            Run = run,
+            Lock = e.Reason,
+            RepairReported = false,
+            CheckInUrgent = true,
+            Tpm = TpmHealth.Ok,
+            TpmGate = default,
+        };
+        StartClock(turn, UtcTime.MinValue);
+        turn.Audit("state_unusable", $"generation-{e.Counter}", "failed", durable: true,
+            ("reason", ModeText.Of(e.Reason)), ("counter", e.Counter));
+    }
+
+    public static void OnSecretsLoaded(Turn turn, AgentEvent.SecretsLoaded e)
+    {
+        Expect.During<Activity.LoadingSecrets>(turn);
+        turn.State = turn.State with
+        {
+            Loaded = turn.State.Loaded.Union(e.Opened),
+            Unreadable = turn.State.Unreadable.Union(e.Unreadable),
+        };
+        foreach (long version in e.Unreadable)
+        {
+            turn.Audit("secret_unreadable", $"v{version}", "failed", durable: false, ("version", version));
+            if (turn.State.Run.Pending?.Entry.Version == version)
+            {
+                // Its file is gone or damaged: the server gives the same version again.
+                turn.UpdateRun(run => run with { Pending = null });
+            }
+
+            if (Views.Active(turn.State)?.Version == version)
+            {
+                LockForRepair(turn, LockReason.SecretUnreadable);
+            }
+        }
+    }
+
+    /// <summary>Secrets that should be in memory and are not; ACTIVE alone first, the rest while already serving.</summary>
+    public static bool TryLoadSecrets(Turn turn)
+    {
+        if (turn.State.Tpm != TpmHealth.Ok || turn.State.Bound is null || !turn.State.TpmGate.IsOpen(turn.Now))
+        {
+            return false;
+        }
+
+        ImmutableArray<SecretEntry> wanted = [.. Wanted(turn.State, turn.TrustedNow)];
+        if (wanted.Length == 0)
+        {
+            return false;
+        }
+
+        ImmutableArray<SecretEntry> next = wanted[0].State == SecretState.Active ? [wanted[0]] : wanted;
+        turn.Begin(new Activity.LoadingSecrets(next), new AgentEffect.LoadSecrets(next));
+        return true;
+    }
+
+    /// <summary>ACTIVE cannot be used although the state is good: the same repair as for a lost state.</summary>
+    public static void LockForRepair(Turn turn, LockReason reason) => turn.State = turn.State with
+    {
+        Lock = reason,
+        RepairReported = false,
+        CheckInUrgent = true,
+    };
+
+    private static IEnumerable<SecretEntry> Wanted(AgentState state, UtcTime trustedNow)
+    {
+        IEnumerable<SecretEntry> all = state.Bound!.Secrets;
+        if (state.Run.Pending is { } pending)
+        {
+            all = all.Append(pending.Entry);
+        }
+
+        return all
+            .Where(s => s.State != SecretState.Invalidated && !state.Run.Levels.Forbids(s.Version))
+            .Where(s => !state.Loaded.Contains(s.Version) && !state.Unreadable.Contains(s.Version))
+            .Where(s => !state.Erased.Contains(s.Version))
+            // ACTIVE is loaded even when its time is over: contact may prove that it is not.
+            .Where(s => s.State == SecretState.Active || trustedNow < s.GraceUntil)
+            .OrderBy(s => s.State == SecretState.Active ? 0 : 1)
+            .ThenByDescending(s => s.Version);
+    }
+
+    /// <summary>
+    /// The run state may be older than the bound one (put back, or a crash between the two writes): what it says of
+    /// versions the bound state has passed is dropped, and of restrictions the stricter holds.
+    /// </summary>
+    private static RunState Reconcile(RunState run, BoundState bound, Now now)
+    {
+        long active = bound.Active?.Version ?? 0;
+        PendingSecret? pending = run.Pending is { } p
+            && p.Entry.Version > active && p.Entry.Version >= bound.MinValidVersion
+            && bound.Secrets.All(s => s.Version != p.Entry.Version)
+            ? p
+            : null;
+        RotationIntent? intent = run.Intent is { } i && i.Current == active ? i : null;
+        Levels levels = new(
+            run.Levels.Suspended || bound.Suspended,
+            Earlier(run.Levels.GraceLimit, bound.GraceLimit),
+            Math.Max(run.Levels.MinValidVersion, bound.MinValidVersion),
+            (run.Levels.Revocations?.Version ?? 0) > (bound.Revocations?.Version ?? 0)
+                ? run.Levels.Revocations
+                : bound.Revocations,
+            run.Levels.Invalidated);
+        return run with
+        {
+            Pending = pending,
+            Intent = intent,
+            Highest = Math.Max(run.Highest, bound.HighestVersionSeen),
+            Levels = levels,
+        };
+    }
+
+    private static void StartClock(Turn turn, UtcTime boundServerTime)
+    {
+        Now now = turn.Now;
+        RunState run = turn.State.Run;
+        UtcTime floor = UtcTime.Max(turn.State.Settings.BuildTime, boundServerTime);
+        if (run.Anchor is { } anchor && anchor.BootId == now.BootId)
+        {
+            floor = UtcTime.Max(floor, anchor.ServerTime + Elapsed(now, anchor.BootMs));
+        }
+
+        if (run.HighWater is { } water)
+        {
+            // Another boot: at least what a power cut may have lost of the last minute is charged.
+            TimeSpan since = water.BootId == now.BootId
+                ? Elapsed(now, water.BootMs)
+                : TimeSpan.FromMilliseconds(Timing.HighWaterEveryMs);
+            floor = UtcTime.Max(floor, water.Time + since);
+        }
+
+        turn.State = turn.State with { Clock = new TrustedClock(now.BootMs, floor) };
+    }
+
+    private static TimeSpan Elapsed(Now now, long sinceBootMs) =>
+        TimeSpan.FromMilliseconds(Math.Max(0, now.BootMs - sinceBootMs));
+
+    private static UtcTime? Earlier(UtcTime? a, UtcTime? b) =>
+        (a, b) switch
+        {
+            ({ } x, { } y) => UtcTime.Min(x, y),
+            _ => a ?? b,
+        };
+}
+
+/// <summary>Ends the activity an event belongs to, and refuses an event that belongs to none.</summary>
+internal static class Expect
+{
+    public static T During<T>(Turn turn)
+        where T : Activity
+    {
+        if (turn.State.Activity is not T activity)
+        {
+            throw new InvariantBroken($"An event of {typeof(T).Name} came during {turn.State.Activity}.");
+        }
+
+        turn.End();
+        return activity;
+    }
+}

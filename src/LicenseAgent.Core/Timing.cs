@@ -1,0 +1,37 @@
+namespace LicenseAgent.Core;
+
+/// <summary>The agent's own intervals, each with where it comes from.</summary>
+internal static class Timing
+{
+    /// <summary>The high-water is written this often: what a power cut may lose, and what a boot adds.</summary>
+    public const long HighWaterEveryMs = 60_000;
+
+    /// <summary>NV wears out: the mirror is written at most every 6 h, hourly while grace is running.</summary>
+    public const long MirrorEveryMs = 6 * 3_600_000L;
+    public const long MirrorEveryNotNormalMs = 3_600_000;
+
+    /// <summary>An authenticated refusal that only an operator ends is tried again hourly.</summary>
+    public const long RefusedRetryMs = 3_600_000;
+
+    /// <summary>A server's wish for patience counts up to this, signed or not.</summary>
+    public const long SignedDelayMaxMs = 3_600_000;
+    public const long UnsignedDelayMaxMs = 300_000;
+
+    /// <summary>A till that is suspended or LOCKED asks often enough for an operator who waits at the phone.</summary>
+    public const long LockedCheckInMs = 60_000;
+
+    /// <summary>A dead TPM is asked again within this.</summary>
+    public const long TpmProbeMaxMs = 30_000;
+
+    private const long BackoffBaseMs = 1_000;
+    private const long BackoffMaxMs = 300_000;
+    private const long BackoffMaxDegradedMs = 120_000;
+
+    /// <summary>Full jitter between the base and a ceiling that doubles: a fleet does not come back in step.</summary>
+    public static long BackoffMs(int failures, bool degraded, double draw)
+    {
+        long max = degraded ? BackoffMaxDegradedMs : BackoffMaxMs;
+        long ceiling = Math.Min(max, BackoffBaseMs << Math.Min(failures, 20));
+        return BackoffBaseMs + (long)(draw * (ceiling - BackoffBaseMs));
+    }
+}

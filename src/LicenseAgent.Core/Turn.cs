@@ -1,0 +1,65 @@
+using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
+
+namespace LicenseAgent.Core;
+
+/// <summary>
+/// One step in the making: the state so far and the effects so far. Lives for the length of one
+/// <see cref="AgentCore.Step"/>; what the phases share goes through it.
+/// </summary>
+internal sealed class Turn(AgentState state, Now now)
+{
+    private readonly List<AgentEffect> _effects = [];
+
+    public AgentState State { get; set; } = state;
+
+    public Now Now { get; } = now;
+
+    public IReadOnlyList<AgentEffect> Effects => _effects;
+
+    public UtcTime TrustedNow => State.Clock.At(Now.BootMs);
+
+    public void Emit(AgentEffect effect) => _effects.Add(effect);
+
+    /// <summary>Begins the activity of <paramref name="effect"/>.</summary>
+    public void Begin(Activity activity, AgentEffect effect)
+    {
+        InvariantBroken.Unless(State.Activity is Activity.Idle, $"{State.Activity} is under way.");
+        State = State with { Activity = activity };
+        Emit(effect);
+    }
+
+    public void End() => State = State with { Activity = Activity.Idle.Instance };
+
+    public void UpdateRun(Func<RunState, RunState> change) => State = State with { Run = change(State.Run) };
+
+    /// <summary>Makes the run state durable before the effects that follow.</summary>
+    public void SaveRun()
+    {
+        HighWater water = new(TrustedNow, Now.BootId, Now.BootMs);
+        State = State with
+        {
+            Run = State.Run with { HighWater = water },
+            RunUnsaved = false,
+            SaveDueBootMs = Now.BootMs + Timing.HighWaterEveryMs,
+        };
+        Emit(new AgentEffect.SaveRun(State.Run));
+    }
+
+    public void Audit(
+        string what, string op, string outcome = "ok", bool durable = false,
+        params ReadOnlySpan<(string Name, object Value)> details) =>
+        Emit(new AgentEffect.Audit(what, op, outcome, [.. details], durable));
+
+    public void Trouble(string id, string detail) =>
+        State = State with { Troubles = State.Troubles.SetItem(id, detail) };
+
+    public void TroubleOver(string id) => State = State with { Troubles = State.Troubles.Remove(id) };
+
+    public RetryGate Backoff(RetryGate gate, int stream)
+    {
+        int failures = Math.Min(gate.Failures + 1, 30);
+        bool degraded = Views.Mode(State, TrustedNow) is AgentMode.Degraded or AgentMode.Exhausted;
+        return new RetryGate(failures, Now.BootMs + Timing.BackoffMs(failures, degraded, Now.Draw(stream)));
+    }
+}

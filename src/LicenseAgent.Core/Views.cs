@@ -1,0 +1,142 @@
+using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
+
+namespace LicenseAgent.Core;
+
+/// <summary>A secret that opens tokens, and until when.</summary>
+public sealed record UsableEntry(SecretEntry Entry, UtcTime End);
+
+/// <summary>What follows from a state; nothing here is stored.</summary>
+public static class Views
+{
+    /// <summary>The facts the mode follows from.</summary>
+    public static ModeFacts Facts(AgentState state)
+    {
+        SecretEntry? active = Active(state);
+        LockReason? locked = state.Lock;
+        if (locked is null && IsSuspended(state))
+        {
+            locked = LockReason.Suspended;
+        }
+
+        if (locked is null && active is not null && state.Unreadable.Contains(active.Version))
+        {
+            locked = LockReason.SecretUnreadable;
+        }
+
+        if (locked is null && active is not null && !state.Loaded.Contains(active.Version))
+        {
+            locked = state.Tpm is TpmHealth.Ok or TpmHealth.Unknown ? LockReason.Starting : LockReason.TpmUnavailable;
+        }
+
+        return new ModeFacts(
+            locked, active?.ValidUntil, active is null ? null : End(state, active), state.Run.LastContact,
+            state.Settings.OfflineAfter, state.Settings.DegradedAllowed);
+    }
+
+    public static AgentMode Mode(AgentState state, UtcTime trustedNow) => Facts(state).At(trustedNow);
+
+    /// <summary>ACTIVE, unless a level takes it out of use.</summary>
+    public static SecretEntry? Active(AgentState state) =>
+        state.Bound?.Active is { } active && !state.Run.Levels.Forbids(active.Version) ? active : null;
+
+    public static bool IsSuspended(AgentState state) => state.Run.Levels.Suspended;
+
+    public static long Highest(AgentState state) =>
+        Math.Max(state.Run.Highest, state.Bound?.HighestVersionSeen ?? 0);
+
+    /// <summary>Everything whose bytes are in memory and that is not out of use by order; times are the reader's.</summary>
+    public static ImmutableArray<UsableEntry> Usable(AgentState state)
+    {
+        ImmutableArray<UsableEntry>.Builder usable = ImmutableArray.CreateBuilder<UsableEntry>();
+        foreach (SecretEntry entry in state.Bound?.Secrets ?? [])
+        {
+            if (entry.State != SecretState.Invalidated && IsOpenable(state, entry.Version))
+            {
+                usable.Add(new UsableEntry(entry, End(state, entry)));
+            }
+        }
+
+        if (state.Run.Pending is { } pending && IsOpenable(state, pending.Entry.Version))
+        {
+            usable.Add(new UsableEntry(pending.Entry, End(state, pending.Entry)));
+        }
+
+        return usable.ToImmutable();
+    }
+
+    /// <summary>
+    /// When a secret opens nothing more. For ACTIVE the local grace period counts too; a GRACE version ends when the
+    /// server said it does. A directive's limit shortens both.
+    /// </summary>
+    public static UtcTime End(AgentState state, SecretEntry entry)
+    {
+        UtcTime end = entry.GraceUntil;
+        if (entry.State == SecretState.Active)
+        {
+            end = UtcTime.Min(end, entry.ValidUntil + state.Settings.GracePeriod);
+        }
+
+        return GraceLimit(state) is { } limit ? UtcTime.Min(end, limit) : end;
+    }
+
+    /// <summary>When the next secret is asked for by schedule.</summary>
+    public static UtcTime? RotationDue(AgentState state)
+    {
+        if (Active(state) is not { } active)
+        {
+            return null;
+        }
+
+        TimeSpan life = active.ValidUntil - active.ValidFrom;
+        UtcTime early = active.ValidUntil - TimeSpan.FromTicks(life.Ticks / 5);
+        TimeSpan interval = RotationInterval(state);
+        UtcTime regular = (state.Run.LastRotation ?? active.ValidFrom)
+            + TimeSpan.FromTicks(interval.Ticks / 1000 * state.Run.RotationFactor);
+        return UtcTime.Min(early, regular);
+    }
+
+    /// <summary>Proven now: the server's last word and the time of this boot since; never what a clock suggests.</summary>
+    public static UtcTime? ProvenNow(AgentState state, Now now) => state.Run.Anchor switch
+    {
+        null => null,
+        { } anchor when anchor.BootId == now.BootId =>
+            anchor.ServerTime + TimeSpan.FromMilliseconds(Math.Max(0, now.BootMs - anchor.BootMs)),
+        { } anchor => anchor.ServerTime,
+    };
+
+    public static TimeSpan RotationInterval(AgentState state) => Shorter(
+        state.Settings.RotationInterval, state.Identity?.Policy.RotationIntervalS);
+
+    public static TimeSpan CheckInInterval(AgentState state) => Shorter(
+        state.Settings.CheckInInterval, state.Identity?.Policy.CheckInIntervalS);
+
+    /// <summary>The words of a check-in's <c>tpm</c> member.</summary>
+    public static string TpmReport(AgentState state) => state.Tpm switch
+    {
+        TpmHealth.Ok or TpmHealth.Unknown => Protocol.Messages.TpmReports.Ok,
+        TpmHealth.Lockout => Protocol.Messages.TpmReports.Lockout,
+        TpmHealth.Replaced => Protocol.Messages.TpmReports.Replaced,
+        _ => Protocol.Messages.TpmReports.Unavailable,
+    };
+
+    private static UtcTime? GraceLimit(AgentState state)
+    {
+        UtcTime? limit = state.Run.Levels.GraceLimit;
+        if (state.Run.CloneSuspectSince is { } since)
+        {
+            UtcTime suspect = since + TimeSpan.FromHours(24);
+            limit = limit is { } other ? UtcTime.Min(other, suspect) : suspect;
+        }
+
+        return limit;
+    }
+
+    private static bool IsOpenable(AgentState state, long version) =>
+        state.Loaded.Contains(version) && !state.Run.Levels.Forbids(version);
+
+    private static TimeSpan Shorter(TimeSpan local, int? serverSeconds) =>
+        serverSeconds is { } seconds && TimeSpan.FromSeconds(seconds) < local
+            ? TimeSpan.FromSeconds(seconds)
+            : local;
+}
