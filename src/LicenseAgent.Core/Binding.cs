@@ -220,7 +220,7 @@ internal static class Binding
         AgentState state = turn.State;
         Levels levels = state.Run.Levels;
         return new BoundState(
-            (state.Bound?.Generation ?? state.Counter) + 1, state.Identity!.AgentId, [], Views.Highest(state),
+            BoundState.CurrentFormat, (state.Bound?.Generation ?? state.Counter) + 1, state.Identity!.AgentId, [], Views.Highest(state),
             levels.MinValidVersion, levels.GraceLimit, levels.Suspended, levels.Revocations,
             state.Keyset ?? throw new InvariantBroken("A till without a keyset is not enrolled."), serverTime);
     }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 using LicenseAgent.Protocol.Encoding;
 
 namespace LicenseAgent.Core;
@@ -17,24 +18,27 @@ public sealed record FileReference(long Version, Digest32 Sha256);
 /// What is tied to the TPM, one generation a change. It changes at commit, invalidation, suspension, grace limit, new
 /// revocations or keyset, and at nothing else; time alone changes nothing in it.
 /// </summary>
+/// <param name="Format">Number of the file format, <see cref="CurrentFormat"/>.</param>
 /// <param name="Generation">Value of the NV counter this state belongs to.</param>
 /// <param name="Secrets">By version, rising. ACTIVE and GRACE, and one INVALIDATED by order while it is the highest.</param>
 /// <param name="MinValidVersion">Everything below is INVALIDATED.</param>
 /// <param name="GraceLimit">Directive: grace ends at the latest here.</param>
 /// <param name="ServerTime">Server's time at the change.</param>
 public sealed record BoundState(
-    long Generation, string AgentId, ImmutableArray<SecretEntry> Secrets, long HighestVersionSeen,
+    int Format, long Generation, string AgentId, ImmutableArray<SecretEntry> Secrets, long HighestVersionSeen,
     long MinValidVersion, UtcTime? GraceLimit, bool Suspended, FileReference? Revocations, FileReference Keyset,
     UtcTime ServerTime)
 {
-    /// <summary>Number of the file format.</summary>
-    public const int Format = 1;
+    /// <summary>The format this program writes; it reads this one and the one before.</summary>
+    public const int CurrentFormat = 1;
 
     /// <summary>Most GRACE entries; daily rotation with 7 days of grace holds 8.</summary>
     public const int MaxGrace = 16;
 
+    [JsonIgnore]
     public SecretEntry? Active => Secrets.FirstOrDefault(s => s.State == SecretState.Active);
 
+    [JsonIgnore]
     public IEnumerable<SecretEntry> Grace => Secrets.Where(s => s.State == SecretState.Grace);
 
     /// <summary>I03: at most one ACTIVE; versions distinct and rising, none above the highest.</summary>

@@ -63,9 +63,6 @@ public sealed record RunState(
     string Mode, Levels Levels, AuditPoint? Witnessed, UtcTime? CloneSuspectSince,
     int FailedInARow, int StageFailures, int RejectedInARow)
 {
-    /// <summary>Number of the file format.</summary>
-    public const int Format = 1;
-
     public static readonly RunState Empty = new(
         null, null, null, 0, null, null, null, null, 1000, "", Levels.None, null, null, 0, 0, 0);
 }
