@@ -1,11 +1,7 @@
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Keysets;
 
 namespace LicenseAgent.Protocol.Enrolment;
-
-/// <summary>Which keyset the bundle was written under.</summary>
-/// <param name="Version">Its number.</param>
-/// <param name="Sha256">SHA-256 of its payload bytes.</param>
-public sealed record KeysetPin(long Version, Digest32 Sha256);
 
 /// <summary>
 /// The file that <c>license-server agents add</c> writes (mode 0600) and an operator carries to the till. It holds an
