@@ -1,0 +1,46 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace LicenseAgent.Testbed.Tpm;
+
+/// <summary>
+/// Starts child processes that die with this one, however it ends. The kernel sends PR_SET_PDEATHSIG when the *thread*
+/// that forked is gone, so all are forked by one thread that lives as long as the process.
+/// </summary>
+public static class ParentBoundLauncher
+{
+    private static readonly BlockingCollection<(ProcessStartInfo Start, TaskCompletionSource<Process> Started)> s_requests = [];
+
+    static ParentBoundLauncher() => new Thread(Loop) { IsBackground = true, Name = "launcher" }.Start();
+
+    /// <summary>Starts <paramref name="program"/> under setpriv, which sets the death signal and then becomes it.</summary>
+    public static Task<Process> StartAsync(string program, IEnumerable<string> arguments)
+    {
+        var start = new ProcessStartInfo("setpriv")
+        {
+            ArgumentList = { "--pdeathsig", "KILL", "--", program },
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
+        foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        var started = new TaskCompletionSource<Process>(TaskCreationOptions.RunContinuationsAsynchronously);
+        s_requests.Add((start, started));
+        return started.Task;
+    }
+
+    private static void Loop()
+    {
+        foreach (var (start, started) in s_requests.GetConsumingEnumerable())
+        {
+            try
+            {
+                started.SetResult(Process.Start(start) ?? throw new InvalidOperationException($"{start.FileName} did not start"));
+            }
+            // The thread must outlive a program that is not installed; its caller gets the reason.
+            catch (Exception e)
+            {
+                started.SetException(e);
+            }
+        }
+    }
+}
