@@ -11,7 +11,7 @@ internal sealed class BoundTpm
 {
     private const int RandomChunkMax = 32;
     private const string ReplaceRemedy =
-        "If the till got another TPM or its TPM was cleared, enrol it anew: license-agent enroll --replace --bundle FILE.";
+        "If the till got another TPM or its own was cleared, enrol it anew: license-agent enroll --replace --bundle FILE.";
 
     private readonly TpmLink _link;
     private readonly uint _srk;
@@ -37,7 +37,8 @@ internal sealed class BoundTpm
 
         var auth = binding.KeyAuth.Span;
         var signing = AttachKey(link, link.Options.SigningHandle, "signing", binding.SigningName.Span, auth);
-        var decryption = AttachKey(link, link.Options.DecryptionHandle, "decryption", binding.DecryptionName.Span, auth);
+        var decryption = AttachKey(
+            link, link.Options.DecryptionHandle, "decryption", binding.DecryptionName.Span, auth);
         var bound = new BoundTpm(link, srk, signing, decryption);
         foreach (var index in NvLayout.All) bound._nv[index.Handle] = AttachNv(link, index, auth);
         return bound;
@@ -77,7 +78,8 @@ internal sealed class BoundTpm
         {
             var wanted = Math.Min(destination.Length, RandomChunkMax);
             var rc = EsysNative.GetRandom(
-                _link.Esys, session.For(Encrypt.Response), EsysNative.None, EsysNative.None, (ushort)wanted, out var random);
+                _link.Esys, session.For(Encrypt.Response), EsysNative.None, EsysNative.None, (ushort)wanted,
+                out var random);
             _link.Check(rc, "GetRandom");
             using var output = new EsysOutput(random);
             var count = output.CopyContent(MuType.Digest, destination[..wanted]);
@@ -137,8 +139,8 @@ internal sealed class BoundTpm
         if (found != expected)
         {
             throw Replaced(
-                $"the NV index 0x{expected.Handle:x8} has attributes 0x{found.Attributes:x8} and {found.Size} bytes instead "
-                + $"of 0x{expected.Attributes:x8} and {expected.Size}");
+                $"the NV index 0x{expected.Handle:x8} has attributes 0x{found.Attributes:x8} and {found.Size} bytes "
+                + $"instead of 0x{expected.Attributes:x8} and {expected.Size}");
         }
 
         if (expected.Handle == NvLayout.CounterIndex && !written)

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using LicenseAgent.Tpm.Esys;
 using LicenseAgent.Tpm.Wire;
 
@@ -40,19 +41,46 @@ internal static class KeyUse
         if (ciphertext.Length != ModulusSize)
             throw Undecryptable($"it has {ciphertext.Length} bytes and the key {ModulusSize}", 0);
 
+        var rc = DecryptOnce(link, session, key, ciphertext, destination, out var count);
+        if (ResponseCodes.IsParameterRefused(rc)) throw Undecryptable(ResponseCodes.Describe(rc), rc);
+        // libtpms says FAILURE to wrong padding, and so does a TPM in failure mode to everything: a good one tells.
+        if (rc == ResponseCodes.Failure && OpensTrial(link, session, key))
+            throw Undecryptable(ResponseCodes.Describe(rc), rc);
+        link.Check(rc, "RSA_Decrypt");
+        return count >= 0 ? count : throw Undecryptable($"it holds more than {destination.Length} bytes", 0);
+    }
+
+    /// <summary>
+    /// Whether the key opens what was encrypted to its public half this moment. Throws where it is not for us.
+    /// </summary>
+    public static bool OpensTrial(TpmLink link, TpmSession session, uint key)
+    {
+        var modulus = PublicArea.Read(link, key).RsaModulus();
+        using var encryptor = RSA.Create(new RSAParameters { Modulus = modulus, Exponent = [1, 0, 1] });
+        var plaintext = RandomNumberGenerator.GetBytes(DigestSize);
+        var ciphertext = encryptor.Encrypt(plaintext, RSAEncryptionPadding.OaepSHA256);
+        Span<byte> opened = stackalloc byte[DigestSize];
+        link.Check(DecryptOnce(link, session, key, ciphertext, opened, out var count), "RSA_Decrypt");
+        return count == DigestSize && opened.SequenceEqual(plaintext);
+    }
+
+    private static uint DecryptOnce(
+        TpmLink link, TpmSession session, uint key, ReadOnlySpan<byte> ciphertext, Span<byte> destination,
+        out int count)
+    {
+        count = 0;
         using var cipherBlock = MuType.PublicKeyRsa.ToNative(Templates.Sized(ciphertext));
         using var scheme = MuType.RsaDecrypt.ToNative(Templates.SchemeOaepSha256);
         using var label = MuType.Data.ToNative(Templates.EmptySized);
         var rc = EsysNative.RsaDecrypt(
             link.Esys, key, session.For(Encrypt.Both), EsysNative.None, EsysNative.None, cipherBlock.Pointer,
             scheme.Pointer, label.Pointer, out var message);
-        if (ResponseCodes.IsParameterRefused(rc)) throw Undecryptable(ResponseCodes.Describe(rc), rc);
-        link.Check(rc, "RSA_Decrypt");
+        if (rc != 0) return rc;
         using var output = new EsysOutput(message);
         try
         {
-            var count = output.CopyContent(MuType.PublicKeyRsa, destination);
-            return count >= 0 ? count : throw Undecryptable($"it holds more than {destination.Length} bytes", 0);
+            count = output.CopyContent(MuType.PublicKeyRsa, destination);
+            return rc;
         }
         finally
         {
@@ -71,6 +99,7 @@ internal static class KeyUse
 
     private static TpmException Undecryptable(string fact, uint rc) => new(
         TpmFailure.DecryptFailed,
-        $"The wrapped secret does not open under this TPM's decryption key: {fact}. It was wrapped for another key or damaged; the server has to send it again.",
+        $"The wrapped secret does not open under this TPM's decryption key: {fact}. It was wrapped for another key or "
+        + "damaged; the server has to send it again.",
         rc);
 }

@@ -12,13 +12,17 @@ public enum TpmAddressKind
     Mssim,
 }
 
-/// <summary>A parsed <c>tpm.device</c>: <paramref name="Path"/> for devices and Unix sockets, else host and port.</summary>
+/// <summary>
+/// A parsed <c>tpm.device</c>: <paramref name="Path"/> for devices and Unix sockets, else host and port.
+/// </summary>
 public sealed record TpmAddress(TpmAddressKind Kind, string Path, string Host, int Port)
 {
     // sockaddr_un.sun_path with its terminating zero is 108 bytes.
     private const int UnixPathMax = 107;
 
-    /// <summary>Reads a <c>tpm.device</c>; <paramref name="error"/> says what is wrong and what would be right.</summary>
+    /// <summary>
+    /// Reads a <c>tpm.device</c>; <paramref name="error"/> says what is wrong and what would be right.
+    /// </summary>
     public static bool TryParse(
         string text, [NotNullWhen(true)] out TpmAddress? address, [NotNullWhen(false)] out string? error)
     {

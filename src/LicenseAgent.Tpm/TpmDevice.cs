@@ -147,7 +147,8 @@ public sealed class TpmDevice : IAsyncDisposable
     private Task<T> WithBinding<T>(Func<BoundTpm, T> work, CancellationToken cancellationToken) => _worker.Run(
         link =>
         {
-            var binding = _binding ?? throw new InvalidOperationException("OpenAsync comes before the calls that need keys");
+            var binding = _binding
+                ?? throw new InvalidOperationException("OpenAsync comes before the calls that need keys");
             link.Bound ??= BoundTpm.Verify(link, binding);
             return work(link.Bound);
         },
@@ -157,6 +158,6 @@ public sealed class TpmDevice : IAsyncDisposable
     private static void RequirePersistent(uint handle, string name)
     {
         if (handle is < 0x81000000 or > 0x817FFFFF or TpmOptions.SrkHandle)
-            throw new ArgumentException($"{name} 0x{handle:x8} is not a free persistent handle (0x81000000-0x817fffff)");
+            throw new ArgumentException($"{name} 0x{handle:x8} is no free persistent handle (0x81000000-0x817fffff)");
     }
 }

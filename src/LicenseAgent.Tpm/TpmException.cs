@@ -6,13 +6,17 @@ public enum TpmFailure
     /// <summary>No connection: device missing, emulator dead, peer closed. May come back.</summary>
     Unavailable,
 
-    /// <summary>The TPM did not answer within the command's deadline; whether it executed the command is unknown.</summary>
+    /// <summary>
+    /// The TPM did not answer within the command's deadline; whether it executed the command is unknown.
+    /// </summary>
     TimedOut,
 
     /// <summary>The answer was not a TPM answer, or its HMAC did not verify.</summary>
     BadResponse,
 
-    /// <summary>The TPM kept answering "try again" (RETRY, YIELDED, TESTING, NV_RATE, NV_UNAVAILABLE) to the bound.</summary>
+    /// <summary>
+    /// The TPM kept answering "try again" (RETRY, YIELDED, TESTING, NV_RATE, NV_UNAVAILABLE) to the bound.
+    /// </summary>
     Busy,
 
     /// <summary>More calls are waiting than the queue holds; this one was not sent.</summary>
@@ -36,10 +40,14 @@ public enum TpmFailure
     /// <summary>A persistent handle or NV index that the agent needs holds somebody else's object.</summary>
     KeyHandleTaken,
 
-    /// <summary>The ciphertext definitely does not open under the decryption key; asking again changes nothing.</summary>
+    /// <summary>
+    /// The ciphertext definitely does not open under the decryption key; asking again changes nothing.
+    /// </summary>
     DecryptFailed,
 
-    /// <summary>The TPM refused a command for another reason; <see cref="TpmException.ResponseCode"/> says which.</summary>
+    /// <summary>
+    /// The TPM refused a command for another reason; <see cref="TpmException.ResponseCode"/> says which.
+    /// </summary>
     CommandFailed,
 }
 
@@ -58,7 +66,9 @@ public sealed class TpmException : Exception
     /// <summary>The TPM's or the library's response code, 0 where there was none.</summary>
     public uint ResponseCode { get; }
 
-    /// <summary>Whether the same call may succeed later without anybody doing anything about keys or configuration.</summary>
+    /// <summary>
+    /// Whether the same call may succeed later without anybody doing anything about keys or configuration.
+    /// </summary>
     public bool IsTransient => Reason is TpmFailure.Unavailable or TpmFailure.TimedOut or TpmFailure.BadResponse
         or TpmFailure.Busy or TpmFailure.Overloaded or TpmFailure.Lockout or TpmFailure.CommandFailed;
 }

@@ -4,7 +4,9 @@ using LicenseAgent.Tpm.Wire;
 
 namespace LicenseAgent.Tpm;
 
-/// <summary>What the TPM says about itself without any key: clock and properties. Both are public and unauthenticated.</summary>
+/// <summary>
+/// What the TPM says about itself without any key: clock and properties. Both are public and unauthenticated.
+/// </summary>
 internal static class TpmFacts
 {
     private const uint CapTpmProperties = 6;
@@ -41,11 +43,12 @@ internal static class TpmFacts
 
         var maker = new byte[4];
         System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(maker, values.GetValueOrDefault(Manufacturer));
-        var firmware = (Major: values.GetValueOrDefault(FirmwareVersion1), Minor: values.GetValueOrDefault(FirmwareVersion2));
+        var major = values.GetValueOrDefault(FirmwareVersion1);
+        var minor = values.GetValueOrDefault(FirmwareVersion2);
         var permanent = values.GetValueOrDefault(Permanent);
         return new TpmProperties(
             Encoding.ASCII.GetString(maker).TrimEnd('\0', ' '),
-            $"{firmware.Major:x8}.{firmware.Minor:x8}",
+            $"{major:x8}.{minor:x8}",
             (permanent & OwnerAuthSetBit) != 0,
             (permanent & InLockoutBit) != 0,
             values.GetValueOrDefault(LockoutCounter),

@@ -1,7 +1,8 @@
 namespace LicenseAgent.Tpm;
 
 /// <summary>Where the TPM is and which handles the agent's keys have there.</summary>
-/// <param name="Device"><c>device:PATH</c>, <c>swtpm:host:port</c>, <c>swtpm:unix:PATH</c> or <c>mssim:host:port</c>.</param>
+/// <param name="Device"><c>device:PATH</c>, <c>swtpm:host:port</c>, <c>swtpm:unix:PATH</c> or
+/// <c>mssim:host:port</c>.</param>
 public sealed record TpmOptions(
     string Device,
     uint SigningHandle = TpmOptions.DefaultSigningHandle,
@@ -32,7 +33,9 @@ public sealed record TpmBinding(
     public override string ToString() => nameof(TpmBinding);
 }
 
-/// <summary>The public halves of the agent's keys and the TPM Names to record. Names begin with the name algorithm.</summary>
+/// <summary>
+/// The public halves of the agent's keys and the TPM Names to record. Names begin with the name algorithm.
+/// </summary>
 /// <param name="SigningX">Affine x of the P-256 signing key, 32 bytes.</param>
 /// <param name="SigningY">Affine y of the P-256 signing key, 32 bytes.</param>
 /// <param name="DecryptionModulus">Modulus of the RSA-2048 decryption key, 256 bytes; its exponent is 65537.</param>
@@ -50,12 +53,14 @@ public sealed record TpmIdentity(
 /// <summary>What the TPM remembered when it was opened. A slot or mirror that was never written is null.</summary>
 public sealed record TpmState(
     ulong Counter,
-    ReadOnlyMemory<byte>? EvenSlot,
-    ReadOnlyMemory<byte>? OddSlot,
-    ReadOnlyMemory<byte>? Mirror,
+    byte[]? EvenSlot,
+    byte[]? OddSlot,
+    byte[]? Mirror,
     TpmClock Clock);
 
-/// <summary>TPM2_ReadClock. <see cref="ClockMs"/> may fall after a power cut; <see cref="Safe"/> says that it did not.</summary>
+/// <summary>
+/// TPM2_ReadClock. <see cref="ClockMs"/> may fall after a power cut; <see cref="Safe"/> says that it did not.
+/// </summary>
 public sealed record TpmClock(ulong ClockMs, uint ResetCount, uint RestartCount, bool Safe);
 
 /// <summary>What <c>doctor</c> shows about the TPM.</summary>

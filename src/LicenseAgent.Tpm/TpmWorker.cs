@@ -10,7 +10,9 @@ namespace LicenseAgent.Tpm;
 /// </summary>
 internal sealed class TpmWorker : IAsyncDisposable
 {
-    /// <summary>Calls that may wait. A rotation needs ten in sequence; a full queue means a stuck TPM, so more fail at once.</summary>
+    /// <summary>
+    /// Calls that may wait. A rotation needs ten in sequence; a full queue means a stuck TPM, so more fail at once.
+    /// </summary>
     public const int QueueMax = 64;
 
     private readonly Func<CancellationToken, TpmLink> _connect;
@@ -36,10 +38,13 @@ internal sealed class TpmWorker : IAsyncDisposable
 
         return Task.FromException<T>(new TpmException(
             TpmFailure.Overloaded,
-            $"{QueueMax} TPM calls are waiting already; this one was not sent. The TPM is slow or stuck: see what failed before."));
+            $"{QueueMax} TPM calls are waiting already; this one was not sent. The TPM is slow or stuck: see what failed "
+            + "before."));
     }
 
-    /// <summary>Ends the call in flight within a deadline's slice, fails those that wait, and closes the connection.</summary>
+    /// <summary>
+    /// Ends the call in flight within a deadline's slice, fails those that wait, and closes the connection.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         lock (_start)

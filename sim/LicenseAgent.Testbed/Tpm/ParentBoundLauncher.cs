@@ -9,11 +9,13 @@ namespace LicenseAgent.Testbed.Tpm;
 /// </summary>
 public static class ParentBoundLauncher
 {
-    private static readonly BlockingCollection<(ProcessStartInfo Start, TaskCompletionSource<Process> Started)> s_requests = [];
+    private static readonly BlockingCollection<Request> s_requests = [];
 
     static ParentBoundLauncher() => new Thread(Loop) { IsBackground = true, Name = "launcher" }.Start();
 
-    /// <summary>Starts <paramref name="program"/> under setpriv, which sets the death signal and then becomes it.</summary>
+    /// <summary>
+    /// Starts <paramref name="program"/> under setpriv, which sets the death signal and then becomes it.
+    /// </summary>
     public static Task<Process> StartAsync(string program, IEnumerable<string> arguments)
     {
         var start = new ProcessStartInfo("setpriv")
@@ -24,7 +26,7 @@ public static class ParentBoundLauncher
         };
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         var started = new TaskCompletionSource<Process>(TaskCreationOptions.RunContinuationsAsynchronously);
-        s_requests.Add((start, started));
+        s_requests.Add(new Request(start, started));
         return started.Task;
     }
 
@@ -34,7 +36,7 @@ public static class ParentBoundLauncher
         {
             try
             {
-                started.SetResult(Process.Start(start) ?? throw new InvalidOperationException($"{start.FileName} did not start"));
+                started.SetResult(Process.Start(start)!);
             }
             // The thread must outlive a program that is not installed; its caller gets the reason.
             catch (Exception e)
@@ -43,4 +45,6 @@ public static class ParentBoundLauncher
             }
         }
     }
+
+    private sealed record Request(ProcessStartInfo Start, TaskCompletionSource<Process> Started);
 }

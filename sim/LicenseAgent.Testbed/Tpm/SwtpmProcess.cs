@@ -48,14 +48,18 @@ public sealed partial class SwtpmProcess : IAsyncDisposable
     /// <summary>Where the TPM's memory is kept: one file, as good as the chip.</summary>
     public string StateDirectory => Path.Combine(_directory, "state");
 
-    /// <summary>The Unix socket of the data channel; the control channel is at the same path with <c>.ctrl</c>.</summary>
+    /// <summary>
+    /// The Unix socket of the data channel; the control channel is at the same path with <c>.ctrl</c>.
+    /// </summary>
     public string SocketPath => Path.Combine(_directory, "sock");
 
     public int ProcessId => Running.Id;
 
     private Process Running => _process ?? throw new InvalidOperationException("swtpm does not run");
 
-    /// <summary>Starts a new TPM, or one with the memory of another, copied from <paramref name="stateFrom"/>.</summary>
+    /// <summary>
+    /// Starts a new TPM, or one with the memory of another, copied from <paramref name="stateFrom"/>.
+    /// </summary>
     public static async Task<SwtpmProcess> StartAsync(
         SwtpmListen listen, CancellationToken cancellationToken, string? stateFrom = null)
     {
@@ -161,7 +165,8 @@ public sealed partial class SwtpmProcess : IAsyncDisposable
         using var pause = new PeriodicTimer(s_startPoll);
         while (!await AcceptsAsync(limit.Token))
         {
-            if (process.HasExited) throw new InvalidOperationException($"swtpm ended with {process.ExitCode}: {_notes}");
+            if (process.HasExited)
+                throw new InvalidOperationException($"swtpm ended with {process.ExitCode}: {_notes}");
             await pause.WaitForNextTickAsync(limit.Token);
         }
     }

@@ -14,7 +14,9 @@ internal readonly unsafe ref struct EsysOutput(nint block)
         return scratch.Bytes[..type.ToWire(block, scratch.Bytes)].ToArray();
     }
 
-    /// <summary>Copies the content of a TPM2B to where the caller keeps secrets; returns its length, or -1 for no room.</summary>
+    /// <summary>
+    /// Copies the content of a TPM2B to where the caller keeps secrets; returns its length, or -1 for no room.
+    /// </summary>
     public int CopyContent(MuType type, Span<byte> destination)
     {
         using var scratch = new NativeBlock();

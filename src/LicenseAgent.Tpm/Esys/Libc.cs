@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace LicenseAgent.Tpm.Esys;
 
-/// <summary>What the BCL does not offer: poll on a character device, the C environment, the size of a C block.</summary>
+/// <summary>
+/// What the BCL does not offer: poll on a character device, the C environment, the size of a C block.
+/// </summary>
 internal static partial class Libc
 {
     public const int ReadWrite = 0x2;

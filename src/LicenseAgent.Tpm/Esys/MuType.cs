@@ -49,10 +49,13 @@ internal sealed unsafe class MuType
         if (rc == 0 && offset == (nuint)wire.Length) return block;
 
         block.Dispose();
-        throw new InvalidOperationException($"wire bytes for {_name} do not unmarshal (0x{rc:x}, {offset}/{wire.Length})");
+        throw new InvalidOperationException(
+            $"wire bytes for {_name} do not unmarshal (0x{rc:x}, {offset}/{wire.Length})");
     }
 
-    /// <summary>Writes the wire bytes of a structure into <paramref name="destination"/> and returns their number.</summary>
+    /// <summary>
+    /// Writes the wire bytes of a structure into <paramref name="destination"/> and returns their number.
+    /// </summary>
     public int ToWire(nint structure, Span<byte> destination)
     {
         nuint offset = 0;

@@ -142,7 +142,9 @@ internal sealed unsafe class Tcti : IDisposable
         return Success;
     }
 
-    /// <summary>TSS2_TCTI_CONTEXT_COMMON_V1 with our own field behind it. Members that stay null are optional.</summary>
+    /// <summary>
+    /// TSS2_TCTI_CONTEXT_COMMON_V1 with our own field behind it. Members that stay null are optional.
+    /// </summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct Context
     {

@@ -114,7 +114,8 @@ internal sealed class TpmLink : IDisposable
         _tcti.Dispose();
     }
 
-    // A failure of the transport is reported once by every command that meets it; the stack of the first is kept inside.
+    // A failure of the transport is reported once by every command that meets it; the stack of the first is kept
+    // inside.
     private static Exception Again(Exception failure) => failure is TpmException known
         ? new TpmException(known.Reason, known.Message, known.ResponseCode, known)
         : new InvalidOperationException("the TPM transport is broken", failure);
@@ -126,14 +127,22 @@ internal sealed class TpmLink : IDisposable
         {
             return new TpmException(
                 TpmFailure.Lockout,
-                $"{what}: the TPM is in dictionary-attack lockout. Wait until it ends by itself, or run tpm2_dictionarylockout --clear-lockout.",
+                $"{what}: the TPM is in dictionary-attack lockout. Wait until it ends by itself, or run "
+                + "tpm2_dictionarylockout --clear-lockout.",
                 rc);
         }
 
         if (ResponseCodes.IsAuthFailure(rc))
-            return new TpmException(TpmFailure.AuthFailed, $"{what}: the auth value is not the one the object was made with.", rc);
+        {
+            return new TpmException(
+                TpmFailure.AuthFailed,
+                $"{what}: the auth value is not the one the object was made with. Put back the agent.json of this "
+                + "enrolment, or enrol anew with --replace.",
+                rc);
+        }
+
         return ResponseCodes.IsBadAnswer(rc)
-            ? new TpmException(TpmFailure.BadResponse, $"{what}: the TPM's answer is malformed or was altered on its way.", rc)
-            : new TpmException(TpmFailure.CommandFailed, $"{what}.", rc);
+            ? new TpmException(TpmFailure.BadResponse, $"{what}: the answer is malformed or was altered on its way.", rc)
+            : new TpmException(TpmFailure.CommandFailed, $"{what}. The agent keeps trying.", rc);
     }
 }

@@ -2,7 +2,9 @@ using LicenseAgent.Tpm.Wire;
 
 namespace LicenseAgent.Tpm.Esys;
 
-/// <summary>Which first parameter of a command crosses the bus encrypted; a command without a sized one has none.</summary>
+/// <summary>
+/// Which first parameter of a command crosses the bus encrypted; a command without a sized one has none.
+/// </summary>
 [Flags]
 internal enum Encrypt
 {

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace LicenseAgent.Tpm.Esys;
 
-/// <summary>Loads tpm2-tss once, silenced: its default is to write every TPM error to stderr, keys' handles included.</summary>
+/// <summary>
+/// Loads tpm2-tss once, silenced: its default is to write every TPM error to stderr, keys' handles included.
+/// </summary>
 internal static class TssLibrary
 {
     public const string EsysName = "libtss2-esys.so.0";
@@ -12,7 +14,9 @@ internal static class TssLibrary
 
     public static nint Mu => s_mu;
 
-    /// <summary>To be called before the first ESYS function; says in one sentence what is missing on this machine.</summary>
+    /// <summary>
+    /// To be called before the first ESYS function; says in one sentence what is missing on this machine.
+    /// </summary>
     public static void Require()
     {
         try

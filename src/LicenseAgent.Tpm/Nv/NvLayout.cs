@@ -1,6 +1,8 @@
 namespace LicenseAgent.Tpm;
 
-/// <summary>Where the agent keeps its generation in the TPM's non-volatile memory, and how those indices must look.</summary>
+/// <summary>
+/// Where the agent keeps its generation in the TPM's non-volatile memory, and how those indices must look.
+/// </summary>
 public static class NvLayout
 {
     public const uint EvenSlotIndex = 0x01818A01;
@@ -12,7 +14,9 @@ public static class NvLayout
     public const int MirrorSize = 64;
     public const int CounterSize = 8;
 
-    /// <summary>Truncated SHA-256 at the end of a slot and of the mirror; tells a torn write from a whole one.</summary>
+    /// <summary>
+    /// Truncated SHA-256 at the end of a slot and of the mirror; tells a torn write from a whole one.
+    /// </summary>
     public const int ChecksumSize = 16;
 
     // TPM 2.0 part 2, TPMA_NV. Neither OWNER* nor PP* is set, so that only the agent's auth value reads or writes;

@@ -53,7 +53,9 @@ public sealed record NvSlot(
         return bytes;
     }
 
-    /// <summary>Reads a slot; false for anything but 96 whole bytes of a known format (a torn write included).</summary>
+    /// <summary>
+    /// Reads a slot; false for anything but 96 whole bytes of a known format (a torn write included).
+    /// </summary>
     public static bool TryParse(ReadOnlySpan<byte> bytes, out NvSlot? slot)
     {
         slot = null;

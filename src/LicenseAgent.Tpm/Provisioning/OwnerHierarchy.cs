@@ -32,8 +32,8 @@ internal sealed class OwnerHierarchy
     public uint Persist(TpmSession session, uint transient, uint handle)
     {
         var rc = EsysNative.EvictControl(
-            _link.Esys, EsysNative.RhOwner, transient, session.For(Encrypt.None), EsysNative.None, EsysNative.None, handle,
-            out var persistent);
+            _link.Esys, EsysNative.RhOwner, transient, session.For(Encrypt.None), EsysNative.None, EsysNative.None,
+            handle, out var persistent);
         Check(rc, "EvictControl");
         return persistent;
     }
@@ -41,8 +41,8 @@ internal sealed class OwnerHierarchy
     public void Evict(TpmSession session, uint persistent, uint handle)
     {
         var rc = EsysNative.EvictControl(
-            _link.Esys, EsysNative.RhOwner, persistent, session.For(Encrypt.None), EsysNative.None, EsysNative.None, handle,
-            out _);
+            _link.Esys, EsysNative.RhOwner, persistent, session.For(Encrypt.None), EsysNative.None, EsysNative.None,
+            handle, out _);
         Check(rc, "EvictControl");
     }
 
@@ -88,9 +88,9 @@ internal sealed class OwnerHierarchy
         throw new TpmException(
             TpmFailure.OwnerAuthRequired,
             _passwordGiven
-                ? $"{command}: the TPM refuses the owner password that was given; correct the file of --owner-auth-file."
-                : $"{command}: the TPM's owner hierarchy has a password. Give it once, at enrolment: --owner-auth-file FILE. "
-                    + "Afterwards none is needed.",
+                ? $"{command}: the TPM refuses the owner password that was given; correct --owner-auth-file."
+                : $"{command}: the TPM's owner hierarchy has a password. Give it once, at enrolment: "
+                    + "--owner-auth-file FILE. Afterwards none is needed.",
             rc);
     }
 }

@@ -6,7 +6,8 @@ namespace LicenseAgent.Tpm;
 /// <summary>
 /// Makes, or finds again, what the agent needs in the TPM: storage root key, two keys, four NV indices, one increment.
 /// Each step looks at what is there before it acts, so that a run killed between any two commands is finished by the
-/// next one with the same auth value; transient leftovers go with the connection. Used by the TPM worker's thread alone.
+/// next one with the same auth value; transient leftovers go with the connection. Used by the TPM worker's thread
+/// alone.
 /// </summary>
 internal sealed class Provisioning
 {
@@ -48,8 +49,8 @@ internal sealed class Provisioning
         if (PublicArea.Read(_link, found).IsStorageKey()) return found;
         throw new TpmException(
             TpmFailure.KeyHandleTaken,
-            $"The object at 0x{TpmOptions.SrkHandle:x8} is no storage key, and that handle is where the storage root key "
-            + $"belongs. If nothing needs it, evict it: tpm2_evictcontrol -C o -c 0x{TpmOptions.SrkHandle:x8}.");
+            $"The object at 0x{TpmOptions.SrkHandle:x8} is no storage key, and that handle is where the storage root "
+            + $"key belongs. If nothing needs it, evict it: tpm2_evictcontrol -C o -c 0x{TpmOptions.SrkHandle:x8}.");
     }
 
     private uint MakeSrk()
@@ -101,7 +102,8 @@ internal sealed class Provisioning
     }
 
     /// <summary>
-    /// Ours: of our kind (so noDA, and a failed trial costs nothing), a child of this SRK, and usable with our auth value.
+    /// Ours: of our kind (so noDA, and a failed trial costs nothing), a child of this SRK, and usable with our auth
+    /// value.
     /// </summary>
     private bool IsOurs(TpmSession session, uint key, PublicArea parent, AgentKey kind)
     {
@@ -174,7 +176,8 @@ internal sealed class Provisioning
         }
     }
 
-    private static TpmException NvTaken(NvIndex index) => Taken($"the NV index 0x{index.Handle:x8} is in use by something else");
+    private static TpmException NvTaken(NvIndex index) =>
+        Taken($"the NV index 0x{index.Handle:x8} is in use by something else");
 
     private static TpmException Taken(string fact) => new(
         TpmFailure.KeyHandleTaken,

@@ -4,7 +4,9 @@ using LicenseAgent.Tpm.Wire;
 
 namespace LicenseAgent.Tpm;
 
-/// <summary>The public half of an object: wire bytes of TPMT_PUBLIC, its Name, and its Name within its hierarchy.</summary>
+/// <summary>
+/// The public half of an object: wire bytes of TPMT_PUBLIC, its Name, and its Name within its hierarchy.
+/// </summary>
 internal sealed record PublicArea(byte[] Wire, byte[] Name, byte[] QualifiedName)
 {
     private const int CoordinateSize = 32;
@@ -25,7 +27,9 @@ internal sealed record PublicArea(byte[] Wire, byte[] Name, byte[] QualifiedName
 
     public bool IsOfKind(ReadOnlySpan<byte> kind) => Wire.AsSpan().StartsWith(kind);
 
-    /// <summary>A restricted decryption key that cannot leave the TPM: fit to be a parent and to salt sessions.</summary>
+    /// <summary>
+    /// A restricted decryption key that cannot leave the TPM: fit to be a parent and to salt sessions.
+    /// </summary>
     public bool IsStorageKey()
     {
         var reader = new TpmReader(Wire);

@@ -35,6 +35,6 @@ internal readonly struct Deadline
 
     public TpmException Passed(string waitingFor) => new(
         TpmFailure.TimedOut,
-        $"Waited {_span.TotalSeconds:0.###} s for {waitingFor} in vain. The agent keeps trying; if it lasts, restart the "
-        + "machine or the emulator, and check that no other program holds the device.");
+        $"Waited {_span.TotalSeconds:0.###} s for {waitingFor} in vain. The agent keeps trying; if it lasts, restart "
+        + "the machine or the emulator, and check that no other program holds the device.");
 }

@@ -70,7 +70,7 @@ internal sealed class MssimTransport : TpmTransport
         if (stated is < TpmFrame.HeaderSize or > TpmFrame.SizeMax)
             throw TpmFrame.Bad($"the simulator announces {stated} bytes");
         _commands.Receive(response.AsSpan(0, (int)stated), deadline);
-        if (TpmFrame.ResponseSize(response) != stated) throw TpmFrame.Bad("the simulator and the header differ in size");
+        if (TpmFrame.ResponseSize(response) != stated) throw TpmFrame.Bad("simulator and header differ in size");
         _commands.Receive(word, deadline);
         return (int)stated;
     }

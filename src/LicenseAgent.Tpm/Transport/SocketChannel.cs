@@ -72,7 +72,8 @@ internal sealed class SocketChannel : IDisposable
         {
             while (bytes.Length > 0)
             {
-                if (!_socket.Poll(deadline.NextSliceMs($"an answer of {_peer}") * 1000, SelectMode.SelectRead)) continue;
+                if (!_socket.Poll(deadline.NextSliceMs($"an answer of {_peer}") * 1000, SelectMode.SelectRead))
+                    continue;
                 var count = _socket.Receive(bytes);
                 if (count == 0) throw Lost(null);
                 bytes = bytes[count..];

@@ -20,7 +20,8 @@ internal sealed class SwtpmTransport : TpmTransport
 
     protected override int ExchangeOnce(ReadOnlySpan<byte> command, byte[] response, Deadline deadline)
     {
-        // Bytes before the question are the tail of a longer answer than its header said; nothing after them is in step.
+        // Bytes before the question are the tail of a longer answer than its header said; nothing after them is in
+        // step.
         if (!_channel.LooksAlive())
         {
             throw new TpmException(

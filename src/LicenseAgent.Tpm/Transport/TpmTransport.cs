@@ -25,7 +25,9 @@ internal abstract class TpmTransport : IDisposable
         _ => SwtpmTransport.Open(address, deadline),
     };
 
-    /// <summary>Sends a command and waits for the whole response; returns its length. Throws TpmException only.</summary>
+    /// <summary>
+    /// Sends a command and waits for the whole response; returns its length. Throws TpmException only.
+    /// </summary>
     public int Exchange(ReadOnlySpan<byte> command, byte[] response, Deadline deadline)
     {
         if (_dead) throw new TpmException(TpmFailure.Unavailable, "The connection to the TPM is gone.");

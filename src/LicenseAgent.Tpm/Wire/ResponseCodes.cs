@@ -1,9 +1,12 @@
 namespace LicenseAgent.Tpm.Wire;
 
-/// <summary>TPM 2.0 part 2, TPM_RC, as far as the agent tells codes apart; names for the rest that are common.</summary>
+/// <summary>
+/// TPM 2.0 part 2, TPM_RC, as far as the agent tells codes apart; names for the rest that are common.
+/// </summary>
 internal static class ResponseCodes
 {
     public const uint Initialize = 0x100;
+    public const uint Failure = 0x101;
     public const uint NvUninitialized = 0x14A;
     public const uint Lockout = 0x921;
     public const uint Retry = 0x922;
@@ -27,7 +30,9 @@ internal static class ResponseCodes
 
     public static bool IsAuthFailure(uint rc) => IsFormatOne(rc) && Base(rc) is 0x8E or 0xA2 && (rc & LayerMask) == 0;
 
-    /// <summary>The TPM looked at a parameter and refused it; for TPM2_RSA_Decrypt: the padding or size is wrong.</summary>
+    /// <summary>
+    /// The TPM looked at a parameter and refused it; for TPM2_RSA_Decrypt: the padding or size is wrong.
+    /// </summary>
     public static bool IsParameterRefused(uint rc) =>
         IsFormatOne(rc) && ((rc & ParameterBit) != 0 || (rc & 0xF00) == 0) && Base(rc) is 0x84 or 0x95;
 
@@ -65,7 +70,7 @@ internal static class ResponseCodes
     private static string FormatZeroName(uint code) => code switch
     {
         Initialize => "INITIALIZE",
-        0x101 => "FAILURE",
+        Failure => "FAILURE",
         0x149 => "NV_AUTHORIZATION",
         NvUninitialized => "NV_UNINITIALIZED",
         0x14B => "NV_SPACE",
