@@ -38,8 +38,8 @@ internal sealed class TpmWorker : IAsyncDisposable
 
         return Task.FromException<T>(new TpmException(
             TpmFailure.Overloaded,
-            $"{QueueMax} TPM calls are waiting already; this one was not sent. The TPM is slow or stuck: see what failed "
-            + "before."));
+            $"{QueueMax} TPM calls are waiting already; this one was not sent. The TPM is slow or stuck: see what "
+            + "failed before."));
     }
 
     /// <summary>

@@ -142,7 +142,7 @@ internal sealed class TpmLink : IDisposable
         }
 
         return ResponseCodes.IsBadAnswer(rc)
-            ? new TpmException(TpmFailure.BadResponse, $"{what}: the answer is malformed or was altered on its way.", rc)
+            ? new TpmException(TpmFailure.BadResponse, $"{what}: the answer is malformed or was altered.", rc)
             : new TpmException(TpmFailure.CommandFailed, $"{what}. The agent keeps trying.", rc);
     }
 }

@@ -27,8 +27,8 @@ internal static class TpmFrame
 
     public static TpmException Bad(string fact) => new(
         TpmFailure.BadResponse,
-        $"The TPM's answer is malformed: {fact}. If this repeats, check the TPM's firmware and what sits between it and "
-        + "the agent.");
+        $"The TPM's answer is malformed: {fact}. If this repeats, check the TPM's firmware and what sits between it "
+        + "and the agent.");
 
     /// <summary>A command without sessions, for the few that are sent before the TSS library has a context.</summary>
     public static byte[] Command(uint code, params ReadOnlySpan<uint> words)
