@@ -1,0 +1,36 @@
+using System.Collections;
+using LicenseAgent.Daemon.Config;
+
+namespace LicenseAgent.Daemon.Adapters;
+
+/// <summary>Reads <c>config.toml</c> and the process's environment for <see cref="ConfigReader"/>.</summary>
+internal static class ConfigFile
+{
+    public const string DefaultPath = "/etc/license-agent/config.toml";
+
+    public static ConfigOutcome Load(string path) => Load(path, ProcessEnvironment());
+
+    public static ConfigOutcome Load(string path, IReadOnlyDictionary<string, string> environment)
+    {
+        try
+        {
+            using var file = File.OpenRead(path);
+            if ((File.GetUnixFileMode(file.SafeFileHandle) & UnixFileMode.OtherWrite) != 0)
+                return Refused("everybody may write this file, and with it say who is an admin; run chmod o-w on it");
+            // One byte beyond the limit is enough for the reader to refuse it.
+            byte[] content = new byte[TomlReader.MaxBytes + 1];
+            int length = file.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
+            return ConfigReader.Read(content.AsSpan(0, length), environment);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return Refused($"the file cannot be read ({error.Message}); put one there or name another with --config");
+        }
+    }
+
+    private static ConfigOutcome Refused(string message) => new(null, [new ConfigError(0, null, message)]);
+
+    private static Dictionary<string, string> ProcessEnvironment() =>
+        Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+            .ToDictionary(pair => (string)pair.Key, pair => (string?)pair.Value ?? "", StringComparer.Ordinal);
+}

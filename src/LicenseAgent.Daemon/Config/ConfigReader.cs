@@ -1,0 +1,207 @@
+using LicenseAgent.Protocol.Encoding;
+
+namespace LicenseAgent.Daemon.Config;
+
+/// <summary>
+/// Turns the bytes of <c>config.toml</c> and the environment into an <see cref="AgentConfig"/>, or into every mistake in
+/// them at once. The only place that knows keys, defaults and ranges; <c>--check-config</c> runs exactly this.
+/// </summary>
+internal sealed class ConfigReader
+{
+    private const int MaxSeconds = 10 * 366 * 86_400;
+    private const int MaxPins = 16;
+    private const int MaxIds = 64;
+
+    private readonly ConfigValues _values;
+    private readonly PathValues _paths;
+
+    private ConfigReader(ReadOnlySpan<byte> file, IReadOnlyDictionary<string, string> environment)
+    {
+        _values = new ConfigValues(TomlReader.Read(file), environment);
+        _paths = new PathValues(_values, environment);
+    }
+
+    public static ConfigOutcome Read(ReadOnlySpan<byte> file, IReadOnlyDictionary<string, string> environment)
+    {
+        var reader = new ConfigReader(file, environment);
+        var config = reader.ReadAll();
+        return reader._values.Errors.Count == 0
+            ? new ConfigOutcome(config, [])
+            : new ConfigOutcome(null, reader._values.Errors);
+    }
+
+    /// <summary>Every <c>section.key</c> this version reads.</summary>
+    public static IReadOnlyList<string> Keys()
+    {
+        var reader = new ConfigReader([], new Dictionary<string, string>());
+        reader.ReadAll();
+        return [.. reader._values.Asked.Select(asked => $"{asked.Section}.{asked.Key}").Distinct()];
+    }
+
+    private AgentConfig ReadAll()
+    {
+        var paths = new PathsConfig(
+            _paths.Absolute("paths", "state", "/var/lib/license-agent"),
+            _paths.Absolute("paths", "logs", "/var/log/license-agent"),
+            _paths.Absolute("paths", "runtime", "/run/license-agent"));
+        var config = new AgentConfig(
+            ReadServer(), ReadIdentity(), ReadTpm(), ReadPos(paths), ReadManagement(paths), ReadAudit(paths),
+            new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths);
+        if (config.Pos.Socket == config.Management.Socket)
+        {
+            _values.Refuse(_values.Given("pos", "socket") ? "pos" : "management", "socket",
+                "pos.socket and management.socket are the same path; give each its own");
+        }
+
+        _values.RefuseUnknown(new UnknownKeys(_values.Asked));
+        return config;
+    }
+
+    private ServerConfig ReadServer()
+    {
+        string? url = _values.Text("server", "url");
+        if (url is not null && !IsServerUrl(url))
+            _values.Refuse("server", "url", "url must be https://HOST or https://HOST:PORT, with nothing after it");
+        var pins = new List<string>();
+        if (_values.Text("server", "cert_pin") is { } single)
+            AddPin(pins, "cert_pin", single);
+        foreach (string pin in _values.Texts("server", "cert_pins", MaxPins) ?? [])
+            AddPin(pins, "cert_pins", pin);
+        string? certificate = _paths.Optional("server", "client_cert");
+        string? key = _paths.Optional("server", "client_key");
+        if (certificate is null != key is null)
+        {
+            string given = key is null ? "client_cert" : "client_key";
+            _values.Refuse("server", given, "client_cert and client_key belong together; give both or none");
+        }
+
+        return new ServerConfig(
+            url, pins, certificate, key, _paths.Optional("server", "ca_cert"), Seconds("server", "timeout", 30, 1, 300));
+    }
+
+    private void AddPin(List<string> pins, string key, string pin)
+    {
+        if (!Pin.IsValid(pin))
+        {
+            _values.Refuse("server", key, $"\"{pin}\" is no pin; give \"sha256:\" and the base64 SHA-256 of the "
+                + "certificate's SubjectPublicKeyInfo (44 characters)");
+        }
+        else if (!pins.Contains(pin))
+        {
+            pins.Add(pin);
+        }
+    }
+
+    private static bool IsServerUrl(string url) =>
+        Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttps
+        && uri.PathAndQuery == "/" && uri.Fragment == "" && uri.UserInfo == "" && uri.Host != "";
+
+    private IdentityConfig ReadIdentity()
+    {
+        string? id = _values.Text("agent", "id");
+        if (id is not null && !AgentId.IsValid(id))
+        {
+            _values.Refuse("agent", "id",
+                $"\"{id}\" is no agent id; use 1 to 63 of a-z, 0-9 and \"-\", no \"-\" at either end");
+        }
+
+        return new IdentityConfig(
+            id, Seconds("agent", "rotation_interval", 86_400, 1), Seconds("agent", "grace_period", 604_800, 0),
+            Seconds("agent", "offline_after", 86_400, 1), Seconds("agent", "check_in_interval", 900, 1));
+    }
+
+    private TpmConfig ReadTpm()
+    {
+        if (_values.Boolean("tpm", "enabled") == false)
+        {
+            _values.Refuse("tpm", "enabled",
+                "running without a TPM is not available in this version; set enabled = true");
+        }
+
+        // A key of the requirements: checked, so that a file written today is still good when the storage exists.
+        _paths.Optional("tpm", "fallback_encrypted_storage");
+        string device = _values.Text("tpm", "device") ?? "device:/dev/tpmrm0";
+        if (!TpmDeviceText.IsValid(device))
+        {
+            _values.Refuse("tpm", "device", $"\"{device}\" is no TPM address; use device:/dev/tpmrm0, "
+                + "swtpm:HOST:PORT, swtpm:unix:/PATH or mssim:HOST:PORT");
+        }
+
+        uint signing = Handle("signing_handle", 0x81018A01);
+        uint decryption = Handle("decryption_handle", 0x81018A02);
+        if (signing == decryption)
+        {
+            _values.Refuse("tpm", FirstGiven("tpm", "decryption_handle", "signing_handle"),
+                "signing_handle and decryption_handle must differ");
+        }
+
+        return new TpmConfig(device, signing, decryption);
+    }
+
+    // TCG Registry of Reserved TPM 2.0 Handles §2.3: owner persistent objects; 0x81000001 is the storage root key.
+    private uint Handle(string key, uint standard)
+    {
+        long handle = _values.Integer("tpm", key, 0x81000002, 0x817FFFFF) ?? standard;
+        return (uint)handle;
+    }
+
+    private PosConfig ReadPos(PathsConfig paths)
+    {
+        int perUid = Count("pos", "connections_per_uid", 64, 10_000);
+        int all = Count("pos", "connections", 256, 10_000);
+        if (perUid > all)
+        {
+            _values.Refuse("pos", FirstGiven("pos", "connections_per_uid", "connections"),
+                $"connections_per_uid ({perUid}) exceeds connections ({all}); raise the second or lower the first");
+        }
+
+        return new PosConfig(
+            _paths.Socket("pos", "socket", paths.Runtime + "/pos.sock"),
+            _values.Ids("pos", "allowed_uids", MaxIds) ?? [], _values.Ids("pos", "allowed_gids", MaxIds) ?? [],
+            Count("pos", "rate", 200, 1_000_000), Count("pos", "burst", 400, 1_000_000), perUid, all,
+            Seconds("pos", "header_timeout", 5, 1, 300), Seconds("pos", "idle_timeout", 60, 1, 3_600));
+    }
+
+    private ManagementConfig ReadManagement(PathsConfig paths)
+    {
+        var allowed = _values.Ids("management", "allowed_uids", MaxIds);
+        var admins = _values.Ids("management", "admin_uids", MaxIds);
+        var viewers = _values.Ids("management", "viewer_uids", MaxIds) ?? [];
+        if (_values.Given("management", "allowed_uids")
+            && (_values.Given("management", "admin_uids") || _values.Given("management", "viewer_uids")))
+        {
+            _values.Refuse("management", "allowed_uids",
+                "allowed_uids makes every listed UID an admin; use it alone, or use admin_uids and viewer_uids");
+        }
+
+        var both = (admins ?? []).Intersect(viewers).ToList();
+        if (both.Count > 0)
+        {
+            _values.Refuse("management", "viewer_uids",
+                $"UID {string.Join(", ", both)} is in admin_uids and in viewer_uids; keep one of them");
+        }
+
+        return new ManagementConfig(
+            _paths.Socket("management", "socket", paths.Runtime + "/admin.sock"), admins ?? allowed ?? [], viewers);
+    }
+
+    private AuditConfig ReadAudit(PathsConfig paths)
+    {
+        string onFailure = _values.Text("audit", "on_failure") ?? "continue";
+        if (onFailure is not ("continue" or "refuse"))
+            _values.Refuse("audit", "on_failure", $"\"{onFailure}\" is unknown; give \"continue\" or \"refuse\"");
+        return new AuditConfig(
+            _paths.Absolute("audit", "path", paths.Logs + "/audit.log"),
+            onFailure == "refuse" ? AuditFailure.Refuse : AuditFailure.Continue);
+    }
+
+    // A rule between two keys is reported where an operator wrote one of them.
+    private string FirstGiven(string section, string first, string second) =>
+        _values.Given(section, first) ? first : second;
+
+    private int Count(string section, string key, int standard, int max) =>
+        (int)(_values.Integer(section, key, 1, max) ?? standard);
+
+    private TimeSpan Seconds(string section, string key, int standard, int min, int max = MaxSeconds) =>
+        TimeSpan.FromSeconds(_values.Integer(section, key, min, max) ?? standard);
+}
