@@ -21,7 +21,7 @@ internal sealed record ServerConfig(
 internal sealed record IdentityConfig(
     string? Id, TimeSpan RotationInterval, TimeSpan GracePeriod, TimeSpan OfflineAfter, TimeSpan CheckInInterval);
 
-/// <param name="Device"><c>device:PATH</c>, <c>swtpm:HOST:PORT</c>, <c>swtpm:unix:PATH</c>, <c>mssim:HOST:PORT</c>.</param>
+/// <param name="Device">What <c>TpmAddress</c> reads.</param>
 internal sealed record TpmConfig(string Device, uint SigningHandle, uint DecryptionHandle);
 
 /// <param name="Rate">Requests a second and UID.</param>

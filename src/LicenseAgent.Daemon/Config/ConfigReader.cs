@@ -1,10 +1,11 @@
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Tpm;
 
 namespace LicenseAgent.Daemon.Config;
 
 /// <summary>
-/// Turns the bytes of <c>config.toml</c> and the environment into an <see cref="AgentConfig"/>, or into every mistake in
-/// them at once. The only place that knows keys, defaults and ranges; <c>--check-config</c> runs exactly this.
+/// Turns the bytes of <c>config.toml</c> and the environment into an <see cref="AgentConfig"/>, or into every mistake
+/// in them at once. The only place that knows keys, defaults and ranges; <c>--check-config</c> runs exactly this.
 /// </summary>
 internal sealed class ConfigReader
 {
@@ -76,7 +77,8 @@ internal sealed class ConfigReader
         }
 
         return new ServerConfig(
-            url, pins, certificate, key, _paths.Optional("server", "ca_cert"), Seconds("server", "timeout", 30, 1, 300));
+            url, pins, certificate, key, _paths.Optional("server", "ca_cert"),
+            Seconds("server", "timeout", 30, 1, 300));
     }
 
     private void AddPin(List<string> pins, string key, string pin)
@@ -121,11 +123,8 @@ internal sealed class ConfigReader
         // A key of the requirements: checked, so that a file written today is still good when the storage exists.
         _paths.Optional("tpm", "fallback_encrypted_storage");
         string device = _values.Text("tpm", "device") ?? "device:/dev/tpmrm0";
-        if (!TpmDeviceText.IsValid(device))
-        {
-            _values.Refuse("tpm", "device", $"\"{device}\" is no TPM address; use device:/dev/tpmrm0, "
-                + "swtpm:HOST:PORT, swtpm:unix:/PATH or mssim:HOST:PORT");
-        }
+        if (!TpmAddress.TryParse(device, out _, out string? wrong))
+            _values.Refuse("tpm", "device", wrong.TrimEnd('.'));
 
         uint signing = Handle("signing_handle", 0x81018A01);
         uint decryption = Handle("decryption_handle", 0x81018A02);

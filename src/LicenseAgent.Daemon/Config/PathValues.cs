@@ -46,8 +46,8 @@ internal sealed class PathValues(ConfigValues values, IReadOnlyDictionary<string
             return text;
         if (environment.GetValueOrDefault(CredentialsVariable) is { Length: > 0 } directory)
             return $"{directory.TrimEnd('/')}/{text[Start.Length..]}";
-        values.Refuse(section, key, $"{key} is below ${CredentialsVariable}, which is not set; systemd sets it for a unit "
-            + "with LoadCredential=, elsewhere give an absolute path");
+        values.Refuse(section, key, $"{key} is below ${CredentialsVariable}, which is not set; systemd sets it for a "
+            + "unit with LoadCredential=, elsewhere give an absolute path");
         return null;
     }
 

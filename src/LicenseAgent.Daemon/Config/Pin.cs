@@ -2,7 +2,9 @@ using System.Security.Cryptography;
 
 namespace LicenseAgent.Daemon.Config;
 
-/// <summary><c>sha256:</c> and the padded standard base64 of SHA-256 over a leaf's SubjectPublicKeyInfo (DER).</summary>
+/// <summary>
+/// <c>sha256:</c> and the padded standard base64 of SHA-256 over a leaf's SubjectPublicKeyInfo (DER).
+/// </summary>
 internal static class Pin
 {
     private const string Prefix = "sha256:";

@@ -1,6 +1,6 @@
 namespace LicenseAgent.Daemon.Config;
 
-/// <summary>A value of the configuration file and the line it starts on (0: it came from an environment variable).</summary>
+/// <summary>A value of the configuration file and the line it starts on; 0 where a variable gave it.</summary>
 internal abstract record TomlValue(int Line)
 {
     /// <summary>What an operator calls this kind of value.</summary>
