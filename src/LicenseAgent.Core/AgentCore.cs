@@ -37,6 +37,8 @@ public static class AgentCore
             case AgentEvent.StateLoaded e: Startup.OnStateLoaded(turn, e); break;
             case AgentEvent.StateUnusable e: Startup.OnStateUnusable(turn, e); break;
             case AgentEvent.SecretsLoaded e: Startup.OnSecretsLoaded(turn, e); break;
+            case AgentEvent.LoadFailed e: Startup.OnLoadFailed(turn, e); break;
+            case AgentEvent.CheckpointWanted: TpmCare.OnCheckpointWanted(turn); break;
             case AgentEvent.TpmFailed e: TpmCare.OnFailed(turn, e); break;
             case AgentEvent.TpmReturned: TpmCare.OnReturned(turn); break;
             case AgentEvent.Anchored: TpmCare.OnAnchored(turn); break;

@@ -32,6 +32,12 @@ public abstract record AgentEvent
     public sealed record StateUnusable(
         Identity Identity, LockReason Reason, long Counter, long SlotHighest, RunState Run) : AgentEvent;
 
+    /// <summary>The disk did not give identity, state or secrets; they are asked for again.</summary>
+    public sealed record LoadFailed(string Detail) : AgentEvent;
+
+    /// <summary>The audit log has grown enough since its last checkpoint.</summary>
+    public sealed record CheckpointWanted : AgentEvent;
+
     /// <summary>The TPM did not answer while loading, or while it was asked for anything else.</summary>
     public sealed record TpmFailed(TpmHealth Health, string Detail) : AgentEvent;
 

@@ -20,9 +20,11 @@ internal static class Planner
             turn.SaveRun();
         }
 
-        if (turn.State.Activity is Activity.Idle && turn.State.Lock != LockReason.Starting)
+        if (turn.State.Activity is Activity.Idle)
         {
-            _ = TpmCare.TryProbe(turn)
+            _ = Startup.TryLoad(turn)
+                || turn.State.Lock == LockReason.Starting
+                || TpmCare.TryProbe(turn)
                 || Commands.TryResumeEnrollment(turn)
                 || Binding.TryBind(turn)
                 || Startup.TryLoadSecrets(turn)

@@ -12,7 +12,6 @@ internal static class Startup
         {
             Clock = new TrustedClock(turn.Now.BootMs, turn.State.Settings.BuildTime),
         };
-        turn.Begin(new Activity.Loading(), new AgentEffect.LoadState());
     }
 
     public static void OnNotEnrolled(Turn turn)
@@ -75,6 +74,30 @@ internal static class Startup
             ("reason", ModeText.Of(e.Reason)), ("counter", e.Counter));
     }
 
+    /// <summary>A disk that does not read may read later; the state stays as it is until it does.</summary>
+    public static void OnLoadFailed(Turn turn, AgentEvent.LoadFailed e)
+    {
+        InvariantBroken.Unless(
+            turn.State.Activity is Activity.Loading or Activity.LoadingSecrets,
+            $"A load failed during {turn.State.Activity}.");
+        turn.End();
+        turn.State = turn.State with { StorageGate = turn.Backoff(turn.State.StorageGate, 5) };
+        turn.Trouble("storage_failing", $"The state directory cannot be read ({e.Detail}). Repair the disk.");
+    }
+
+    /// <summary>Reading the state is tried until it succeeds.</summary>
+    public static bool TryLoad(Turn turn)
+    {
+        if (turn.State.Lock != LockReason.Starting || turn.State.Activity is not Activity.Idle
+            || !turn.State.StorageGate.IsOpen(turn.Now))
+        {
+            return false;
+        }
+
+        turn.Begin(new Activity.Loading(), new AgentEffect.LoadState());
+        return true;
+    }
+
     public static void OnSecretsLoaded(Turn turn, AgentEvent.SecretsLoaded e)
     {
         Expect.During<Activity.LoadingSecrets>(turn);
@@ -102,7 +125,7 @@ internal static class Startup
     /// <summary>Secrets that should be in memory and are not; ACTIVE alone first, the rest while already serving.</summary>
     public static bool TryLoadSecrets(Turn turn)
     {
-        if (turn.State.Tpm != TpmHealth.Ok || turn.State.Bound is null || !turn.State.TpmGate.IsOpen(turn.Now))
+        if (turn.State.Tpm != TpmHealth.Ok || turn.State.Bound is null || !turn.State.StorageGate.IsOpen(turn.Now))
         {
             return false;
         }

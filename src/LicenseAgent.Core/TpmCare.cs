@@ -50,7 +50,6 @@ internal static class TpmCare
         if (turn.State.Lock is LockReason.TpmUnavailable or LockReason.TpmReplaced)
         {
             turn.State = turn.State with { Lock = LockReason.Starting };
-            turn.Begin(new Activity.Loading(), new AgentEffect.LoadState());
             return;
         }
 
@@ -95,6 +94,12 @@ internal static class TpmCare
             AnchorDueBootMs = turn.Now.BootMs + Math.Min(mirror, Timing.MirrorEveryNotNormalMs),
             CheckpointDue = true,
         };
+    }
+
+    public static void OnCheckpointWanted(Turn turn)
+    {
+        turn.State = turn.State with { CheckpointDue = true };
+        AnchorSoon(turn);
     }
 
     public static void AnchorSoon(Turn turn) => turn.State = turn.State with { AnchorDueBootMs = turn.Now.BootMs };
