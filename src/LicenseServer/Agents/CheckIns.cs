@@ -1,0 +1,101 @@
+using System.Text.Json;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
+using LicenseServer.Rules;
+using LicenseServer.Storage;
+
+namespace LicenseServer.Agents;
+
+/// <summary>Check-in: keeps the report, witnesses the audit head, and tells the agent every level that holds.</summary>
+internal sealed class CheckIns(Policy policy)
+{
+    public Outcome CheckIn(SqlSession session, AgentRow agent, CheckInRequest request, UtcTime now)
+    {
+        var reported = agent with
+        {
+            LastSeen = now,
+            Mode = request.Mode,
+            LockReason = request.LockReason,
+            AgentActive = request.ActiveVersion,
+            HeldVersions = request.HeldVersions,
+            Protection = request.Protection,
+            Tpm = request.Tpm,
+            AgentVersion = request.AgentVersion,
+            KeysetVersion = request.KeysetVersion,
+        };
+        AgentRows.SetReport(session, reported);
+        var witness = Witness(session, agent, request.Audit, request.Timestamp, now);
+        return new Outcome.CheckedIn(
+            Levels(session, agent), KeysetRows.LatestVersion(session), witness,
+            (int)Math.Ceiling(policy.CheckInInterval.TotalSeconds), Revocations(session, agent, request, now));
+    }
+
+    /// <summary>Judges and keeps an audit head; also of requests other than check-in that carry one.</summary>
+    public static Witness Witness(
+        SqlSession session, AgentRow agent, AuditEvidence audit, UtcTime timestamp, UtcTime now)
+    {
+        var last = WitnessRows.Last(session, agent.AgentId);
+        var claimed = audit.Witnessed;
+        var inOrder = timestamp >= agent.WitnessTimestamp;
+        var isConflict = WitnessRules.IsConflict(new WitnessFacts(
+            new AuditMark(audit.Seq, audit.Head),
+            claimed is null ? null : new AuditMark(claimed.Seq, claimed.Head),
+            last is null ? null : new AuditMark(last.Value.Seq, last.Value.Head),
+            WitnessRows.At(session, agent.AgentId, audit.Seq),
+            claimed is null ? null : WitnessRows.At(session, agent.AgentId, claimed.Seq),
+            inOrder));
+        if (isConflict && !agent.AuditRegressed)
+        {
+            AuditChain.Append(
+                session, now, agent.AgentId, agent.AgentId, "audit_regressed",
+                ("seq", audit.Seq), ("head", audit.Head.ToString()), ("witnessed_seq", last?.Seq ?? 0));
+        }
+
+        // A head that contradicts what was witnessed is not kept: the conflict stays until somebody looks.
+        if (!isConflict && audit.Seq > 0) WitnessRows.Add(session, agent.AgentId, audit.Seq, audit.Head, now);
+        if (inOrder || isConflict)
+        {
+            AgentRows.SetWitness(
+                session, agent.AgentId, UtcTime.Max(timestamp, agent.WitnessTimestamp), agent.AuditRegressed || isConflict);
+        }
+
+        return new Witness(audit.Seq, audit.Head, isConflict);
+    }
+
+    /// <summary>Keeps the agent's clocks; who judges clones reads them.</summary>
+    public static void KeepClock(
+        SqlSession session, string agentId, string thumbprint, UtcTime timestamp, ClockEvidence clock) =>
+        RequestRows.PutClock(
+            session, agentId, thumbprint, timestamp,
+            JsonSerializer.Serialize(clock, OutcomeJsonContext.Default.ClockEvidence));
+
+    /// <summary>Every directive that holds now. Levels: what is missing here has ended.</summary>
+    private static List<Directive> Levels(SqlSession session, AgentRow agent)
+    {
+        var levels = new List<Directive>();
+        if (agent.Suspended) levels.Add(new SuspendDirective());
+        if (agent.LimitGraceUntil is { } until) levels.Add(new LimitGraceDirective(until));
+        if (agent.InvalidateBelow > 0) levels.Add(new InvalidateBelowDirective(agent.InvalidateBelow));
+        if (agent.RotateAbove is { } above && Books.Load(session, agent).Active <= above)
+            levels.Add(new RotateNowDirective(above));
+        if (agent.ReEnroll) levels.Add(new ReEnrollDirective());
+        return levels;
+    }
+
+    private static RevocationList? Revocations(
+        SqlSession session, AgentRow agent, CheckInRequest request, UtcTime now)
+    {
+        if (request.RevocationsVersion == agent.RevocationsVersion) return null;
+        if (request.RevocationsVersion > agent.RevocationsVersion)
+        {
+            // Only a server restored from a backup knows less than its agents; the next revocation must count from theirs.
+            AgentRows.SetRevocationsVersion(session, agent.AgentId, request.RevocationsVersion);
+            AuditChain.Append(
+                session, now, agent.AgentId, agent.AgentId, "server_behind",
+                ("revocations_version", request.RevocationsVersion));
+            return null;
+        }
+
+        return new RevocationList(agent.RevocationsVersion, LicenseRows.Revoked(session, agent.AgentId));
+    }
+}

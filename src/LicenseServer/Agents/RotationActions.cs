@@ -1,0 +1,98 @@
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
+using LicenseServer.Rules;
+using LicenseServer.Storage;
+
+namespace LicenseServer.Agents;
+
+/// <summary>
+/// Carries out rotation inside a write transaction: loads what is known, lets <see cref="RotationRules"/> decide, and applies each
+/// step together with its audit row.
+/// </summary>
+internal sealed class RotationActions(VersionKeys keys, Policy policy)
+{
+    /// <summary>Answered without an operator within 24 hours; more looks like somebody rolling a till's disk back.</summary>
+    private const long RecoveriesMax = 3;
+
+    /// <summary>Versions of an agent that can be alive at once, far above its own limit of 18.</summary>
+    private const int LiveVersionsMax = 64;
+
+    public Outcome Prepare(SqlSession session, AgentRow agent, RotateSecretRequest request, UtcTime now)
+    {
+        if (request.Reason == RotationReasons.Recovery
+            && RequestRows.RecoveriesSince(session, agent.AgentId, now - TimeSpan.FromDays(1)) >= RecoveriesMax)
+        {
+            AuditChain.Append(session, now, agent.AgentId, agent.AgentId, "recovery_refused");
+            return new Outcome.Refused(
+                ServerErrors.DowngradeRefused, $"more than {RecoveriesMax} recoveries in 24 h; an operator has to look");
+        }
+
+        var books = new Books(session, agent, keys, policy, now, request.RequestId);
+        var current = Current(session, agent.AgentId, books.Versions.Active, request);
+        var decision = RotationRules.Prepare(books.Versions, current.Facts);
+        if (decision.Answer != RotationAnswer.Granted) return books.Conflict("rotate-secret", request.CurrentSecretVersion);
+        books.Apply(decision, current.Epoch);
+        var row = books.Get(decision.Version);
+        return new Outcome.Prepared(
+            row.Version, row.Epoch, row.Kcv, row.ValidFrom, row.ValidUntil, row.GraceUntil, now + policy.ConfirmWithin);
+    }
+
+    public Outcome Confirm(SqlSession session, AgentRow agent, ConfirmRotationRequest request, UtcTime now)
+    {
+        var books = new Books(session, agent, keys, policy, now, request.RequestId);
+        var epoch = VersionRows.Find(session, agent.AgentId, request.SecretVersion)?.Epoch
+            ?? keys.EpochOf(agent.AgentId, request.SecretVersion, request.Kcv);
+        var isProven = epoch is { } known
+            && keys.KcvOf(agent.AgentId, request.SecretVersion, known) == request.Kcv
+            && keys.IsProof(agent.AgentId, request.SecretVersion, known, request.Nonce, request.Proof);
+        var decision = RotationRules.Confirm(books.Versions, new ConfirmFacts(request.SecretVersion, isProven));
+        switch (decision.Answer)
+        {
+            case RotationAnswer.VersionConflict:
+                return books.Conflict("confirm-rotation", request.SecretVersion);
+            case RotationAnswer.RejectedProof:
+                books.Audit("proof_rejected", request.SecretVersion);
+                return new Outcome.Refused(ServerErrors.RejectedProof, "the proof is not that of this version");
+            default:
+                books.Apply(decision, epoch);
+                return Confirmed(session, agent, decision, books.Get(decision.Version), now);
+        }
+    }
+
+    public Outcome Reject(SqlSession session, AgentRow agent, RejectRotationRequest request, UtcTime now)
+    {
+        var books = new Books(session, agent, keys, policy, now, request.RequestId);
+        books.Apply(RotationRules.Reject(books.Versions, request.SecretVersion), epoch: null);
+        return new Outcome.Rejected(request.SecretVersion);
+    }
+
+    private static Outcome.Confirmed Confirmed(
+        SqlSession session, AgentRow agent, RotationDecision decision, VersionRow row, UtcTime now)
+    {
+        // The new version can be minted under from here on, without waiting for a check-in that lists it as held.
+        AgentRows.SetHeld(session, agent.AgentId, [.. agent.HeldVersions.Append(row.Version).Distinct().Order()]);
+        var previous = VersionRows.Live(session, agent.AgentId)
+            .Where(live => live.State == VersionState.Grace && live.GraceUntil > now)
+            .TakeLast(LiveVersionsMax)
+            .Select(live => new PreviousVersion(live.Version, live.GraceUntil));
+        return new Outcome.Confirmed(
+            row.Version, row.ValidFrom, row.ValidUntil, row.GraceUntil, [.. previous], decision.After.InvalidBelow);
+    }
+
+    private (PrepareFacts Facts, int? Epoch) Current(
+        SqlSession session, string agentId, long active, RotateSecretRequest request)
+    {
+        var version = request.CurrentSecretVersion;
+        var row = version == 0 ? null : VersionRows.Find(session, agentId, version);
+        var epoch = row?.Epoch;
+        bool isRight;
+        if (version == 0) isRight = request.KcvCurrent.Length == 0;
+        else if (!Kcv.TryParse(request.KcvCurrent, out var kcv)) isRight = false;
+        else if (row is not null) isRight = row.Kcv == kcv;
+        else isRight = version > active && (epoch = keys.EpochOf(agentId, version, kcv)) is not null;
+
+        var isRetired = row?.State is VersionState.Invalidated or VersionState.Burned;
+        var isRecovery = request.Reason == RotationReasons.Recovery;
+        return (new PrepareFacts(version, request.HighestVersionSeen, isRecovery, isRight, isRetired), epoch);
+    }
+}
