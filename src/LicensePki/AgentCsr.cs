@@ -4,9 +4,10 @@ using System.Security.Cryptography.X509Certificates;
 namespace LicensePki;
 
 /// <summary>
-/// An agent's certificate request (PKCS #10): an ECDSA P-256 key and exactly one name, <c>URI:license-agent:&lt;agent_id&gt;</c>.
-/// The subject is empty or <c>CN=&lt;agent_id&gt;</c>; no other extension or attribute may be asked for, because whoever signs
-/// requests must not be talked into names or usages by the one who makes them.
+/// An agent's certificate request (PKCS #10): an ECDSA P-256 key and exactly one name,
+/// <c>URI:license-agent:&lt;agent_id&gt;</c>. The subject is empty or <c>CN=&lt;agent_id&gt;</c>; no other extension
+/// or attribute may be asked for, because whoever signs requests must not be talked into names or usages by the one
+/// who makes them.
 /// </summary>
 public static class AgentCsr
 {
@@ -22,7 +23,8 @@ public static class AgentCsr
         return request.CreateSigningRequest();
     }
 
-    /// <summary>The key of a request that asks for this agent and for nothing else; its own signature is verified.</summary>
+    /// <summary>The key of a request that asks for this agent and for nothing else; its own signature is
+    /// verified.</summary>
     /// <exception cref="PkiException">The request is malformed or asks for something else.</exception>
     public static PublicKey Check(ReadOnlySpan<byte> der, string agentId)
     {

@@ -5,7 +5,8 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace LicensePki;
 
-/// <summary>Kinds of subject alternative names that this PKI writes; everything else reads as <see cref="Other"/>.</summary>
+/// <summary>Kinds of subject alternative names that this PKI writes; everything else reads as <see
+/// cref="Other"/>.</summary>
 public enum NameKind
 {
     Dns,
@@ -18,8 +19,8 @@ public enum NameKind
 public readonly record struct AlternativeName(NameKind Kind, string Value);
 
 /// <summary>
-/// Reads and writes SubjectAltName. The BCL's own reader shows DNS names and addresses only; an agent's identity is a URI,
-/// and a name that cannot be read must not pass for one that is not there.
+/// Reads and writes SubjectAltName. The BCL's own reader shows DNS names and addresses only; an agent's identity is a
+/// URI, and a name that cannot be read must not pass for one that is not there.
 /// </summary>
 public static class AlternativeNames
 {
@@ -32,7 +33,8 @@ public static class AlternativeNames
     /// <summary>The URI that names an agent in its certificate.</summary>
     public static string AgentUri(string agentId) => AgentPrefix + agentId;
 
-    /// <summary>The agent that a certificate names, or null when its names are anything but exactly one agent URI.</summary>
+    /// <summary>The agent that a certificate names, or null when its names are anything but exactly one agent
+    /// URI.</summary>
     public static string? AgentIdOf(X509Certificate2 certificate)
     {
         var names = Read(certificate.Extensions);

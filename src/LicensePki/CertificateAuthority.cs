@@ -4,9 +4,9 @@ using System.Security.Cryptography.X509Certificates;
 namespace LicensePki;
 
 /// <summary>
-/// A self-signed certificate authority and its key. Server and agent certificates come from two separate ones: the license
-/// server holds the agent CA's key to enrol tills, and whoever takes that key must not be able to make a license server.
-/// Not thread-safe for disposal; issuing is.
+/// A self-signed certificate authority and its key. Server and agent certificates come from two separate ones: the
+/// license server holds the agent CA's key to enrol tills, and whoever takes that key must not be able to make a
+/// license server. Not thread-safe for disposal; issuing is.
 /// </summary>
 public sealed class CertificateAuthority : IDisposable
 {
@@ -59,14 +59,16 @@ public sealed class CertificateAuthority : IDisposable
         return new CertificateAuthority(certificate, key, time);
     }
 
-    /// <summary>A one-year license server certificate (EKU serverAuth) for exactly these DNS names and addresses.</summary>
+    /// <summary>A one-year license server certificate (EKU serverAuth) for exactly these DNS names and
+    /// addresses.</summary>
     public X509Certificate2 IssueServer(string commonName, IReadOnlyList<string> names, ECDsa key)
     {
         if (names.Count == 0) throw new PkiException("a server certificate needs at least one name");
         return Issue(commonName, new PublicKey(key), AlternativeNames.ForServer(names), ServerAuth, LeafLifetime);
     }
 
-    /// <summary>Signs an agent's request: SAN exactly <c>URI:license-agent:&lt;agent_id&gt;</c>, EKU clientAuth.</summary>
+    /// <summary>Signs an agent's request: SAN exactly <c>URI:license-agent:&lt;agent_id&gt;</c>, EKU
+    /// clientAuth.</summary>
     /// <exception cref="PkiException">The request is malformed or asks for something else.</exception>
     public X509Certificate2 IssueAgent(ReadOnlySpan<byte> csr, string agentId, TimeSpan? lifetime = null) =>
         Issue(agentId, AgentCsr.Check(csr, agentId), AlternativeNames.ForAgent(agentId), ClientAuth,

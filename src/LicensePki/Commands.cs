@@ -2,7 +2,8 @@ using System.CommandLine;
 
 namespace LicensePki;
 
-/// <summary>The verbs of <c>license-pki</c>. Exit codes: 0 ok, 1 findings, 2 usage, 5 the work could not be done.</summary>
+/// <summary>The verbs of <c>license-pki</c>. Exit codes: 0 ok, 1 findings, 2 usage, 5 the work could not be
+/// done.</summary>
 internal static class Commands
 {
     private const int Ok = 0;

@@ -17,8 +17,8 @@ public sealed record DevTreeOptions
 /// A whole PKI in one directory, for the testbed and for trying things out:
 /// <code>
 /// ca/server-ca.{crt,key}       signs license servers; agents trust this certificate alone
-/// ca/agent-ca.{crt,key}        signs agents; the license server trusts this certificate alone, and holds the key to enrol
-/// server/license-server.{crt,key}
+/// ca/agent-ca.{crt,key}        signs agents; the license server trusts this certificate alone, and holds the key to
+/// enrol server/license-server.{crt,key}
 /// client/&lt;agent_id&gt;.{crt,key}
 /// </code>
 /// </summary>
@@ -53,7 +53,8 @@ public sealed class DevTree
     public string AgentKey(string agentId) => Path.Combine(Root, "client", agentId + ".key");
 
     /// <summary>Writes a new tree.</summary>
-    /// <exception cref="PkiException">The directory already holds one: issued identities are never overwritten.</exception>
+    /// <exception cref="PkiException">The directory already holds one: issued identities are never
+    /// overwritten.</exception>
     public static DevTree Create(string directory, DevTreeOptions options, TimeProvider time)
     {
         var tree = new DevTree(directory);

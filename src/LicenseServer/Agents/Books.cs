@@ -6,8 +6,8 @@ using LicenseServer.Storage;
 namespace LicenseServer.Agents;
 
 /// <summary>
-/// One agent's versions within one write transaction: as loaded, and with the steps of a decision applied one by one, each with
-/// its audit row.
+/// One agent's versions within one write transaction: as loaded, and with the steps of a decision applied one by one,
+/// each with its audit row.
 /// </summary>
 internal sealed class Books
 {
@@ -44,7 +44,8 @@ internal sealed class Books
     public VersionRow Get(long version) => VersionRows.Find(_session, _agent.AgentId, version)
         ?? throw new StorageException($"version {version} of {_agent.AgentId} is missing after it was written");
 
-    /// <summary>Writes what was decided; <paramref name="epoch"/> is that of a version that is new here but not new.</summary>
+    /// <summary>Writes what was decided; <paramref name="epoch"/> is that of a version that is new here but not
+    /// new.</summary>
     public void Apply(RotationDecision decision, int? epoch)
     {
         foreach (var step in decision.Steps) Apply(step, epoch);

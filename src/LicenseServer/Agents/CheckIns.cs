@@ -88,7 +88,8 @@ internal sealed class CheckIns(Policy policy)
         if (request.RevocationsVersion == agent.RevocationsVersion) return null;
         if (request.RevocationsVersion > agent.RevocationsVersion)
         {
-            // Only a server restored from a backup knows less than its agents; the next revocation must count from theirs.
+            // Only a server restored from a backup knows less than its agents; the next revocation must count from
+            // theirs.
             AgentRows.SetRevocationsVersion(session, agent.AgentId, request.RevocationsVersion);
             AuditChain.Append(
                 session, now, agent.AgentId, agent.AgentId, "server_behind",

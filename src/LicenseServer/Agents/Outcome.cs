@@ -6,8 +6,8 @@ using LicenseAgent.Protocol.Messages;
 namespace LicenseServer.Agents;
 
 /// <summary>
-/// What a request came to, without what differs per attempt (nonce, server time, the wrapping of a secret). This is what is
-/// kept for retries: the answer is made from it anew each time.
+/// What a request came to, without what differs per attempt (nonce, server time, the wrapping of a secret). This is
+/// what is kept for retries: the answer is made from it anew each time.
 /// </summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "outcome")]
 [JsonDerivedType(typeof(Prepared), "prepared")]
@@ -47,7 +47,8 @@ internal abstract record Outcome
         public long? HighestVersion { get; init; }
     }
 
-    /// <summary>An answer without a signature: for those who did not prove who they are, and for what is no request.</summary>
+    /// <summary>An answer without a signature: for those who did not prove who they are, and for what is no
+    /// request.</summary>
     internal sealed record Unsigned(int HttpStatus, string Detail) : Outcome
     {
         public int? RetryAfterS { get; init; }

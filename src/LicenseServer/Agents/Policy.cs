@@ -12,7 +12,8 @@ public sealed record Policy
 
     public TimeSpan CheckInInterval { get; init; } = TimeSpan.FromMinutes(15);
 
-    /// <summary>How long an agent keeps a PENDING version whose confirm it has not sent; the server never drops one by time.</summary>
+    /// <summary>How long an agent keeps a PENDING version whose confirm it has not sent; the server never drops one
+    /// by time.</summary>
     public TimeSpan ConfirmWithin { get; init; } = TimeSpan.FromHours(1);
 
     internal AgentPolicy ToWire() => new(

@@ -11,7 +11,8 @@ public sealed record RateLimitOptions
 /// <summary>Token buckets by sender, in memory. One lock; each take is a few additions.</summary>
 internal sealed class RateLimit(RateLimitOptions options, TimeProvider time)
 {
-    /// <summary>When so many senders are known, those whose bucket is full again are forgotten, and if none is, all.</summary>
+    /// <summary>When so many senders are known, those whose bucket is full again are forgotten, and if none is,
+    /// all.</summary>
     private const int SendersMax = 200_000;
 
     private readonly Dictionary<string, Bucket> _buckets = [];

@@ -8,9 +8,9 @@ using LicenseServer.Storage;
 namespace LicenseServer.Agents;
 
 /// <summary>
-/// The first checks of a signed request, in the order that the protocol fixes: certificate, name, signature, then time. What
-/// comes before the signature is answered unsigned, because nobody has proven anything yet; the nonce and what follows need the
-/// database and are checked in the request's transaction (<see cref="AgentApi"/>).
+/// The first checks of a signed request, in the order that the protocol fixes: certificate, name, signature, then
+/// time. What comes before the signature is answered unsigned, because nobody has proven anything yet; the nonce and
+/// what follows need the database and are checked in the request's transaction (<see cref="AgentApi"/>).
 /// </summary>
 internal sealed class RequestGate(Database database, Es256Verify verify, RateLimit rate, TimeProvider time)
 {
@@ -28,7 +28,7 @@ internal sealed class RequestGate(Database database, Es256Verify verify, RateLim
         if (jws.Kid != agentId && !isFallback) return Unsigned(403, "the signature names another agent than the certificate");
 
         var key = database.Read(session => KeyRows.Find(session, agentId, isFallback));
-        if (key is not null && !jws.IsSignedBy(key.Keys.Signing, verify))
+        if (key is null ? isFallback : !jws.IsSignedBy(key.Keys.Signing, verify))
             return Unsigned(403, "the signature is not that of a key of this agent");
         try
         {

@@ -5,7 +5,8 @@ using LicenseAgent.Protocol.Messages;
 
 namespace LicenseServer.Agents;
 
-/// <summary>Reads the payload of a request by its endpoint and checks every value that the record's types leave open.</summary>
+/// <summary>Reads the payload of a request by its endpoint and checks every value that the record's types leave
+/// open.</summary>
 internal static class RequestShape
 {
     private const int HeldVersionsMax = 64;

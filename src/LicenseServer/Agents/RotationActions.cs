@@ -6,12 +6,13 @@ using LicenseServer.Storage;
 namespace LicenseServer.Agents;
 
 /// <summary>
-/// Carries out rotation inside a write transaction: loads what is known, lets <see cref="RotationRules"/> decide, and applies each
-/// step together with its audit row.
+/// Carries out rotation inside a write transaction: loads what is known, lets <see cref="RotationRules"/> decide, and
+/// applies each step together with its audit row.
 /// </summary>
 internal sealed class RotationActions(VersionKeys keys, Policy policy)
 {
-    /// <summary>Answered without an operator within 24 hours; more looks like somebody rolling a till's disk back.</summary>
+    /// <summary>Answered without an operator within 24 hours; more looks like somebody rolling a till's disk
+    /// back.</summary>
     private const long RecoveriesMax = 3;
 
     /// <summary>Versions of an agent that can be alive at once, far above its own limit of 18.</summary>
@@ -70,13 +71,15 @@ internal sealed class RotationActions(VersionKeys keys, Policy policy)
         SqlSession session, AgentRow agent, RotationDecision decision, VersionRow row, UtcTime now)
     {
         // The new version can be minted under from here on, without waiting for a check-in that lists it as held.
-        AgentRows.SetHeld(session, agent.AgentId, [.. agent.HeldVersions.Append(row.Version).Distinct().Order()]);
+        var held = agent.HeldVersions.Append(row.Version).Distinct().Order().TakeLast(LiveVersionsMax);
+        AgentRows.SetHeld(session, agent.AgentId, [.. held]);
         var previous = VersionRows.Live(session, agent.AgentId)
             .Where(live => live.State == VersionState.Grace && live.GraceUntil > now)
             .TakeLast(LiveVersionsMax)
             .Select(live => new PreviousVersion(live.Version, live.GraceUntil));
         return new Outcome.Confirmed(
-            row.Version, row.ValidFrom, row.ValidUntil, row.GraceUntil, [.. previous], decision.After.InvalidBelow);
+            row.Version, row.ValidFrom, row.ValidUntil, row.GraceUntil, [.. previous],
+            Math.Max(1, decision.After.InvalidBelow));
     }
 
     private (PrepareFacts Facts, int? Epoch) Current(

@@ -7,7 +7,8 @@ using LicenseServer.Keys;
 
 namespace LicenseServer.Agents;
 
-/// <summary>What is computed from an agent's secrets. A secret exists here for the length of one call, on the stack.</summary>
+/// <summary>What is computed from an agent's secrets. A secret exists here for the length of one call, on the
+/// stack.</summary>
 internal sealed class VersionKeys(ServerKeys keys, FillRandom random)
 {
     public int CurrentEpoch => keys.CurrentEpoch;

@@ -10,12 +10,13 @@ namespace LicenseServer.Keys;
 /// <summary>The base key of one epoch, 32 bytes, base64url: every secret of that epoch is derived from it.</summary>
 internal sealed record BaseKeyEntry(int Epoch, string Key);
 
-/// <summary>A signing key (PKCS #8, base64url) and what it signs: <c>keyset</c>, <c>response</c> or <c>license</c>.</summary>
+/// <summary>A signing key (PKCS #8, base64url) and what it signs: <c>keyset</c>, <c>response</c> or
+/// <c>license</c>.</summary>
 internal sealed record SigningKeyEntry(string Scope, string Pkcs8);
 
 /// <summary>
-/// Everything that must stay secret at the server, in one file, mode 0600. Whoever has it can open and mint every token; without
-/// it the database opens nothing.
+/// Everything that must stay secret at the server, in one file, mode 0600. Whoever has it can open and mint every
+/// token; without it the database opens nothing.
 /// </summary>
 internal sealed record KeyFile(
     int Format, IReadOnlyList<BaseKeyEntry> BaseKeys, IReadOnlyList<SigningKeyEntry> SigningKeys)
@@ -45,7 +46,8 @@ internal sealed record KeyFile(
         }
     }
 
-    /// <summary>Writes new keys; false when the file was there already (another process of this server was first).</summary>
+    /// <summary>Writes new keys; false when the file was there already (another process of this server was
+    /// first).</summary>
     public static bool TryCreate(string path, FillRandom random)
     {
         var baseKey = new byte[32];

@@ -6,8 +6,9 @@ using LicenseAgent.Protocol.Encoding;
 namespace LicenseServer.Keys;
 
 /// <summary>
-/// The server's keys in memory. Secret(agent, n) = HKDF-SHA256(base key of the epoch, "license-agent/secret/&lt;agent_id&gt;/&lt;n&gt;"):
-/// asking twice for the same version gives the same secret, and nothing of it has to be stored.
+/// The server's keys in memory. Secret(agent, n) = HKDF-SHA256(base key of the epoch,
+/// "license-agent/secret/&lt;agent_id&gt;/&lt;n&gt;"): asking twice for the same version gives the same secret, and
+/// nothing of it has to be stored.
 /// </summary>
 internal sealed class ServerKeys : IDisposable
 {

@@ -3,7 +3,8 @@ using LicenseAgent.Protocol.Jose;
 
 namespace LicenseServer.Keys;
 
-/// <summary>One ES256 key of the server. Signing is serialised: the BCL promises nothing about one key on several threads.</summary>
+/// <summary>One ES256 key of the server. Signing is serialised: the BCL promises nothing about one key on several
+/// threads.</summary>
 internal sealed class SigningKey : IDisposable
 {
     private readonly ECDsa _key;

@@ -16,7 +16,8 @@ internal enum VersionState
 /// </summary>
 internal readonly record struct AgentVersions(long Active, long Pending, long Highest, long InvalidBelow);
 
-/// <summary>One thing that a decision does to one version, in the order in which it is to be applied and audited.</summary>
+/// <summary>One thing that a decision does to one version, in the order in which it is to be applied and
+/// audited.</summary>
 internal abstract record VersionStep(long Version)
 {
     /// <summary>The number is given out as PENDING for the first time.</summary>
@@ -28,7 +29,8 @@ internal abstract record VersionStep(long Version)
     /// <summary>ACTIVE that its agent no longer holds.</summary>
     internal sealed record GiveUp(long Version) : VersionStep(Version);
 
-    /// <summary>ACTIVE at the agent, unknown as such here: the server was restored. The ACTIVE before it enters GRACE.</summary>
+    /// <summary>ACTIVE at the agent, unknown as such here: the server was restored. The ACTIVE before it enters
+    /// GRACE.</summary>
     internal sealed record Adopt(long Version) : VersionStep(Version);
 
     /// <summary>The version becomes ACTIVE by its confirm; the ACTIVE before it enters GRACE.</summary>

@@ -25,9 +25,9 @@ internal sealed record RotationDecision(
     RotationAnswer Answer, long Version, AgentVersions After, IReadOnlyList<VersionStep> Steps);
 
 /// <summary>
-/// The server's side of rotation. Pure: the same versions and the same facts always give the same decision. Two invariants
-/// carry everything: a number given out is never given to mean another secret, and the server mints under a version only
-/// after its agent has proven that it can open it.
+/// The server's side of rotation. Pure: the same versions and the same facts always give the same decision. Two
+/// invariants carry everything: a number given out is never given to mean another secret, and the server mints under
+/// a version only after its agent has proven that it can open it.
 /// </summary>
 internal static class RotationRules
 {
@@ -76,7 +76,8 @@ internal static class RotationRules
         return next.Grant(version);
     }
 
-    /// <summary>The operator's order that nothing below <paramref name="version"/> lives on, PENDING included.</summary>
+    /// <summary>The operator's order that nothing below <paramref name="version"/> lives on, PENDING
+    /// included.</summary>
     public static RotationDecision InvalidateBelow(AgentVersions known, long version)
     {
         var next = new Draft(known with { InvalidBelow = Math.Max(known.InvalidBelow, version) });
@@ -98,9 +99,11 @@ internal static class RotationRules
 
         public void Adopt(long version)
         {
+            // What is PENDING here was confirmed before the restore: the same number, not one to burn.
+            if (_next.Pending == version) _next = _next with { Pending = 0 };
+            if (_next.Pending < version) BurnPending();
             _steps.Add(new VersionStep.Adopt(version));
             _next = _next with { Active = version };
-            if (_next.Pending <= version) BurnPending();
         }
 
         public RotationDecision Commit(long version)

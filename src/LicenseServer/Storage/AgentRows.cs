@@ -59,6 +59,10 @@ internal static class AgentRows
     public static List<AgentRow> Page(SqlSession session, string after, int count) => session.All(
         $"SELECT {Columns} FROM agents WHERE agent_id > ?1 ORDER BY agent_id LIMIT ?2", Read, after, (long)count);
 
+    public static (long All, long Enrolled, long Suspended) Count(SqlSession session) => session.First(
+        "SELECT count(*), count(enrolled), coalesce(sum(suspended), 0) FROM agents",
+        static row => (row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)));
+
     /// <returns>Whether the agent is new.</returns>
     public static bool Add(SqlSession session, string agentId, UtcTime now) => session.Run(
         "INSERT INTO agents (agent_id, created) VALUES (?1, ?2) ON CONFLICT DO NOTHING", agentId, now.UnixMs) == 1;
@@ -88,6 +92,9 @@ internal static class AgentRows
     public static void SetRotateAbove(SqlSession session, string agentId, long? version) =>
         session.Run("UPDATE agents SET rotate_above = ?2 WHERE agent_id = ?1", agentId, version);
 
+    public static void SetReEnroll(SqlSession session, string agentId, bool wanted) =>
+        session.Run("UPDATE agents SET re_enroll = ?2 WHERE agent_id = ?1", agentId, wanted ? 1L : 0L);
+
     public static void SetRevocationsVersion(SqlSession session, string agentId, long version) => session.Run(
         "UPDATE agents SET revocations_version = max(revocations_version, ?2) WHERE agent_id = ?1", agentId, version);
 
@@ -95,7 +102,8 @@ internal static class AgentRows
         "UPDATE agents SET witness_timestamp = ?2, audit_regressed = ?3 WHERE agent_id = ?1",
         agentId, timestamp.UnixMs, regressed ? 1L : 0L);
 
-    /// <summary>Stores the report of a check-in: every member of <paramref name="row"/> that an agent says of itself.</summary>
+    /// <summary>Stores the report of a check-in: every member of <paramref name="row"/> that an agent says of
+    /// itself.</summary>
     public static void SetReport(SqlSession session, AgentRow row) => session.Run(
         """
         UPDATE agents SET last_seen = ?2, mode = ?3, lock_reason = ?4, agent_active = ?5, held_versions = ?6,

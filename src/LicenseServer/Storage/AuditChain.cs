@@ -7,8 +7,8 @@ using LicenseAgent.Protocol.Encoding;
 namespace LicenseServer.Storage;
 
 /// <summary>
-/// The server's own audit: one row a change, written in the transaction of the change, so that neither exists without the
-/// other. hash = SHA-256(hash of the row before ‖ line); the first row's predecessor is the SHA-256 of a constant.
+/// The server's own audit: one row a change, written in the transaction of the change, so that neither exists without
+/// the other. hash = SHA-256(hash of the row before ‖ line); the first row's predecessor is the SHA-256 of a constant.
 /// </summary>
 internal static class AuditChain
 {
@@ -29,7 +29,8 @@ internal static class AuditChain
     }
 
     /// <summary>
-    /// The first row whose hash, number or predecessor is wrong, among the last <paramref name="count"/>; null when all is well.
+    /// The first row whose hash, number or predecessor is wrong, among the last <paramref name="count"/>; null when
+    /// all is well.
     /// </summary>
     public static long? FindBreak(SqlSession session, int count)
     {

@@ -8,9 +8,9 @@ namespace LicenseServer.Storage;
 internal sealed class WriteQueueFullException() : Exception("the database's write queue is full");
 
 /// <summary>
-/// One writing connection on one thread, and a few reading ones. Writes that arrive together are committed together, each in
-/// its own savepoint: one fsync serves them all, and one that fails undoes only itself. A write's task completes after the
-/// commit that made it durable, never before.
+/// One writing connection on one thread, and a few reading ones. Writes that arrive together are committed together,
+/// each in its own savepoint: one fsync serves them all, and one that fails undoes only itself. A write's task
+/// completes after the commit that made it durable, never before.
 /// </summary>
 internal sealed class Database : IAsyncDisposable
 {
@@ -34,7 +34,8 @@ internal sealed class Database : IAsyncDisposable
         new Thread(WriteLoop) { Name = "database-writer", IsBackground = true }.Start();
     }
 
-    /// <summary>Runs <paramref name="work"/> in a transaction; when the task completes its changes are durable.</summary>
+    /// <summary>Runs <paramref name="work"/> in a transaction; when the task completes its changes are
+    /// durable.</summary>
     /// <exception cref="WriteQueueFullException">Too many writes are waiting.</exception>
     public Task<T> WriteAsync<T>(Func<SqlSession, T> work)
     {

@@ -6,7 +6,8 @@ namespace LicenseServer.Storage;
 /// <summary>Creates, migrates and checks the database file before anything else uses it.</summary>
 internal static class DatabaseFile
 {
-    /// <exception cref="StorageException">The file is newer than this program, damaged, or cannot be opened.</exception>
+    /// <exception cref="StorageException">The file is newer than this program, damaged, or cannot be
+    /// opened.</exception>
     public static void Prepare(string path)
     {
         CreateIfMissing(path);

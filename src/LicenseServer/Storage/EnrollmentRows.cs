@@ -25,7 +25,8 @@ internal static class EnrollmentRows
             "UPDATE enrollment_tokens SET thumbprint = ?2, bound = ?3, outcome = ?4 WHERE token_hash = ?1",
             Bytes(tokenHash), thumbprint, now.UnixMs, outcome);
 
-    /// <summary>Unused tokens of the agent end when a new bundle is made: the one that counts is the last one written.</summary>
+    /// <summary>Unused tokens of the agent end when a new bundle is made: the one that counts is the last one
+    /// written.</summary>
     public static void DropUnused(SqlSession session, string agentId) =>
         session.Run("DELETE FROM enrollment_tokens WHERE agent_id = ?1 AND thumbprint IS NULL", agentId);
 

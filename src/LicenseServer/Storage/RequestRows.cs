@@ -2,7 +2,8 @@ using LicenseAgent.Protocol.Encoding;
 
 namespace LicenseServer.Storage;
 
-/// <summary>What was answered to an operation; the outcome is null where the operation was refused and changed nothing.</summary>
+/// <summary>What was answered to an operation; the outcome is null where the operation was refused and changed
+/// nothing.</summary>
 internal sealed record RequestRow(string Action, Digest32 Operation, string? Outcome, bool IsRecovery = false);
 
 /// <summary>The tables requests (outcomes by request id, 7 days) and nonces (660 s).</summary>
@@ -11,7 +12,8 @@ internal static class RequestRows
     /// <summary>How long a retry gets the stored outcome.</summary>
     public static readonly TimeSpan Kept = TimeSpan.FromDays(7);
 
-    /// <summary>Twice the clock tolerance of 300 s, and a minute: as long as a copy could pass the clock check.</summary>
+    /// <summary>Twice the clock tolerance of 300 s, and a minute: as long as a copy could pass the clock
+    /// check.</summary>
     public static readonly TimeSpan NonceWindow = TimeSpan.FromSeconds(660);
 
     // Bounded deletions, so that tidying up never holds the writer for long.
@@ -34,7 +36,8 @@ internal static class RequestRows
             """,
             agentId, requestId, row.Action, Bytes(row.Operation), row.Outcome, row.IsRecovery ? 1L : 0L, now.UnixMs);
 
-    /// <summary>Keeps the agent's clocks as it last told them under this key; an older message does not overwrite a newer one.</summary>
+    /// <summary>Keeps the agent's clocks as it last told them under this key; an older message does not overwrite a
+    /// newer one.</summary>
     public static void PutClock(SqlSession session, string agentId, string thumbprint, UtcTime timestamp, string clock) =>
         session.Run(
             """

@@ -55,6 +55,10 @@ internal static class VersionRows
         "UPDATE secret_versions SET state = 4 WHERE agent_id = ?1 AND state = 3 AND grace_until <= ?2",
         agentId, now.UnixMs);
 
+    /// <summary>Ends the GRACE versions below a number, by order.</summary>
+    public static void InvalidateBelow(SqlSession session, string agentId, long version) => session.Run(
+        "UPDATE secret_versions SET state = 4 WHERE agent_id = ?1 AND state = 3 AND version < ?2", agentId, version);
+
     private static VersionRow Read(SqliteDataReader row) => new(
         row.GetInt64(0), row.GetInt32(1), (VersionState)row.GetInt32(2), ReadKcv(row.GetString(3)),
         new UtcTime(row.GetInt64(4)), new UtcTime(row.GetInt64(5)), new UtcTime(row.GetInt64(6)));

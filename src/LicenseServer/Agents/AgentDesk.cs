@@ -1,0 +1,108 @@
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Enrolment;
+using LicenseAgent.Protocol.Keysets;
+using LicensePki;
+using LicenseServer.Keys;
+using LicenseServer.Rules;
+using LicenseServer.Storage;
+using KeysetPin = LicenseAgent.Protocol.Enrolment.KeysetPin;
+
+namespace LicenseServer.Agents;
+
+/// <summary>An operator's request that cannot be met; the message names the fact and the remedy.</summary>
+internal sealed class OrderRefusedException(string message) : Exception(message);
+
+/// <summary>What operators do to agents: add them, and set the levels that their check-ins are told.</summary>
+internal sealed class AgentDesk(ServerData data, VersionKeys keys, TimeProvider time, FillRandom random, string actor)
+{
+    private Database Database => data.Database;
+
+    private UtcTime Now => UtcTime.From(time.GetUtcNow());
+
+    /// <summary>Adds the agent if it is new, and makes a bundle for it; bundles made earlier and not used
+    /// end.</summary>
+    public async Task<EnrollmentBundle> AddAsync(string agentId)
+    {
+        if (!AgentId.IsValid(agentId))
+            throw new OrderRefusedException($"'{agentId}' is no agent id: a-z, 0-9 and '-', at most 63, no '-' at an end");
+        var token = new byte[Digest32.Length];
+        random(token);
+        var expires = Now + data.Options.BundleLifetime;
+        var hash = Digest32.Sha256(token);
+        await Database.WriteAsync(session =>
+        {
+            var isNew = AgentRows.Add(session, agentId, Now);
+            EnrollmentRows.DropUnused(session, agentId);
+            EnrollmentRows.Add(session, hash, agentId, expires);
+            AuditChain.Append(session, Now, actor, agentId, isNew ? "agent_added" : "agent_bundle_made");
+            return isNew;
+        });
+
+        using var certificate = PemFile.ReadCertificate(data.Options.TlsCertFile);
+        using var authority = PemFile.ReadCertificate(data.Options.ServerCaCertFile);
+        var keyset = data.CurrentKeyset();
+        return new EnrollmentBundle(
+            1, agentId, data.Options.UrlForAgents.GetLeftPart(UriPartial.Authority), data.Options.ServerName,
+            [SpkiPin.Of(certificate).ToString()], Base64UrlText.Encode(authority.RawData),
+            new KeysetPin(keyset.Keyset.Version, keyset.PayloadSha256), Digest32.From(token), expires);
+    }
+
+    public Task SuspendAsync(string agentId, bool suspended) => OrderAsync(
+        agentId, suspended ? "agent_suspended" : "agent_resumed",
+        (session, _) => AgentRows.SetSuspended(session, agentId, suspended));
+
+    /// <param name="until">Null lifts the limit.</param>
+    public Task LimitGraceAsync(string agentId, UtcTime? until) => OrderAsync(
+        agentId, "grace_limited", (session, _) => AgentRows.SetLimitGrace(session, agentId, until),
+        ("until", until?.ToString() ?? ""));
+
+    /// <summary>Holds while the agent's ACTIVE is the one of now, or lower.</summary>
+    public Task RotateNowAsync(string agentId) => OrderAsync(
+        agentId, "rotation_ordered",
+        (session, agent) => AgentRows.SetRotateAbove(session, agentId, Books.Load(session, agent).Active));
+
+    public Task ReEnrollAsync(string agentId, bool wanted) => OrderAsync(
+        agentId, "re_enrollment_ordered", (session, _) => AgentRows.SetReEnroll(session, agentId, wanted));
+
+    /// <summary>Ends every version below <paramref name="version"/>, which may be at most one above the
+    /// highest.</summary>
+    public Task InvalidateBelowAsync(string agentId, long version) => OrderAsync(
+        agentId, "versions_invalidated",
+        (session, agent) =>
+        {
+            if (version > agent.Highest + 1)
+            {
+                throw new OrderRefusedException(
+                    $"the highest version of {agentId} is {agent.Highest}: at most {agent.Highest + 1} can be ordered");
+            }
+
+            var books = new Books(session, agent, keys, data.Options.Policy, Now, null, actor);
+            books.Apply(RotationRules.InvalidateBelow(books.Versions, version), epoch: null);
+            AgentRows.SetInvalidateBelow(session, agentId, books.Versions.InvalidBelow);
+            VersionRows.InvalidateBelow(session, agentId, version);
+        },
+        ("version", version));
+
+    public IReadOnlyList<AgentRow> Page(string after, int count) =>
+        Database.Read(session => AgentRows.Page(session, after, count));
+
+    /// <summary>The agent, the thumbprint of its signing key, and its latest versions; null when it is
+    /// unknown.</summary>
+    public (AgentRow Agent, string? Thumbprint, IReadOnlyList<VersionRow> Versions)? Find(string agentId, int versions) =>
+        Database.Read(session =>
+            AgentRows.Find(session, agentId) is not { } agent
+                ? ((AgentRow, string?, IReadOnlyList<VersionRow>)?)null
+                : (agent, KeyRows.Find(session, agentId, isFallback: false)?.Thumbprint,
+                    VersionRows.Latest(session, agentId, versions)));
+
+    private Task<bool> OrderAsync(
+        string agentId, string what, Action<SqlSession, AgentRow> order, params Detail[] details) =>
+        Database.WriteAsync(session =>
+        {
+            var agent = AgentRows.Find(session, agentId)
+                ?? throw new OrderRefusedException($"there is no agent '{agentId}'; `agents list` shows those there are");
+            order(session, agent);
+            AuditChain.Append(session, Now, actor, agentId, what, details);
+            return true;
+        });
+}

@@ -1,0 +1,32 @@
+using System.CommandLine;
+
+namespace LicenseServer.Commands;
+
+/// <summary><c>healthcheck</c>: asks the management listener of a running server; for containers and scripts.</summary>
+internal static class HealthcheckCommand
+{
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+
+    public static Command Create(CommandContext context, Func<ParseResult, ServerOptions> options)
+    {
+        var command = new Command("healthcheck", "Ask the running server whether it is ready");
+        command.SetAction((parsed, _) => CheckAsync(context, options(parsed)));
+        return command;
+    }
+
+    private static async Task<int> CheckAsync(CommandContext context, ServerOptions options)
+    {
+        using var client = new HttpClient { Timeout = Timeout };
+        try
+        {
+            using var answer = await client.GetAsync(new Uri($"http://{options.ManagementListen}/readyz"), context.Stop);
+            context.Output.Write(await answer.Content.ReadAsStringAsync(context.Stop));
+            return answer.IsSuccessStatusCode ? CommandLine.Ok : CommandLine.No;
+        }
+        catch (Exception error) when (error is HttpRequestException or TaskCanceledException)
+        {
+            context.Error.WriteLine($"license-server: nothing answers on {options.ManagementListen}: {error.Message}");
+            return CommandLine.Unreachable;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+using System.CommandLine;
+using System.Security.Cryptography;
+using LicenseAgent.Protocol.Encoding;
+using LicenseServer.Agents;
+using LicenseServer.Licenses;
+
+namespace LicenseServer.Commands;
+
+/// <summary><c>licenses …</c>: works on the database, whether or not the server runs.</summary>
+internal static class LicenseCommands
+{
+    private const int PageLength = 500;
+
+    public static Command Create(CommandContext context, Func<ParseResult, ServerOptions> options) =>
+        new("licenses", "Issue, list and revoke licenses")
+        {
+            Issue(context, options), Revoke(context, options), List(context, options),
+        };
+
+    private static Command Issue(CommandContext context, Func<ParseResult, ServerOptions> options)
+    {
+        var agent = new Argument<string>("agent") { Description = "agent id, e.g. pos-001" };
+        var product = new Option<string>("--product") { Description = "what is licensed", Required = true };
+        var id = new Option<string?>("--id") { Description = "license id (a new one)" };
+        var features = new Option<string[]>("--feature") { Description = "a feature (repeatable)" };
+        var metadata = new Option<string[]>("--metadata") { Description = "KEY=VALUE (repeatable)" };
+        var lifetime = new Option<string>("--for")
+        {
+            Description = "how long it is good, e.g. 365d",
+            DefaultValueFactory = _ => "365d",
+        };
+        var command = new Command("issue", "Mint a license token and print it")
+        {
+            agent, product, id, features, metadata, lifetime,
+        };
+        command.SetAction((parsed, _) => RunAsync(context, options(parsed), async desk =>
+        {
+            var text = parsed.GetRequiredValue(lifetime);
+            if (!Durations.TryParse(text, out var span)) throw new OrderRefusedException($"'{text}' is no duration such as 365d");
+            var order = new LicenseOrder(
+                parsed.GetRequiredValue(agent), parsed.GetRequiredValue(product),
+                UtcTime.From(context.Time.GetUtcNow()) + span)
+            {
+                LicenseId = parsed.GetValue(id),
+                Features = parsed.GetValue(features) ?? [],
+                Metadata = Pairs(parsed.GetValue(metadata) ?? []),
+            };
+            var issued = await desk.IssueAsync(order);
+            context.Error.WriteLine($"license {issued.LicenseId} under version {issued.SecretVersion}");
+            context.Output.WriteLine(issued.Token);
+        }));
+        return command;
+    }
+
+    private static Command Revoke(CommandContext context, Func<ParseResult, ServerOptions> options)
+    {
+        var id = new Argument<string>("license") { Description = "license id" };
+        var command = new Command("revoke", "Revoke a license at every agent that holds it") { id };
+        command.SetAction((parsed, _) => RunAsync(context, options(parsed), async desk =>
+        {
+            var agents = await desk.RevokeAsync(parsed.GetRequiredValue(id));
+            context.Output.WriteLine("revoked; told at the next check-in: " + string.Join(' ', agents));
+        }));
+        return command;
+    }
+
+    private static Command List(CommandContext context, Func<ParseResult, ServerOptions> options)
+    {
+        var agent = new Option<string?>("--agent") { Description = "of one agent only" };
+        var command = new Command("list", "List issued tokens") { agent };
+        command.SetAction((parsed, _) => RunAsync(context, options(parsed), desk =>
+        {
+            var of = parsed.GetValue(agent);
+            context.Output.WriteLine($"{"LICENSE",-32} {"AGENT",-24} {"VERSION",7} {"EXPIRES",-24} {"STATE",-8} PRODUCT");
+            for (var page = desk.Page(of, "", PageLength); page.Count > 0; page = desk.Page(of, page[^1].Jti, PageLength))
+            {
+                foreach (var row in page)
+                {
+                    context.Output.WriteLine(
+                        $"{row.LicenseId,-32} {row.AgentId,-24} {row.Version,7} {row.Expires,-24} "
+                        + $"{(row.IsRevoked ? "REVOKED" : "issued"),-8} {row.Product}");
+                }
+            }
+
+            return Task.CompletedTask;
+        }));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(CommandContext context, ServerOptions options, Func<LicenseDesk, Task> work)
+    {
+        await using var data = await ServerData.OpenAsync(options, context.Time, RandomNumberGenerator.Fill);
+        var keys = new VersionKeys(data.Keys, RandomNumberGenerator.Fill);
+        await work(new LicenseDesk(data, keys, context.Time, RandomNumberGenerator.Fill, context.Actor));
+        return CommandLine.Ok;
+    }
+
+    private static Dictionary<string, string> Pairs(string[] texts)
+    {
+        var pairs = new Dictionary<string, string>();
+        foreach (var text in texts)
+        {
+            var equals = text.IndexOf('=', StringComparison.Ordinal);
+            if (equals < 1 || !pairs.TryAdd(text[..equals], text[(equals + 1)..]))
+                throw new OrderRefusedException($"'{text}' is not KEY=VALUE, or its key stands twice");
+        }
+
+        return pairs;
+    }
+}
