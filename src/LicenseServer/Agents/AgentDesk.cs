@@ -5,7 +5,6 @@ using LicensePki;
 using LicenseServer.Keys;
 using LicenseServer.Rules;
 using LicenseServer.Storage;
-using KeysetPin = LicenseAgent.Protocol.Enrolment.KeysetPin;
 
 namespace LicenseServer.Agents;
 
