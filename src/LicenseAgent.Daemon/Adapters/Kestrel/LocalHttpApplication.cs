@@ -1,0 +1,123 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Protocol.Local;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Abstractions;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace LicenseAgent.Daemon.Adapters.Kestrel;
+
+/// <summary>What one connection uses again for each of its requests, one at a time.</summary>
+internal sealed class LocalConnection
+{
+    // An audit page may grow the buffer to a megabyte; an idle connection must not sit on it.
+    private const int KeptBytesMax = 64 * 1024;
+
+    public required IFeatureCollection Features { get; set; }
+
+    public ArrayBufferWriter<byte> Answer { get; private set; } = new(4096);
+
+    public void Reset()
+    {
+        if (Answer.Capacity > KeptBytesMax)
+            Answer = new ArrayBufferWriter<byte>(4096);
+        else
+            Answer.ResetWrittenCount();
+    }
+}
+
+/// <summary>Kestrel's requests as <see cref="LocalCall"/>s: no hosting, no routing, no middleware between.</summary>
+internal sealed class LocalHttpApplication(LocalHandler handler, Action<Exception> broken)
+    : IHttpApplication<LocalConnection>
+{
+    public LocalConnection CreateContext(IFeatureCollection contextFeatures)
+    {
+        if (contextFeatures is not IHostContextContainer<LocalConnection> container)
+            return new LocalConnection { Features = contextFeatures };
+        if (container.HostContext is { } known)
+        {
+            known.Features = contextFeatures;
+            return known;
+        }
+        return container.HostContext = new LocalConnection { Features = contextFeatures };
+    }
+
+    public void DisposeContext(LocalConnection context, Exception? exception) => context.Reset();
+
+    public async Task ProcessRequestAsync(LocalConnection context)
+    {
+        IFeatureCollection features = context.Features;
+        try
+        {
+            await AnswerAsync(
+                features.GetRequiredFeature<IHttpRequestFeature>(),
+                features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader, context);
+        }
+        catch (Exception e) when (e is ConnectionResetException or ConnectionAbortedException)
+        {
+            // The peer went away; there is nobody to answer.
+        }
+        catch (Exception e) when (e is not BadHttpRequestException)
+        {
+            // The task root of a request. What a handler lets through is a bug, and Kestrel answers 500; bad requests
+            // are Kestrel's own and it knows their status.
+            broken(e);
+            throw;
+        }
+    }
+
+    private async Task AnswerAsync(IHttpRequestFeature request, PipeReader reader, LocalConnection context)
+    {
+        IFeatureCollection features = context.Features;
+        ReadResult body = await ReadBodyAsync(request, reader);
+        bool oversized = !body.IsCompleted || body.Buffer.Length > LocalApiLimits.RequestBytes;
+        var call = new LocalCall(
+            features.GetRequiredFeature<AdmittedPeer>().Credentials, request.Method, request.Path, request.QueryString,
+            request.Headers.ContentType, oversized ? default : Contiguous(body.Buffer), oversized);
+        LocalAnswer answer = await handler(
+            call, context.Answer, features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted);
+        if (!oversized)
+            reader.AdvanceTo(body.Buffer.End);
+        await SendAsync(answer, context);
+    }
+
+    /// <summary>Completed: the whole body. Not completed: it is over the limit.</summary>
+    private static async ValueTask<ReadResult> ReadBodyAsync(IHttpRequestFeature request, PipeReader reader)
+    {
+        if (request.Headers.ContentLength is { } announced and not 0)
+        {
+            if (announced > LocalApiLimits.RequestBytes)
+                return new ReadResult(default, isCanceled: false, isCompleted: false);
+            ReadResult all = await reader.ReadAtLeastAsync((int)announced);
+            return new ReadResult(all.Buffer, isCanceled: false, isCompleted: true);
+        }
+
+        ReadResult read = await reader.ReadAtLeastAsync(LocalApiLimits.RequestBytes + 1);
+        if (read.Buffer.Length > LocalApiLimits.RequestBytes)
+        {
+            reader.AdvanceTo(read.Buffer.End);
+            return new ReadResult(default, isCanceled: false, isCompleted: false);
+        }
+        return read;
+    }
+
+    private static ReadOnlyMemory<byte> Contiguous(ReadOnlySequence<byte> body) =>
+        body.IsSingleSegment ? body.First : body.ToArray();
+
+    private static async Task SendAsync(LocalAnswer answer, LocalConnection context)
+    {
+        IHttpResponseFeature response = context.Features.GetRequiredFeature<IHttpResponseFeature>();
+        response.StatusCode = answer.Status;
+        IHeaderDictionary headers = response.Headers;
+        headers.ContentType = answer.ContentType;
+        headers.ContentLength = context.Answer.WrittenCount;
+        if (answer.RetryAfterSeconds > 0)
+            headers.RetryAfter = answer.RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        if (answer.Allow is not null)
+            headers.Allow = answer.Allow;
+        await context.Features.GetRequiredFeature<IHttpResponseBodyFeature>().Writer.WriteAsync(context.Answer.WrittenMemory);
+    }
+}

@@ -1,0 +1,65 @@
+using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Local;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace LicenseAgent.Daemon.Adapters.Kestrel;
+
+/// <summary>One socket: where it is, who may connect, what answers.</summary>
+/// <param name="TurnedAway">Told of every connection that is not admitted; must not block.</param>
+/// <param name="Broken">Told of what a handler let through; the host decides what becomes of the process.</param>
+internal sealed record LocalSocketSettings(
+    string Path, PeerAccess Access, int ConnectionsPerUid, int Connections, TimeSpan HeaderTimeout, TimeSpan IdleTimeout,
+    LocalHandler Handler, Action<PeerCredentials, Admission> TurnedAway, Action<Exception> Broken);
+
+/// <summary>
+/// Kestrel on one Unix socket, HTTP/1.1 alone. <c>pos.sock</c> and <c>admin.sock</c> each have a server of their own, so
+/// that a full one does not lock the operator out.
+/// </summary>
+internal sealed class LocalSocketServer : IDisposable
+{
+    // Above the request limit, so that its 413 reaches the client of a moderately oversized request; what is larger
+    // is not drained.
+    private const int DrainedBytesMax = 64 * 1024;
+
+    private readonly KestrelServer _server;
+    private readonly LocalHttpApplication _application;
+
+    public LocalSocketServer(LocalSocketSettings settings, TimeProvider time, ILoggerFactory logs)
+    {
+        var filter = new PeerFilter(
+            new ConnectionGate(settings.Access, settings.ConnectionsPerUid, settings.Connections), settings.TurnedAway, time);
+        var options = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
+        Limit(options.Limits, settings);
+        options.ListenUnixSocket(settings.Path, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            listen.Use(next => connection => filter.OnConnection(connection, next));
+        });
+        var transport = new SocketTransportOptions { CreateBoundListenSocket = _ => SocketPath.Bind(settings.Path) };
+        _server = new KestrelServer(
+            Options.Create(options), new SocketTransportFactory(Options.Create(transport), logs), logs);
+        _application = new LocalHttpApplication(settings.Handler, settings.Broken);
+    }
+
+    /// <summary>Listens when it returns; a path that is not safe is a <see cref="StorageException"/>.</summary>
+    public Task StartAsync(CancellationToken cancel) => _server.StartAsync(_application, cancel);
+
+    /// <summary>Stops accepting, waits for requests being answered until cancelled, removes the socket.</summary>
+    public Task StopAsync(CancellationToken cancel) => _server.StopAsync(cancel);
+
+    public void Dispose() => _server.Dispose();
+
+    private static void Limit(KestrelServerLimits limits, LocalSocketSettings settings)
+    {
+        limits.RequestHeadersTimeout = settings.HeaderTimeout;
+        limits.KeepAliveTimeout = settings.IdleTimeout;
+        limits.MaxRequestLineSize = LocalApiLimits.HeadBytes;
+        limits.MaxRequestHeadersTotalSize = LocalApiLimits.HeadBytes;
+        limits.MaxRequestBodySize = DrainedBytesMax;
+        limits.MaxRequestBufferSize = DrainedBytesMax;
+    }
+}

@@ -1,0 +1,61 @@
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.LocalApi;
+using Microsoft.Extensions.Logging;
+
+namespace LicenseAgent.Daemon.Adapters.Kestrel;
+
+/// <summary>Both sockets of an agent, from start to stop.</summary>
+internal sealed class LocalSockets : IAsyncDisposable
+{
+    // Counted denials of a minute are written this long after it at the latest.
+    private static readonly TimeSpan DenialsTurn = TimeSpan.FromSeconds(1);
+
+    private readonly LocalSocketServer _pos;
+    private readonly LocalSocketServer _admin;
+    private readonly ITimer _denials;
+
+    /// <param name="broken">Told of exceptions that no handler expects: a bug, or the end of the process.</param>
+    public LocalSockets(
+        AgentConfig config, LocalSurfaces surfaces, Action<Exception> broken, TimeProvider time, ILoggerFactory logs)
+    {
+        _pos = Server(config.Pos.Socket, surfaces.Pos, config.Pos, broken, time, logs);
+        _admin = Server(config.Management.Socket, surfaces.Admin, config.Pos, broken, time, logs);
+        _denials = time.CreateTimer(
+            _ =>
+            {
+                surfaces.Pos.Denials.Turn();
+                surfaces.Admin.Denials.Turn();
+            },
+            null, DenialsTurn, DenialsTurn);
+    }
+
+    /// <summary>The operator's socket first: it tells what is wrong when the other one cannot be had.</summary>
+    public async Task StartAsync(CancellationToken cancel)
+    {
+        await _admin.StartAsync(cancel);
+        await _pos.StartAsync(cancel);
+    }
+
+    /// <summary>Applications first, so that an operator can watch the stop.</summary>
+    public async Task StopAsync(CancellationToken cancel)
+    {
+        await _pos.StopAsync(cancel);
+        await _admin.StopAsync(cancel);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _denials.DisposeAsync();
+        _pos.Dispose();
+        _admin.Dispose();
+    }
+
+    /// <summary>The limits of connections are those of <c>[pos]</c> on either socket.</summary>
+    private static LocalSocketServer Server(
+        string path, LocalSurface surface, PosConfig limits, Action<Exception> broken, TimeProvider time,
+        ILoggerFactory logs) => new(
+            new LocalSocketSettings(
+                path, surface.Access, limits.ConnectionsPerUid, limits.Connections, limits.HeaderTimeout,
+                limits.IdleTimeout, surface.Handler, surface.Denials.Add, broken),
+            time, logs);
+}

@@ -1,0 +1,102 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text;
+using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Local;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace LicenseAgent.Daemon.Adapters.Kestrel;
+
+/// <summary>The peer of a connection that was let in; requests find it among the connection's features.</summary>
+internal sealed record AdmittedPeer(PeerCredentials Credentials);
+
+/// <summary>
+/// Connection middleware: decides about a peer before a byte of it is parsed. Whom it turns away gets one constant
+/// answer.
+/// </summary>
+internal sealed class PeerFilter(
+    ConnectionGate gate, Action<PeerCredentials, Admission> turnedAway, TimeProvider time)
+{
+    // A peer that is still sending when the other side closes loses the answer (EPIPE), so unread input is discarded
+    // until the peer closes: up to these bounds, for so many peers at a time; further ones are cut off at once.
+    private const int DiscardBytesMax = 64 * 1024;
+    private static readonly TimeSpan DiscardTimeMax = TimeSpan.FromSeconds(1);
+    private const int DiscardingMax = 64;
+
+    private static readonly byte[] NotAllowed = Response("403 Forbidden", Problems.PeerNotAllowed);
+    private static readonly byte[] TooMany = Response("503 Service Unavailable", Problems.TooManyConnections);
+
+    private int _discarding;
+
+    public async Task OnConnection(ConnectionContext connection, ConnectionDelegate next)
+    {
+        PeerCredentials peer = PeerSocket.Credentials(connection.Features.GetRequiredFeature<IConnectionSocketFeature>().Socket);
+        Admission admission = gate.Enter(peer);
+        if (admission != Admission.Admitted)
+        {
+            turnedAway(peer, admission);
+            await TurnAwayAsync(connection, admission == Admission.NotAllowed ? NotAllowed : TooMany);
+            return;
+        }
+
+        try
+        {
+            connection.Features.Set(new AdmittedPeer(peer));
+            await next(connection);
+        }
+        finally
+        {
+            gate.Leave(peer);
+        }
+    }
+
+    private async Task TurnAwayAsync(ConnectionContext connection, byte[] answer)
+    {
+        try
+        {
+            if (Interlocked.Increment(ref _discarding) > DiscardingMax)
+            {
+                connection.Abort();
+                return;
+            }
+
+            using var limit = new CancellationTokenSource(DiscardTimeMax, time);
+            await connection.Transport.Output.WriteAsync(answer, limit.Token);
+            await DiscardAsync(connection.Transport.Input, limit.Token);
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException)
+        {
+            // The time is up or the peer is gone: either way it has had its answer.
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _discarding);
+        }
+    }
+
+    private static async Task DiscardAsync(PipeReader input, CancellationToken limit)
+    {
+        long discarded = 0;
+        while (discarded <= DiscardBytesMax)
+        {
+            ReadResult read = await input.ReadAsync(limit);
+            discarded += read.Buffer.Length;
+            input.AdvanceTo(read.Buffer.End);
+            if (read.IsCompleted)
+                return;
+        }
+    }
+
+    private static byte[] Response(string statusLine, Problem problem)
+    {
+        var body = new ArrayBufferWriter<byte>();
+        LocalAnswer answer = Problems.Write(problem, body);
+        byte[] head = Encoding.ASCII.GetBytes(
+            $"HTTP/1.1 {statusLine}\r\nContent-Type: {answer.ContentType}\r\n"
+            + $"Content-Length: {body.WrittenCount}\r\nConnection: close\r\n\r\n");
+        return [.. head, .. body.WrittenSpan];
+    }
+}

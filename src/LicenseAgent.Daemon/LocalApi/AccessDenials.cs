@@ -1,0 +1,77 @@
+using LicenseAgent.Daemon.Ports;
+
+namespace LicenseAgent.Daemon.LocalApi;
+
+/// <summary>
+/// Records peers that were turned away without letting them write the log: the first of a UID on a socket in a minute at
+/// once, further ones as one counted record when the minute is over. Driven by <see cref="Turn"/>, about once a second.
+/// One lock.
+/// </summary>
+/// <param name="socket"><c>pos</c> or <c>admin</c>.</param>
+internal sealed class AccessDenials(string socket, LocalJournal journal, IBootClock clock, Action denied)
+{
+    private const long MinuteMs = 60_000;
+
+    // Who can make up UIDs is root already; beyond this many in a minute they are counted together under the first.
+    private const int UidsMax = 256;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(uint Uid, Admission Why), Run> _runs = [];
+
+    public void Add(PeerCredentials peer, Admission why)
+    {
+        denied();
+        lock (_gate)
+        {
+            Turn_NeedsLock();
+            var key = (peer.Uid, why);
+            Run? counted = _runs.TryGetValue(key, out Run? known) || _runs.Count < UidsMax ? known : _runs.Values.First();
+            if (counted is not null)
+            {
+                counted.Further++;
+                return;
+            }
+            _runs.Add(key, new Run(peer, why, clock.BootMs));
+            Record(peer, why, 1);
+        }
+    }
+
+    /// <summary>Writes the counted records of minutes that are over.</summary>
+    public void Turn()
+    {
+        lock (_gate)
+            Turn_NeedsLock();
+    }
+
+    private void Turn_NeedsLock()
+    {
+        long now = clock.BootMs;
+        foreach (((uint, Admission) key, Run run) in _runs)
+        {
+            if (now - run.SinceMs < MinuteMs)
+                continue;
+            _runs.Remove(key);
+            if (run.Further > 0)
+                Record(run.First, run.Why, run.Further);
+        }
+    }
+
+    private void Record(PeerCredentials peer, Admission why, long count) => journal.Called(new CallRecord(
+        "access_denied", peer, null, "refused",
+        [
+            CallDetail.Of("socket", socket),
+            CallDetail.Of("why", why == Admission.NotAllowed ? "peer_not_allowed" : "too_many_connections"),
+            CallDetail.Of("count", count),
+        ]));
+
+    private sealed class Run(PeerCredentials first, Admission why, long sinceMs)
+    {
+        public PeerCredentials First { get; } = first;
+
+        public Admission Why { get; } = why;
+
+        public long SinceMs { get; } = sinceMs;
+
+        public long Further { get; set; }
+    }
+}

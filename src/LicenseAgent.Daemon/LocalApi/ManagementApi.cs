@@ -1,0 +1,91 @@
+using System.Buffers;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Local;
+using LicenseAgent.Protocol.Management;
+
+namespace LicenseAgent.Daemon.LocalApi;
+
+/// <summary>
+/// <c>admin.sock</c>: what operators call. Each call is recorded with its outcome before it is answered; one that
+/// changes something needs a log that can be written before it starts, and its record is on stable storage before anybody
+/// hears of the outcome.
+/// </summary>
+internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit rate, ManagementCalls calls)
+{
+    private const int RecordedPathBytesMax = 128;
+
+    public async ValueTask<LocalAnswer> HandleAsync(LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
+    {
+        int wait = rate.Take(call.Peer.Uid);
+        if (wait > 0)
+            return Problems.Write(Problems.RateLimited, body, wait);
+        Role role = roles.Of(call.Peer.Uid);
+        bool changes = call.Method == "POST";
+        var content = new ArrayBufferWriter<byte>();
+        try
+        {
+            if (changes)
+                await context.Journal.Synced();
+            (LocalAnswer answer, string outcome) = await CarryOutAsync(call, role, content, cancel);
+            await RecordAsync(call, role, answer.Status, outcome, changes);
+            body.Write(content.WrittenSpan);
+            return answer;
+        }
+        catch (StorageException e)
+        {
+            return Problems.Write(
+                Problems.NotReady($"The audit log cannot be written ({e.Reason}), so nothing is done: free its disk."),
+                body);
+        }
+    }
+
+    private async ValueTask<(LocalAnswer Answer, string Outcome)> CarryOutAsync(
+        LocalCall call, Role role, ArrayBufferWriter<byte> content, CancellationToken cancel)
+    {
+        try
+        {
+            ManagementOutcome outcome = role == Role.None || (role != Role.Admin && call.Method == "POST")
+                ? new(Problems.Write(Problems.RoleTooLow, content))
+                : await calls.CarryOutAsync(call, content, cancel);
+            return (outcome.Answer, outcome switch
+            {
+                { Answer.Status: >= 500 } or { Failed: true } => "failed",
+                { Answer.Status: >= 400 } => "refused",
+                _ => "ok",
+            });
+        }
+        catch (ProtocolException e)
+        {
+            content.ResetWrittenCount();
+            return (Problems.Write(Shapes.Malformed(e), content), "refused");
+        }
+        catch (EnvironmentException e)
+        {
+            content.ResetWrittenCount();
+            return (Problems.Write(Problems.NotReady(e.Message), content), "failed");
+        }
+        catch (OperationCanceledException)
+        {
+            // The caller hung up; the record says so, and the loop decides what becomes of what it began.
+            content.ResetWrittenCount();
+            return (Problems.Write(Problems.NotReady("The caller went away."), content), "failed");
+        }
+    }
+
+    private async ValueTask RecordAsync(LocalCall call, Role role, int status, string outcome, bool changes)
+    {
+        long seq = context.Journal.Called(new CallRecord(
+            "management_called", call.Peer, Roles.Word(role), outcome,
+            [
+                CallDetail.Of("method", LimitedText.Cut(call.Method, RecordedPathBytesMax)),
+                CallDetail.Of("path", LimitedText.Cut(call.Path, RecordedPathBytesMax)),
+                CallDetail.Of("status", status),
+            ]));
+        if (changes)
+            await context.Journal.Synced();
+        else
+            await context.Journal.Written(seq);
+    }
+}

@@ -1,0 +1,143 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Json.Serialization.Metadata;
+using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Json;
+using LicenseAgent.Protocol.Local;
+using LicenseAgent.Protocol.Management;
+
+namespace LicenseAgent.Daemon.LocalApi;
+
+/// <summary>What a management call came to.</summary>
+/// <param name="Failed">Answered in order, and the answer says that it did not work.</param>
+internal readonly record struct ManagementOutcome(LocalAnswer Answer, bool Failed = false);
+
+/// <summary>The parts of the agent that operators look into.</summary>
+/// <param name="Metrics">Prometheus text.</param>
+/// <param name="VerifyAudit">Reads the whole log.</param>
+internal sealed record ManagementSources(
+    AgentCommands Commands, RecentLicenses Recent, AuditPages AuditPages, Func<string> Metrics,
+    Func<CancellationToken, Task<AuditVerifyResponse>> VerifyAudit);
+
+/// <summary>The calls of the management API, each for a caller whose role suffices.</summary>
+internal sealed class ManagementCalls(LocalContext context, ManagementSources sources)
+{
+    private const string MetricsType = "text/plain; version=0.0.4; charset=utf-8";
+
+    private static ManagementAnswerJsonContext Answers => ManagementAnswerJsonContext.Wire;
+
+    private static ManagementRequestJsonContext Requests => ManagementRequestJsonContext.Wire;
+
+    public async ValueTask<ManagementOutcome> CarryOutAsync(
+        LocalCall call, ArrayBufferWriter<byte> body, CancellationToken cancel) => call.Path switch
+        {
+            ManagementPaths.Enroll => await EnrollAsync(call, body, cancel),
+            ManagementPaths.Rotate => await RotateAsync(call, body, cancel),
+            ManagementPaths.AuditVerify => Shapes.NotGet(call, body) is { } refused
+                ? new(refused)
+                : new(Json(await sources.VerifyAudit(cancel), Answers.AuditVerifyResponse, body)),
+            _ when VersionToInvalidate(call.Path) is { } version => await InvalidateAsync(version, call, body, cancel),
+            _ => new(Look(call, body)),
+        };
+
+    private LocalAnswer Look(in LocalCall call, IBufferWriter<byte> body)
+    {
+        Func<LocalCall, IBufferWriter<byte>, LocalAnswer>? look = call.Path switch
+        {
+            ManagementPaths.Status => (_, into) =>
+                Json(StatusViews.Status(context.Now(), sources.Recent), Answers.StatusResponse, into),
+            ManagementPaths.Secrets => (_, into) => Json(StatusViews.Secrets(context.Now()), Answers.SecretsResponse, into),
+            ManagementPaths.Tpm => (_, into) => Json(context.Snapshot().Status.Tpm, Answers.TpmResponse, into),
+            ManagementPaths.Metrics => (_, into) => Metrics(into),
+            ManagementPaths.Audit => Audit,
+            LocalPaths.Health => (_, into) => Health(into),
+            LocalPaths.OpenApi => (_, into) => OpenApiDocument.Write(into),
+            _ => null,
+        };
+        return look is null
+            ? Problems.Write(Problems.NotFound, body)
+            : Shapes.NotGet(call, body) ?? look(call, body);
+    }
+
+    private LocalAnswer Metrics(IBufferWriter<byte> body)
+    {
+        body.Write(System.Text.Encoding.UTF8.GetBytes(sources.Metrics()));
+        return new LocalAnswer(200, MetricsType);
+    }
+
+    private LocalAnswer Health(IBufferWriter<byte> body)
+    {
+        Moment now = context.Now();
+        return HealthAnswer.Write(now.Snapshot, now.TrustedNow, context.Journal.Refusing(), body);
+    }
+
+    private LocalAnswer Audit(LocalCall call, IBufferWriter<byte> body)
+    {
+        if (!AuditQuery.TryParse(call.Query, out AuditQuery query))
+            return Problems.Write(Problems.BadRequest(AuditQuery.Form, member: null), body);
+        return sources.AuditPages.TryWrite(query.After, query.Limit, body)
+            ? LocalAnswer.Ok
+            : Problems.Write(Problems.NotReady("A line of the audit log is no record: GET /v1/audit/verify names it."), body);
+    }
+
+    private async ValueTask<ManagementOutcome> EnrollAsync(
+        LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
+    {
+        if (Shapes.NotJsonPost(call, body) is { } refused)
+            return new(refused);
+        EnrollCall enroll = StrictJson.Read(call.Body.Span, Requests.EnrollCall);
+        return Outcome(await sources.Commands.Enroll(enroll, cancel), Answers.EnrollOutcome, body);
+    }
+
+    private async ValueTask<ManagementOutcome> RotateAsync(
+        LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
+    {
+        if (Shapes.NotPost(call, body) is { } refused)
+            return new(refused);
+        if (call.Body.Length > 0 && !call.Body.Span.Trim(" \t\r\n"u8).SequenceEqual("{}"u8))
+            return new(Problems.Write(Problems.BadRequest("This call has no members.", ""), body));
+        CommandAnswer<RotateOutcome> answer = await sources.Commands.Rotate(cancel);
+        return Outcome(answer, Answers.RotateOutcome, body) with { Failed = answer.Done is { Outcome: not "rotated" } };
+    }
+
+    private async ValueTask<ManagementOutcome> InvalidateAsync(
+        long version, LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
+    {
+        if (Shapes.NotPost(call, body) is { } refused)
+            return new(refused);
+        bool force = call.Body.Length > 0 && StrictJson.Read(call.Body.Span, Requests.InvalidateCall).Force == true;
+        return Outcome(await sources.Commands.Invalidate(version, force, cancel), Answers.InvalidateOutcome, body);
+    }
+
+    /// <summary>The version of <c>/v1/secrets/{version}/invalidate</c>, written as JSON writes it.</summary>
+    private static long? VersionToInvalidate(string path)
+    {
+        if (!path.StartsWith(ManagementPaths.InvalidatePrefix, StringComparison.Ordinal)
+            || !path.EndsWith(ManagementPaths.InvalidateSuffix, StringComparison.Ordinal))
+        {
+            return null;
+        }
+        ReadOnlySpan<char> text = path.AsSpan(ManagementPaths.InvalidatePrefix.Length);
+        text = text.Length > ManagementPaths.InvalidateSuffix.Length ? text[..^ManagementPaths.InvalidateSuffix.Length] : [];
+        return text is not ['0', ..]
+            && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long version)
+            && version <= SecretKid.MaxVersion
+            ? version
+            : null;
+    }
+
+    private static ManagementOutcome Outcome<T>(CommandAnswer<T> answer, JsonTypeInfo<T> type, IBufferWriter<byte> body)
+        where T : class => answer switch
+        {
+            { Refused: { } refused } => new(Problems.Write(refused, body)),
+            { Done: { } done } => new(Json(done, type, body)),
+            _ => throw new Core.InvariantBroken("A command answers with an outcome or a refusal."),
+        };
+
+    private static LocalAnswer Json<T>(T value, JsonTypeInfo<T> type, IBufferWriter<byte> body)
+    {
+        body.Write(StrictJson.Write(value, type));
+        return LocalAnswer.Ok;
+    }
+}

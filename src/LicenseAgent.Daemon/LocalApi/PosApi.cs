@@ -1,0 +1,119 @@
+using System.Buffers;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Local;
+
+namespace LicenseAgent.Daemon.LocalApi;
+
+/// <summary>What the surfaces of the local API share.</summary>
+/// <param name="Snapshot">The loop's latest; one volatile read.</param>
+/// <param name="Time">The wall clock and durations.</param>
+internal sealed record LocalContext(
+    Func<AgentSnapshot> Snapshot, IBootClock BootClock, TimeProvider Time, LocalJournal Journal)
+{
+    public Moment Now()
+    {
+        AgentSnapshot snapshot = Snapshot();
+        return new Moment(snapshot, snapshot.Clock.At(BootClock.BootMs), UtcTime.From(Time.GetUtcNow()));
+    }
+}
+
+/// <summary>What became of a nonce.</summary>
+internal enum NonceVerdict
+{
+    Accepted,
+    Replayed,
+    Full,
+}
+
+/// <summary>Accepts a nonce once per UID within its window, at a time of CLOCK_BOOTTIME.</summary>
+internal delegate NonceVerdict NonceGuard(uint uid, Nonce16 nonce, long bootMs);
+
+/// <summary>Told of every validation that was answered.</summary>
+/// <param name="took">From the first byte judged to the last byte written.</param>
+internal delegate void ValidationMeter(string reason, bool valid, TimeSpan took);
+
+/// <summary><c>pos.sock</c>: what applications call. Runs on any thread; holds no state but the rate.</summary>
+internal sealed class PosApi(
+    LocalContext context, LicenseValidator validator, RateLimit rate, NonceGuard nonces, RecentLicenses recent,
+    ValidationMeter meter)
+{
+    // How soon a place in a full nonce store frees is not known; this keeps the retries of a full house few.
+    private const int NonceStoreFullSeconds = 30;
+
+    public ValueTask<LocalAnswer> HandleAsync(LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
+    {
+        int wait = rate.Take(call.Peer.Uid);
+        if (wait > 0)
+            return new(Problems.Write(Problems.RateLimited, body, wait));
+        return call.Path switch
+        {
+            LocalPaths.ValidateLicense => Shapes.NotJsonPost(call, body) is { } refused
+                ? new(refused)
+                : Validate(call, body),
+            LocalPaths.Health => new(Shapes.NotGet(call, body) ?? Health(body)),
+            LocalPaths.OpenApi => new(Shapes.NotGet(call, body) ?? OpenApiDocument.Write(body)),
+            _ => new(Problems.Write(Problems.NotFound, body)),
+        };
+    }
+
+    private LocalAnswer Health(IBufferWriter<byte> body)
+    {
+        Moment now = context.Now();
+        return HealthAnswer.Write(now.Snapshot, now.TrustedNow, context.Journal.Refusing(), body);
+    }
+
+    private ValueTask<LocalAnswer> Validate(in LocalCall call, IBufferWriter<byte> body)
+    {
+        long started = context.Time.GetTimestamp();
+        ReadOnlySpan<byte> token;
+        Nonce16 nonce;
+        try
+        {
+            token = ValidateRequest.Read(call.Body.Span, out nonce);
+        }
+        catch (ProtocolException e)
+        {
+            return new(Problems.Write(Shapes.Malformed(e), body));
+        }
+
+        NonceVerdict accepted = nonces(call.Peer.Uid, nonce, context.BootClock.BootMs);
+        if (accepted == NonceVerdict.Full)
+            return new(Problems.Write(Problems.NonceStoreFull, body, NonceStoreFullSeconds));
+        if (accepted == NonceVerdict.Replayed)
+            return Replayed(call.Peer, nonce, body);
+
+        Moment now = context.Now();
+        Verdict verdict = validator.Judge(token, now);
+        if (verdict.Token is { } verified)
+            recent.Note(verified, verdict.Reason, now.TrustedNow);
+        long seq = context.Journal.Validated(new ValidationRecord(
+            call.Peer, nonce, verdict.Reason, validator.AuditIdOf(token, verdict), verdict.Token?.Claims.Sub));
+        return Answer(context.Journal.Written(seq), verdict, nonce, started, body);
+    }
+
+    /// <summary>The nonce counts as used from here on, so its record must be written before anybody sees an answer.</summary>
+    private async ValueTask<LocalAnswer> Answer(
+        ValueTask written, Verdict verdict, Nonce16 nonce, long started, IBufferWriter<byte> body)
+    {
+        try
+        {
+            await written;
+        }
+        catch (StorageException e)
+        {
+            return Problems.Write(Problems.NotReady($"The audit log cannot be written ({e.Reason}): free its disk."), body);
+        }
+        ValidationAnswer.Write(verdict, nonce, body);
+        meter(verdict.Reason, verdict.IsValid, context.Time.GetElapsedTime(started));
+        return LocalAnswer.Ok;
+    }
+
+    private ValueTask<LocalAnswer> Replayed(PeerCredentials peer, Nonce16 nonce, IBufferWriter<byte> body)
+    {
+        context.Journal.Called(new CallRecord(
+            "nonce_replayed", peer, null, "refused", [CallDetail.Of("nonce", nonce.ToString())]));
+        return new(Problems.Write(Problems.NonceReplayed, body));
+    }
+}

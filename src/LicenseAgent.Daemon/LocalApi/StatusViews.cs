@@ -1,0 +1,42 @@
+using System.Reflection;
+using LicenseAgent.Core;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Management;
+
+namespace LicenseAgent.Daemon.LocalApi;
+
+/// <summary>The snapshot as operators see it. What follows from the time is worked out for the moment of the call.</summary>
+internal static class StatusViews
+{
+    private static readonly string Version =
+        typeof(StatusViews).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    public static StatusResponse Status(in Moment now, RecentLicenses recent)
+    {
+        AgentSnapshot snapshot = now.Snapshot;
+        AgentMode mode = snapshot.Mode.At(now.TrustedNow);
+        IReadOnlyList<SecretView> secrets = Current(snapshot, now.TrustedNow);
+        TpmResponse tpm = snapshot.Status.Tpm;
+        return new StatusResponse(
+            snapshot.AgentId, ModeText.Of(mode), LockWord(mode, snapshot.Mode),
+            secrets.FirstOrDefault(secret => secret.State == "ACTIVE"),
+            [.. secrets.Where(secret => secret.State == "GRACE")],
+            secrets.FirstOrDefault(secret => secret.State == "PENDING"),
+            new TpmView(tpm.State, tpm.Manufacturer, tpm.Firmware, tpm.LockoutCounter, tpm.Generation),
+            recent.Views(), snapshot.Status.NextRotation, snapshot.Status.LastContact, now.TrustedNow,
+            snapshot.Status.Alerts, Version);
+    }
+
+    public static SecretsResponse Secrets(in Moment now) => new(
+        Current(now.Snapshot, now.TrustedNow), now.Snapshot.HighestVersion, now.Snapshot.Status.MinValidVersion);
+
+    /// <summary>A GRACE secret past its end is invalidated, whether or not its entry has been removed yet.</summary>
+    private static IReadOnlyList<SecretView> Current(AgentSnapshot snapshot, UtcTime trustedNow) =>
+    [
+        .. snapshot.Status.Secrets.Select(secret =>
+            secret.State == "GRACE" && trustedNow >= secret.GraceUntil ? secret with { State = "INVALIDATED" } : secret),
+    ];
+
+    private static string? LockWord(AgentMode mode, ModeFacts facts) =>
+        mode == AgentMode.Locked && facts.ReasonWhenLocked is { } reason ? ModeText.Of(reason) : null;
+}
