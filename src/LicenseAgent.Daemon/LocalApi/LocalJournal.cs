@@ -1,3 +1,4 @@
+using LicenseAgent.Daemon.LocalApi.Operators;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Encoding;
 

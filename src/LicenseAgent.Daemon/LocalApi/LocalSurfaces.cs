@@ -1,4 +1,7 @@
 using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.LocalApi.Operators;
+using LicenseAgent.Daemon.LocalApi.Peers;
+using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Jose;
 

@@ -1,4 +1,6 @@
 using System.Buffers;
+using LicenseAgent.Daemon.LocalApi.Peers;
+using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;

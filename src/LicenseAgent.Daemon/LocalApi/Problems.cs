@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using LicenseAgent.Daemon.LocalApi.Operators;
 using LicenseAgent.Protocol.Local;
 
 namespace LicenseAgent.Daemon.LocalApi;

@@ -14,7 +14,7 @@ internal static unsafe partial class LibcMemory
     {
         void* region = mmap(null, length, ProtReadWrite, MapPrivateAnonymous, -1, 0);
         int error = Marshal.GetLastPInvokeError();
-        return region != (void*)-1 ? region : throw new Win32Exception(error, $"mmap failed with errno {error}.");
+        return region != unchecked((void*)-1) ? region : throw new Win32Exception(error, $"mmap failed with errno {error}.");
     }
 
     public static void Unmap(void* region, nuint length) => Check(munmap(region, length), "munmap");

@@ -1,4 +1,5 @@
 using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Local;
 using Microsoft.AspNetCore.Server.Kestrel.Core;

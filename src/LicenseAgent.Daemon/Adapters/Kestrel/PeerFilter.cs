@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
 using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Local;
 using Microsoft.AspNetCore.Connections;

@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Security.Cryptography;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;

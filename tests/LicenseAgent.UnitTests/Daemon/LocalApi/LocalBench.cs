@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon;
 using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Protocol.Encoding;

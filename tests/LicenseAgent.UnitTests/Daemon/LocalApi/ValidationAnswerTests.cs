@@ -1,6 +1,7 @@
 using System.Buffers;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Json;
 using LicenseAgent.Protocol.Local;

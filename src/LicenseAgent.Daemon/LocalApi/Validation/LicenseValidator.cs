@@ -8,7 +8,7 @@ using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Tokens;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Validation;
 
 /// <summary>
 /// Judges license tokens on any thread, from one snapshot, without a lock that the loop holds and without the TPM. The

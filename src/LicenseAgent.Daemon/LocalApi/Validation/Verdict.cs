@@ -2,7 +2,7 @@ using LicenseAgent.Core;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Validation;
 
 /// <summary>The moment a token is judged at: one snapshot and one reading of each clock for the whole judgement.</summary>
 /// <param name="WallClock">Only ever helps a license to begin, never to last.</param>

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Operators;
 
 /// <summary>The query of <c>GET /v1/audit</c>: each of its two names at most once, no others.</summary>
 internal readonly record struct AuditQuery(long After, int Limit)

@@ -1,9 +1,10 @@
 using System.Reflection;
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Management;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Operators;
 
 /// <summary>The snapshot as operators see it. What follows from the time is worked out for the moment of the call.</summary>
 internal static class StatusViews

@@ -1,6 +1,6 @@
 using LicenseAgent.Daemon.Ports;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Peers;
 
 /// <summary>
 /// A token bucket per UID over CLOCK_BOOTTIME. One lock, held for a few additions. The map is bounded: when it is full,

@@ -5,7 +5,7 @@ using System.Text.Json;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Tokens;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Validation;
 
 /// <summary>
 /// A token that was opened and whose signature was verified, with those pieces of its answer that never change. Says

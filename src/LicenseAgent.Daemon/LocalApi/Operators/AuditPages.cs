@@ -6,7 +6,7 @@ using System.Text.Json;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Management;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Operators;
 
 /// <summary>
 /// Pages of the audit log as it stands on disk: <see cref="AuditPage"/> with each record's own bytes, not written anew.

@@ -1,6 +1,6 @@
 using LicenseAgent.Daemon.Ports;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Peers;
 
 /// <summary>
 /// Records peers that were turned away without letting them write the log: the first of a UID on a socket in a minute at

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using LicenseAgent.Protocol.Encoding;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Validation;
 
 /// <summary>
 /// Tokens verified lately, by SHA-256 of their bytes: saves decryption and signature check and nothing else. Two

@@ -3,7 +3,7 @@ using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Protocol.Tokens;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Validation;
 
 /// <summary>
 /// The last 64 licenses presented, for the status calls. Seeing a known one again takes no lock; a new one beyond the

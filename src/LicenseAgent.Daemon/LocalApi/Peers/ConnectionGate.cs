@@ -1,6 +1,6 @@
 using LicenseAgent.Daemon.Ports;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Peers;
 
 /// <summary>What happens to a new connection.</summary>
 internal enum Admission

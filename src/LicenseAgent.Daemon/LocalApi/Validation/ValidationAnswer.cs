@@ -4,7 +4,7 @@ using LicenseAgent.Core;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Validation;
 
 /// <summary>
 /// Writes a verdict as the JSON of <see cref="ValidateLicenseResponse"/>, byte for byte what the serializer would

@@ -1,11 +1,12 @@
 using System.Buffers;
+using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Operators;
 
 /// <summary>
 /// <c>admin.sock</c>: what operators call. Each call is recorded with its outcome before it is answered; one that

@@ -5,7 +5,7 @@ using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Json;
 using LicenseAgent.Protocol.Local;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Validation;
 
 /// <summary>
 /// Reads <c>{"license_token":"…","nonce":"…"}</c>. What any sane client sends is read in place; everything else,

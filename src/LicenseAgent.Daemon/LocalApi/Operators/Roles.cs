@@ -1,7 +1,7 @@
 using System.Collections.Frozen;
 using LicenseAgent.Daemon.Config;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Operators;
 
 /// <summary>What an operator may do.</summary>
 internal enum Role

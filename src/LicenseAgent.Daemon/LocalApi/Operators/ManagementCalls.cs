@@ -1,13 +1,14 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text.Json.Serialization.Metadata;
+using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Json;
 using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Operators;
 
 /// <summary>What a management call came to.</summary>
 /// <param name="Failed">Answered in order, and the answer says that it did not work.</param>

@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Ports;
 
-namespace LicenseAgent.Daemon.LocalApi;
+namespace LicenseAgent.Daemon.LocalApi.Peers;
 
 /// <summary>Who may connect: deny by default, by the numbers the kernel gives at connect and nothing else.</summary>
 internal sealed class PeerAccess
