@@ -6,10 +6,11 @@ using LicenseAgent.Protocol.Local;
 
 namespace LicenseAgent.Daemon.LocalApi;
 
-/// <summary><c>GET /v1/health</c>: whether a good token would be answered VALID now, not whether the process is alive.</summary>
+/// <summary><c>GET /v1/health</c>: whether a good token would be VALID now, not whether the process lives.</summary>
 internal static class HealthAnswer
 {
-    public static LocalAnswer Write(AgentSnapshot snapshot, UtcTime trustedNow, bool recordsFail, IBufferWriter<byte> body)
+    public static LocalAnswer Write(
+        AgentSnapshot snapshot, UtcTime trustedNow, bool recordsFail, IBufferWriter<byte> body)
     {
         AgentMode mode = snapshot.Mode.At(trustedNow);
         UtcTime? until = recordsFail || snapshot.Active is not { } active || trustedNow >= active.End

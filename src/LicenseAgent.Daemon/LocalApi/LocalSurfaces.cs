@@ -33,7 +33,8 @@ internal sealed record LocalSurfaces(LocalSurface Pos, LocalSurface Admin)
         var calls = new ManagementCalls(context, new ManagementSources(
             sources.Commands, recent, new AuditPages(sources.AuditFile), sources.Metrics, sources.VerifyAudit));
         var management = new ManagementApi(
-            context, new Roles(config.Management), new RateLimit(ManagementRate, ManagementBurst, context.BootClock), calls);
+            context, new Roles(config.Management),
+            new RateLimit(ManagementRate, ManagementBurst, context.BootClock), calls);
         return new LocalSurfaces(
             new LocalSurface(pos.HandleAsync, PeerAccess.Of(config.Pos), Denials("pos")),
             new LocalSurface(management.HandleAsync, PeerAccess.Of(config.Management), Denials("admin")));

@@ -95,7 +95,7 @@ internal sealed class PosApi(
         return Answer(context.Journal.Written(seq), verdict, nonce, started, body);
     }
 
-    /// <summary>The nonce counts as used from here on, so its record must be written before anybody sees an answer.</summary>
+    /// <summary>The nonce counts as used, so its record must be written before anybody sees an answer.</summary>
     private async ValueTask<LocalAnswer> Answer(
         ValueTask written, Verdict verdict, Nonce16 nonce, long started, IBufferWriter<byte> body)
     {
@@ -105,7 +105,7 @@ internal sealed class PosApi(
         }
         catch (StorageException e)
         {
-            return Problems.Write(Problems.NotReady($"The audit log cannot be written ({e.Reason}): free its disk."), body);
+            return Problems.Write(Problems.NotReady($"The audit log cannot be written ({e.Reason})."), body);
         }
         ValidationAnswer.Write(verdict, nonce, body);
         meter(verdict.Reason, verdict.IsValid, context.Time.GetElapsedTime(started));

@@ -4,7 +4,7 @@ using LicenseAgent.Protocol.Local;
 
 namespace LicenseAgent.Daemon.LocalApi;
 
-/// <summary>What a request must look like before its content is looked at; <see langword="null"/> when it does.</summary>
+/// <summary>What a request must look like before its content counts; <see langword="null"/> when it does.</summary>
 internal static class Shapes
 {
     public static LocalAnswer? NotGet(in LocalCall call, IBufferWriter<byte> body) => call switch
@@ -33,12 +33,12 @@ internal static class Shapes
             "json_unknown" => "There is no such member.",
             "json_duplicate" => "A member stands twice.",
             "json_depth" => "Nested too deeply.",
-            "json_value" or "json_null" or "json_number" or "json_string" => "A value is not of the form of its member.",
+            "json_value" or "json_null" or "json_number" or "json_string" => "A value has not the form of its member.",
             _ => "The body is not JSON in UTF-8.",
         },
         e.Member);
 
-    /// <summary>Parameters are tolerated: JSON is UTF-8 whatever they say, and other bytes are refused as such.</summary>
+    /// <summary>Parameters are tolerated: JSON is UTF-8 whatever they say; other bytes are refused as such.</summary>
     private static bool IsJson(string? contentType)
     {
         ReadOnlySpan<char> type = contentType.AsSpan();

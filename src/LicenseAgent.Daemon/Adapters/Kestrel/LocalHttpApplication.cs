@@ -118,6 +118,7 @@ internal sealed class LocalHttpApplication(LocalHandler handler, Action<Exceptio
             headers.RetryAfter = answer.RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
         if (answer.Allow is not null)
             headers.Allow = answer.Allow;
-        await context.Features.GetRequiredFeature<IHttpResponseBodyFeature>().Writer.WriteAsync(context.Answer.WrittenMemory);
+        IHttpResponseBodyFeature into = context.Features.GetRequiredFeature<IHttpResponseBodyFeature>();
+        await into.Writer.WriteAsync(context.Answer.WrittenMemory);
     }
 }

@@ -13,12 +13,13 @@ namespace LicenseAgent.Daemon.Adapters.Kestrel;
 /// <param name="TurnedAway">Told of every connection that is not admitted; must not block.</param>
 /// <param name="Broken">Told of what a handler let through; the host decides what becomes of the process.</param>
 internal sealed record LocalSocketSettings(
-    string Path, PeerAccess Access, int ConnectionsPerUid, int Connections, TimeSpan HeaderTimeout, TimeSpan IdleTimeout,
+    string Path, PeerAccess Access, int ConnectionsPerUid, int Connections,
+    TimeSpan HeaderTimeout, TimeSpan IdleTimeout,
     LocalHandler Handler, Action<PeerCredentials, Admission> TurnedAway, Action<Exception> Broken);
 
 /// <summary>
-/// Kestrel on one Unix socket, HTTP/1.1 alone. <c>pos.sock</c> and <c>admin.sock</c> each have a server of their own, so
-/// that a full one does not lock the operator out.
+/// Kestrel on one Unix socket, HTTP/1.1 alone. <c>pos.sock</c> and <c>admin.sock</c> each have a server of their own,
+/// so that a full one does not lock the operator out.
 /// </summary>
 internal sealed class LocalSocketServer : IDisposable
 {
@@ -32,7 +33,8 @@ internal sealed class LocalSocketServer : IDisposable
     public LocalSocketServer(LocalSocketSettings settings, TimeProvider time, ILoggerFactory logs)
     {
         var filter = new PeerFilter(
-            new ConnectionGate(settings.Access, settings.ConnectionsPerUid, settings.Connections), settings.TurnedAway, time);
+            new ConnectionGate(settings.Access, settings.ConnectionsPerUid, settings.Connections),
+            settings.TurnedAway, time);
         var options = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
         Limit(options.Limits, settings);
         options.ListenUnixSocket(settings.Path, listen =>

@@ -34,7 +34,8 @@ internal sealed class PeerFilter(
 
     public async Task OnConnection(ConnectionContext connection, ConnectionDelegate next)
     {
-        PeerCredentials peer = PeerSocket.Credentials(connection.Features.GetRequiredFeature<IConnectionSocketFeature>().Socket);
+        PeerCredentials peer =
+            PeerSocket.Credentials(connection.Features.GetRequiredFeature<IConnectionSocketFeature>().Socket);
         Admission admission = gate.Enter(peer);
         if (admission != Admission.Admitted)
         {

@@ -58,7 +58,7 @@ internal static partial class SocketPath
         if (!status.IsDirectory)
             throw Refused("socket_directory", $"{directory} is no directory (a link counts as none): remove it.");
         if (status.Uid != 0 && status.Uid != EffectiveUid())
-            throw Refused("socket_directory", $"{directory} belongs to UID {status.Uid}: chown it to the agent's user.");
+            throw Refused("socket_directory", $"{directory} belongs to UID {status.Uid}: give it to the agent's.");
         if (status.OthersCanWrite)
             throw Refused("socket_directory", $"{directory} is writable for others: chmod 0755 it.");
     }

@@ -27,8 +27,9 @@ internal readonly record struct AuditQuery(long After, int Limit)
 
     private static bool TryNumber(string text, ref long? number)
     {
-        bool good = number is null && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long value)
-            && (number = value) >= 0;
-        return good;
+        if (number is not null || !long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long value))
+            return false;
+        number = value;
+        return true;
     }
 }

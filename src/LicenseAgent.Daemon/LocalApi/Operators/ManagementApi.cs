@@ -10,8 +10,8 @@ namespace LicenseAgent.Daemon.LocalApi.Operators;
 
 /// <summary>
 /// <c>admin.sock</c>: what operators call. Each call is recorded with its outcome before it is answered; one that
-/// changes something needs a log that can be written before it starts, and its record is on stable storage before anybody
-/// hears of the outcome.
+/// changes something needs a log that can be written before it starts, and its record is on stable storage before
+/// anybody hears of the outcome.
 /// </summary>
 internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit rate, ManagementCalls calls)
 {

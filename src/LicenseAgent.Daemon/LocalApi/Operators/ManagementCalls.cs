@@ -48,7 +48,8 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
         {
             ManagementPaths.Status => (_, into) =>
                 Json(StatusViews.Status(context.Now(), sources.Recent), Answers.StatusResponse, into),
-            ManagementPaths.Secrets => (_, into) => Json(StatusViews.Secrets(context.Now()), Answers.SecretsResponse, into),
+            ManagementPaths.Secrets => (_, into) =>
+                Json(StatusViews.Secrets(context.Now()), Answers.SecretsResponse, into),
             ManagementPaths.Tpm => (_, into) => Json(context.Snapshot().Status.Tpm, Answers.TpmResponse, into),
             ManagementPaths.Metrics => (_, into) => Metrics(into),
             ManagementPaths.Audit => Audit,
@@ -79,7 +80,7 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
             return Problems.Write(Problems.BadRequest(AuditQuery.Form, member: null), body);
         return sources.AuditPages.TryWrite(query.After, query.Limit, body)
             ? LocalAnswer.Ok
-            : Problems.Write(Problems.NotReady("A line of the audit log is no record: GET /v1/audit/verify names it."), body);
+            : Problems.Write(Problems.NotReady("A line of the log is no record: GET /v1/audit/verify names it."), body);
     }
 
     private async ValueTask<ManagementOutcome> EnrollAsync(
@@ -119,8 +120,8 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
         {
             return null;
         }
-        ReadOnlySpan<char> text = path.AsSpan(ManagementPaths.InvalidatePrefix.Length);
-        text = text.Length > ManagementPaths.InvalidateSuffix.Length ? text[..^ManagementPaths.InvalidateSuffix.Length] : [];
+        int digits = path.Length - ManagementPaths.InvalidatePrefix.Length - ManagementPaths.InvalidateSuffix.Length;
+        ReadOnlySpan<char> text = digits > 0 ? path.AsSpan(ManagementPaths.InvalidatePrefix.Length, digits) : [];
         return text is not ['0', ..]
             && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long version)
             && version <= SecretKid.MaxVersion

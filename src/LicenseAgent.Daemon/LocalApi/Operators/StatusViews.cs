@@ -6,7 +6,7 @@ using LicenseAgent.Protocol.Management;
 
 namespace LicenseAgent.Daemon.LocalApi.Operators;
 
-/// <summary>The snapshot as operators see it. What follows from the time is worked out for the moment of the call.</summary>
+/// <summary>The snapshot as operators see it; what follows from the time is that of the call.</summary>
 internal static class StatusViews
 {
     private static readonly string Version =
@@ -34,8 +34,9 @@ internal static class StatusViews
     /// <summary>A GRACE secret past its end is invalidated, whether or not its entry has been removed yet.</summary>
     private static IReadOnlyList<SecretView> Current(AgentSnapshot snapshot, UtcTime trustedNow) =>
     [
-        .. snapshot.Status.Secrets.Select(secret =>
-            secret.State == "GRACE" && trustedNow >= secret.GraceUntil ? secret with { State = "INVALIDATED" } : secret),
+        .. snapshot.Status.Secrets.Select(secret => secret.State == "GRACE" && trustedNow >= secret.GraceUntil
+            ? secret with { State = "INVALIDATED" }
+            : secret),
     ];
 
     private static string? LockWord(AgentMode mode, ModeFacts facts) =>

@@ -3,9 +3,9 @@ using LicenseAgent.Daemon.Ports;
 namespace LicenseAgent.Daemon.LocalApi.Peers;
 
 /// <summary>
-/// Records peers that were turned away without letting them write the log: the first of a UID on a socket in a minute at
-/// once, further ones as one counted record when the minute is over. Driven by <see cref="Turn"/>, about once a second.
-/// One lock.
+/// Records peers that were turned away without letting them write the log: the first of a UID on a socket in a minute
+/// at once, further ones as one counted record when the minute is over. Driven by <see cref="Turn"/>, about once a
+/// second. One lock.
 /// </summary>
 /// <param name="socket"><c>pos</c> or <c>admin</c>.</param>
 internal sealed class AccessDenials(string socket, LocalJournal journal, IBootClock clock, Action denied)
@@ -25,7 +25,8 @@ internal sealed class AccessDenials(string socket, LocalJournal journal, IBootCl
         {
             Turn_NeedsLock();
             var key = (peer.Uid, why);
-            Run? counted = _runs.TryGetValue(key, out Run? known) || _runs.Count < UidsMax ? known : _runs.Values.First();
+            if (!_runs.TryGetValue(key, out Run? counted) && _runs.Count >= UidsMax)
+                counted = _runs.Values.First();
             if (counted is not null)
             {
                 counted.Further++;

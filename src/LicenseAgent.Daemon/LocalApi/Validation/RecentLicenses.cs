@@ -26,8 +26,9 @@ internal sealed class RecentLicenses
 
     public IReadOnlyList<LicenseView> Views() =>
     [
-        .. _byId.Values.Select(sight => sight.Last).OrderByDescending(seen => seen.At.UnixMs).Select(seen => new LicenseView(
-            seen.Claims.Sub, seen.Claims.Product, seen.Claims.ExpiresAt, seen.Reason, seen.At)),
+        .. _byId.Values.Select(sight => sight.Last).OrderByDescending(seen => seen.At.UnixMs)
+            .Select(seen => new LicenseView(
+                seen.Claims.Sub, seen.Claims.Product, seen.Claims.ExpiresAt, seen.Reason, seen.At)),
     ];
 
     private Sight Add(LicenseClaims claims)

@@ -4,7 +4,7 @@ using LicenseAgent.Protocol.Local;
 
 namespace LicenseAgent.Daemon.LocalApi.Validation;
 
-/// <summary>The moment a token is judged at: one snapshot and one reading of each clock for the whole judgement.</summary>
+/// <summary>The moment a token is judged at: one snapshot and one reading of each clock for all of it.</summary>
 /// <param name="WallClock">Only ever helps a license to begin, never to last.</param>
 internal readonly record struct Moment(AgentSnapshot Snapshot, UtcTime TrustedNow, UtcTime WallClock);
 

@@ -29,7 +29,7 @@ internal sealed class VerifiedTokens(int generationBytes = 2 * 1024 * 1024)
     {
         lock (_turning)
         {
-            // A token judged by an older keyset is replaced in place and its weight counted again: that only turns earlier.
+            // A token judged by an older keyset is replaced and its weight counted again: that only turns earlier.
             _young.Tokens[digest] = token;
             _young.Bytes += token.Weight;
             if (_young.Bytes >= generationBytes)

@@ -144,7 +144,8 @@ public sealed class LicenseValidatorTests : IDisposable
     [InlineData(7, 30, 8)]
     public void Usable_until_is_the_earliest_of_license_ACTIVE_and_own_secret(long version, int licenseDays, int days)
     {
-        LicenseClaims claims = LocalBench.Claims() with { Exp = (LocalBench.Start + licenseDays * LocalBench.Day).UnixSeconds };
+        UtcTime end = LocalBench.Start + licenseDays * LocalBench.Day;
+        LicenseClaims claims = LocalBench.Claims() with { Exp = end.UnixSeconds };
         Verdict verdict = JudgeAt(_bench.Mint(claims, version), 0);
         Assert.Equal(LocalBench.Start + days * LocalBench.Day, verdict.UsableUntil);
     }

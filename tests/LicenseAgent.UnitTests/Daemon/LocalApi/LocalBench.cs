@@ -150,7 +150,7 @@ internal sealed class OsBytes : IRandomness
     public void Fill(Span<byte> destination) => RandomNumberGenerator.Fill(destination);
 }
 
-/// <summary>A journal in memory that tells what was appended, written and synced, and can hold or fail writing.</summary>
+/// <summary>A journal in memory that tells what was appended and synced, and can hold or fail writing.</summary>
 internal sealed class BenchJournal
 {
     public List<ValidationRecord> Validations { get; } = [];
@@ -167,7 +167,9 @@ internal sealed class BenchJournal
 
     public LocalJournal Journal => new(
         (in ValidationRecord record) => Added(Validations, record), (in CallRecord record) => Added(Calls, record),
-        _ => Failure is not null ? ValueTask.FromException(Failure) : new ValueTask(HoldWrites?.Task ?? Task.CompletedTask),
+        _ => Failure is not null
+            ? ValueTask.FromException(Failure)
+            : new ValueTask(HoldWrites?.Task ?? Task.CompletedTask),
         () =>
         {
             Syncs++;
@@ -187,5 +189,6 @@ internal sealed class BenchJournal
 
 internal static class Answered
 {
-    public static string Text(this ArrayBufferWriter<byte> body) => System.Text.Encoding.UTF8.GetString(body.WrittenSpan);
+    public static string Text(this ArrayBufferWriter<byte> body) =>
+        System.Text.Encoding.UTF8.GetString(body.WrittenSpan);
 }
