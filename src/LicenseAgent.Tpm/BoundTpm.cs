@@ -78,8 +78,8 @@ internal sealed class BoundTpm
         {
             var wanted = Math.Min(destination.Length, RandomChunkMax);
             var rc = EsysNative.GetRandom(
-                _link.Esys, session.For(Encrypt.Response), EsysNative.None, EsysNative.None, (ushort)wanted,
-                out var random);
+                _link.Esys, session.ForEncryptionAlone(Encrypt.Response), EsysNative.None, EsysNative.None,
+                (ushort)wanted, out var random);
             _link.Check(rc, "GetRandom");
             using var output = new EsysOutput(random);
             var count = output.CopyContent(MuType.Digest, destination[..wanted]);

@@ -62,5 +62,11 @@ internal readonly ref struct TpmSession
         return _session;
     }
 
+    /// <summary>
+    /// For a command without authorisation: the TPM refuses a session there that does not encrypt either.
+    /// </summary>
+    public uint ForEncryptionAlone(Encrypt parameters) =>
+        _link.EncryptParameters ? For(parameters) : EsysNative.None;
+
     public void Dispose() => _link.Flush(_session);
 }
