@@ -1,4 +1,5 @@
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Keysets;
 using LicenseAgent.Tpm;
 
 namespace LicenseAgent.Daemon.Config;
@@ -83,7 +84,7 @@ internal sealed class ConfigReader
 
     private void AddPin(List<string> pins, string key, string pin)
     {
-        if (!Pin.IsValid(pin))
+        if (!SpkiPin.TryParse(pin, out _))
         {
             _values.Refuse("server", key, $"\"{pin}\" is no pin; give \"sha256:\" and the base64 SHA-256 of the "
                 + "certificate's SubjectPublicKeyInfo (44 characters)");

@@ -2,8 +2,8 @@ namespace LicenseAgent.Daemon.Config;
 
 /// <summary>
 /// Raw values by key, from the file or from the environment variable that overrides it. Asking for a key is what makes
-/// it known: keys of the file that nobody asked for are refused at the end. Mistakes are collected, never thrown; a value
-/// that is wrong reads as absent, so that checking goes on with the default.
+/// it known: keys of the file that nobody asked for are refused at the end. Mistakes are collected, never thrown; a
+/// value that is wrong reads as absent, so that checking goes on with the default.
 /// </summary>
 internal sealed class ConfigValues
 {

@@ -5,8 +5,8 @@ namespace LicenseAgent.Daemon.Config;
 
 /// <summary>
 /// Reads the part of TOML 1.0 that the configuration uses: tables, basic and literal strings, integers, booleans,
-/// arrays and comments. Every other construct of TOML is refused by name, so that a file never means something else here than
-/// to another reader. Reading goes on after a mistake with the next statement: an operator sees all of them at once.
+/// arrays and comments. Every other construct of TOML is refused by name, so that a file never means something else
+/// here than to another reader. Reading goes on after a mistake with the next statement: an operator sees all at once.
 /// </summary>
 internal sealed class TomlReader
 {

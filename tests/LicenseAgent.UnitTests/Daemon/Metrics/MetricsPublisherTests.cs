@@ -1,0 +1,62 @@
+using System.Text;
+using LicenseAgent.Daemon.Metrics;
+using Xunit;
+
+namespace LicenseAgent.UnitTests.Daemon.Metrics;
+
+public sealed class MetricsPublisherTests : IDisposable
+{
+    private readonly ManualTime _time = new();
+    private readonly List<string> _written = [];
+    private readonly AgentMetrics _metrics = new(CounterState.Empty, "1");
+    private readonly MetricsPublisher _publisher;
+
+    public MetricsPublisherTests()
+    {
+        _publisher = new MetricsPublisher(_metrics, _time, text => _written.Add(Encoding.UTF8.GetString(text)));
+        _publisher.PublishChanges();
+    }
+
+    public void Dispose() => _publisher.Dispose();
+
+    [Fact]
+    public void A_changed_gauge_is_written_at_once()
+    {
+        _publisher.Set(AgentGauges.Starting with { TpmAvailable = true });
+        Assert.Equal(2, _written.Count);
+        Assert.Contains("license_agent_tpm_available 1\n", _written[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_same_gauges_again_are_not_written()
+    {
+        _publisher.Set(AgentGauges.Starting with { });
+        Assert.Single(_written);
+    }
+
+    [Fact]
+    public void A_counter_waits_for_the_next_interval()
+    {
+        _metrics.AccessDenied();
+        _time.Advance(MetricsPublisher.Interval - TimeSpan.FromMilliseconds(1));
+        Assert.Single(_written);
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(2, _written.Count);
+    }
+
+    [Fact]
+    public void Nothing_changed_is_nothing_written()
+    {
+        _time.Advance(10 * MetricsPublisher.Interval);
+        Assert.Single(_written);
+    }
+
+    [Fact]
+    public void After_disposal_nothing_is_written()
+    {
+        _publisher.Dispose();
+        _publisher.Set(AgentGauges.Starting with { TpmAvailable = true });
+        _time.Advance(MetricsPublisher.Interval);
+        Assert.Single(_written);
+    }
+}
