@@ -10,16 +10,17 @@ public static class AgentCore
     public static StepResult Step(AgentState state, AgentEvent happened, Now now)
     {
         Turn turn = new(state, now);
-        if (happened is not AgentEvent.EffectFailed && !state.RunUnsaved)
+        if (happened is not AgentEvent.EffectFailed)
         {
             // A failed write is reported before any other event, so the writes of the step before have succeeded.
-            turn.TroubleOver("storage_failing");
+            Storage.OnWritten(turn);
         }
 
         Handle(turn, happened);
         Planner.Advance(turn);
         Alerts.Evaluate(turn);
         turn.State.Bound?.CheckInvariants();
+        turn.State = turn.State with { LastEffects = turn.Effects };
         return new StepResult(turn.State, turn.Effects);
     }
 
@@ -42,6 +43,7 @@ public static class AgentCore
             case AgentEvent.TpmFailed e: TpmCare.OnFailed(turn, e); break;
             case AgentEvent.TpmReturned: TpmCare.OnReturned(turn); break;
             case AgentEvent.Anchored: TpmCare.OnAnchored(turn); break;
+            case AgentEvent.AnchoringFailed e: TpmCare.OnAnchoringFailed(turn, e); break;
             case AgentEvent.AnswerArrived e: Answers.OnArrived(turn, e); break;
             case AgentEvent.ContactFailed e: Answers.OnContactFailed(turn, e); break;
             case AgentEvent.SecretStaged e: Rotation.OnStaged(turn, e); break;
@@ -49,7 +51,7 @@ public static class AgentCore
             case AgentEvent.PreviousLoaded e: Rotation.OnPreviousLoaded(turn, e); break;
             case AgentEvent.GenerationCommitted e: Binding.OnCommitted(turn, e); break;
             case AgentEvent.GenerationFailed e: Binding.OnFailed(turn, e); break;
-            case AgentEvent.EffectFailed e: Binding.OnEffectFailed(turn, e); break;
+            case AgentEvent.EffectFailed e: Storage.OnEffectFailed(turn, e); break;
             case AgentEvent.TroubleNoticed e: Alerts.OnNoticed(turn, e); break;
             case AgentEvent.RotateAsked e: Commands.OnRotate(turn, e); break;
             case AgentEvent.InvalidateAsked e: Commands.OnInvalidate(turn, e); break;

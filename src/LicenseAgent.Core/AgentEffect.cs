@@ -4,14 +4,23 @@ using LicenseAgent.Protocol.Messages;
 namespace LicenseAgent.Core;
 
 /// <summary>
-/// What a step wants done, in order. The durable ones are awaited, and the first that fails drops the rest of its
-/// step and comes back as <see cref="AgentEvent.EffectFailed"/>; the others begin an <see cref="Activity"/>.
+/// What a step wants done, in order: durable writes, erasures, completions, and last at most one that begins an
+/// <see cref="Activity"/>. The durable ones are awaited; the first that fails drops the rest of its step and comes back
+/// as <see cref="AgentEvent.EffectFailed"/> before any other event.
 /// </summary>
 public abstract record AgentEffect
 {
     private AgentEffect()
     {
     }
+
+    /// <summary>Whether it begins an activity.</summary>
+    internal bool BeginsActivity =>
+        this is LoadState or LoadSecrets or Send or StageSecret or LoadPrevious or CommitGeneration or ProbeTpm
+            or WriteAnchors or Enroll;
+
+    /// <summary>Whether it is awaited and may fail.</summary>
+    internal bool IsDurable => this is SaveRun or SaveRevocations or KeepReceipt or EraseSecret or Audit;
 
     // Durable, awaited.
     public sealed record SaveRun(RunState Run) : AgentEffect;

@@ -27,12 +27,14 @@ public abstract record AgentEvent
     public sealed record StateLoaded(Identity Identity, BoundState Bound, RunState Run) : AgentEvent;
 
     /// <summary>There is an identity, but no state that belongs to the TPM's generation.</summary>
+    /// <param name="Keyset">The keyset pinned at enrolment: the bound reference is lost with the state.</param>
     /// <param name="Counter">The NV counter: the next generation is one above.</param>
     /// <param name="SlotHighest">Highest version the NV slots name.</param>
     public sealed record StateUnusable(
-        Identity Identity, LockReason Reason, long Counter, long SlotHighest, RunState Run) : AgentEvent;
+        Identity Identity, FileReference Keyset, LockReason Reason, long Counter, long SlotHighest, RunState Run)
+        : AgentEvent;
 
-    /// <summary>The disk did not give identity, state or secrets; they are asked for again.</summary>
+    /// <summary>The disk did not give identity, state or secrets (earlier ones included); they are asked for again.</summary>
     public sealed record LoadFailed(string Detail) : AgentEvent;
 
     /// <summary>The audit log has grown enough since its last checkpoint.</summary>
@@ -75,7 +77,13 @@ public abstract record AgentEvent
     /// <summary>Mirror and checkpoint are written.</summary>
     public sealed record Anchored : AgentEvent;
 
-    /// <summary>A durable effect failed; the effects after it in the same step were not carried out.</summary>
+    /// <summary>They are not, and it was not the TPM.</summary>
+    public sealed record AnchoringFailed(string Detail) : AgentEvent;
+
+    /// <summary>
+    /// A durable effect of the last step failed; the effects after it in that step were not carried out. It ends an
+    /// activity only if that very step should have begun it.
+    /// </summary>
     public sealed record EffectFailed(string Reason) : AgentEvent;
 
     /// <summary>Something outside wants attention, or no longer does (<paramref name="Detail"/> is null).</summary>

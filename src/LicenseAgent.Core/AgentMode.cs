@@ -70,7 +70,8 @@ public sealed record ModeFacts(
     public UtcTime? UsableUntil(UtcTime trustedNow) => At(trustedNow) switch
     {
         AgentMode.Locked or AgentMode.Exhausted => null,
-        _ => DegradedAllowed ? EffectiveEnd : ValidUntil,
+        _ when DegradedAllowed => EffectiveEnd,
+        _ => UtcTime.Min(EffectiveEnd!.Value, ValidUntil!.Value),
     };
 }
 

@@ -38,6 +38,12 @@ public sealed record AgentState
 
     public TrustedClock Clock { get; init; }
 
+    /// <summary>What the last step wanted done: a failed write is made good from here.</summary>
+    public ImmutableArray<AgentEffect> LastEffects { get; init; } = [];
+
+    /// <summary>Audit records and erasures a failed write left undone; they go with the next write.</summary>
+    public ImmutableArray<AgentEffect> Redo { get; init; } = [];
+
     /// <summary>A lock that has nothing to do with time, suspension or secrets.</summary>
     public LockReason? Lock { get; init; } = LockReason.Starting;
 

@@ -98,15 +98,17 @@ internal static class Alerts
                 "The secret has expired without replacement; validations are refused until the server is reached.");
         }
 
-        if (state.Identity is not null && state.Tpm is TpmHealth.Unavailable or TpmHealth.Lockout or TpmHealth.Replaced)
+        if (state.Tpm is TpmHealth.Unavailable or TpmHealth.Lockout or TpmHealth.Replaced)
         {
             yield return ("tpm_unavailable", "error", $"The TPM does not serve: {state.TpmDetail}");
         }
 
         if (state.Lock is LockReason.StateRollback or LockReason.StateCorrupt or LockReason.SecretUnreadable)
         {
-            yield return (ModeText.Of(state.Lock.Value), "critical",
-                "The state on disk is not the one the TPM remembers; the agent asks the server to repair it.");
+            string fact = state.Lock is LockReason.SecretUnreadable
+                ? "The file of the secret in use cannot be opened"
+                : "The state on disk is not the one the TPM remembers";
+            yield return (ModeText.Of(state.Lock.Value), "critical", $"{fact}; the agent asks the server to repair it.");
         }
 
         if (state.ReEnrollAsked)

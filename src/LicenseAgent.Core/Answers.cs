@@ -9,6 +9,12 @@ internal static class Answers
     public static void OnArrived(Turn turn, AgentEvent.AnswerArrived e)
     {
         Activity.Exchanging exchanging = Expect.During<Activity.Exchanging>(turn);
+        if (e.Answer is RefusalAnswer unknown && !Refusals.IsKnown(unknown.Error))
+        {
+            NoContact(turn, exchanging.Plan, "unknown_refusal", 0);
+            return;
+        }
+
         Anchor(turn, e.Answer.ServerTime, e.SentBootMs);
         if (e.Answer is RefusalAnswer refusal)
         {
@@ -22,7 +28,7 @@ internal static class Answers
             case (RequestPlan.Prepare, RotateSecretAnswer a): Rotation.OnPrepared(turn, a, e.Raw); break;
             case (RequestPlan.Confirm, ConfirmRotationAnswer a): Rotation.OnConfirmed(turn, a); break;
             case (RequestPlan.Reject, RejectRotationAnswer): Rotation.OnRejected(turn); break;
-            case (RequestPlan.CheckIn, CheckInAnswer a): CheckIns.OnAnswered(turn, a, e.Raw); break;
+            case (RequestPlan.CheckIn p, CheckInAnswer a): CheckIns.OnAnswered(turn, p, a, e.Raw); break;
             default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {exchanging.Plan}.");
         }
     }
@@ -34,13 +40,18 @@ internal static class Answers
         long wait = e.RetryAfter is { } after
             ? Math.Clamp((long)after.TotalMilliseconds, 0, Timing.UnsignedDelayMaxMs)
             : 0;
-        if (exchanging.Plan is RequestPlan.CheckIn)
+        NoContact(turn, exchanging.Plan, e.Reason, wait);
+    }
+
+    private static void NoContact(Turn turn, RequestPlan plan, string reason, long wait)
+    {
+        if (plan is RequestPlan.CheckIn)
         {
-            CheckIns.Failed(turn, wait);
+            CheckIns.Failed(turn, reason, wait);
             return;
         }
 
-        Rotation.AttemptFailed(turn, e.Reason);
+        Rotation.AttemptFailed(turn, reason);
         Rotation.HoldFor(turn, wait);
     }
 
@@ -69,6 +80,7 @@ internal static class Answers
 
             // Moments kept from before are of the clock that was just corrected.
             LastRotation = run.LastRotation is { } rotated && rotated > after ? after : run.LastRotation,
+            CloneSuspectSince = run.CloneSuspectSince is { } since && since > after ? after : run.CloneSuspectSince,
         });
         if (before - after > TimeSpan.FromHours(1))
         {
@@ -79,14 +91,16 @@ internal static class Answers
 
     private static void ForgetRefusals(Turn turn, RequestPlan plan)
     {
-        foreach (string id in (string[])["agent_unknown", "request_mismatch", "certificate_expired"])
+        foreach (string id in (string[])["agent_unknown", "request_mismatch"])
         {
             turn.TroubleOver(id);
         }
 
-        // A suspect agent's check-in is answered as ever; only an answer that gives a version ends the suspicion.
+        // A suspect agent's check-in is answered as ever, and so is one with an expired certificate: only another
+        // answer shows that it is over.
         if (plan is not RequestPlan.CheckIn)
         {
+            turn.TroubleOver("certificate_expired");
             turn.TroubleOver("clone_suspect");
             turn.TroubleOver("downgrade_refused");
         }

@@ -27,6 +27,8 @@ internal static class Binding
             .Where(s => s.State != SecretState.Invalidated && !levels.Forbids(s.Version))
             .Where(s => s.Version < pending.Entry.Version)
 
+            .Where(s => !state.Unreadable.Contains(s.Version))
+
             // The version before is in GRACE only if the server says so; older ones keep their own end if it is silent.
             .Where(s => s.State != SecretState.Active || previous.ContainsKey(s.Version))
             .Select(s => s with
@@ -34,7 +36,7 @@ internal static class Binding
                 State = SecretState.Grace,
                 GraceUntil = previous.GetValueOrDefault(s.Version, s.GraceUntil),
             })
-            .Where(s => turn.TrustedNow < s.GraceUntil)
+            .Where(s => !Retirement.IsProvenOver(turn, s))
             .OrderByDescending(s => s.Version)
             .Take(BoundState.MaxGrace);
         SecretEntry active = pending.Entry with
@@ -81,7 +83,7 @@ internal static class Binding
             Secrets =
             [
                 .. bound.Secrets
-                    .Where(s => turn.TrustedNow < s.GraceUntil || s.State == SecretState.Active)
+                    .Where(s => s.State == SecretState.Active || !Retirement.IsProvenOver(turn, s))
                     .Where(s => !levels.Forbids(s.Version) || s.Version == highest)
                     .Select(s => levels.Forbids(s.Version) ? s with { State = SecretState.Invalidated } : s),
             ],
@@ -91,11 +93,13 @@ internal static class Binding
 
     public static void OnCommitted(Turn turn, AgentEvent.GenerationCommitted e)
     {
-        Expect.During<Activity.Committing>(turn);
+        Activity.Committing committing = Expect.During<Activity.Committing>(turn);
         BoundState? before = turn.State.Bound;
         BoundState next = e.State;
-        long active = next.Active?.Version ?? 0;
-        bool rotated = active != 0 && active != (before?.Active?.Version ?? 0);
+        InvariantBroken.Unless(
+            next.Generation == committing.Next.Generation, "Another generation was committed than the one begun.");
+        bool rotated = next.Active is { } a
+            && (a.Version != before?.Active?.Version || a.IsStagedAs(turn.State.Run.Pending));
         turn.State = turn.State with
         {
             Bound = next,
@@ -127,9 +131,10 @@ internal static class Binding
         Postpone(turn, committing.Next);
         if (e.Contradiction)
         {
-            turn.State = turn.State with { Unfinished = null, Bound = null };
-            turn.UpdateRun(run => run with { Pending = null, Intent = null });
-            Startup.LockForRepair(turn, LockReason.StateRollback);
+            // What belongs to the TPM's counter, if anything does, is found as at start.
+            turn.State = turn.State with { Unfinished = null, Bound = null, Lock = LockReason.Starting };
+            Rotation.AttemptFailed(turn, "state_rollback");
+            turn.SaveRun();
         }
 
         turn.Audit("generation_failed", $"generation-{committing.Next.Generation}", "failed", durable: false,
@@ -137,46 +142,21 @@ internal static class Binding
         Rotation.CompleteTickets(turn, null, "storage_failed");
     }
 
-    /// <summary>
-    /// A durable effect failed, and what stood behind it was not begun. Memory stays as decided; the run state is
-    /// written again before anything else is.
-    /// </summary>
-    public static void OnEffectFailed(Turn turn, AgentEvent.EffectFailed e)
+    /// <summary>What a finished rotation leaves of the run state.</summary>
+    public static RunState AfterRotation(RunState run, UtcTime at) => run with
     {
-        Activity dropped = turn.State.Activity;
-        turn.End();
-        turn.State = turn.State with
-        {
-            RunUnsaved = true,
-            StorageGate = turn.Backoff(turn.State.StorageGate, 5),
-        };
-        turn.Trouble("storage_failing", $"A durable write failed ({e.Reason}). Make room on the disk or repair it; "
-            + "secrets do not change until writes succeed.");
-        switch (dropped)
-        {
-            case Activity.Committing committing:
-                Postpone(turn, committing.Next);
-                break;
-            case Activity.LoadingPrevious or Activity.Staging
-                or Activity.Exchanging { Plan: RequestPlan.Prepare or RequestPlan.Confirm }:
-                Rotation.AttemptFailed(turn, e.Reason);
-                break;
-        }
-    }
+        Pending = null,
+        Intent = null,
+        LastRotation = at,
+        FailedInARow = 0,
+        RejectedInARow = 0,
+        CloneSuspectSince = null,
+    };
 
     private static void OnRotated(Turn turn, SecretEntry active)
     {
         int factor = 900 + (int)(turn.Now.Draw(6) * 201);
-        turn.UpdateRun(run => run with
-        {
-            Pending = null,
-            Intent = null,
-            LastRotation = turn.TrustedNow,
-            RotationFactor = factor,
-            FailedInARow = 0,
-            RejectedInARow = 0,
-            CloneSuspectSince = null,
-        });
+        turn.UpdateRun(run => AfterRotation(run, turn.TrustedNow) with { RotationFactor = factor });
         turn.State = turn.State with { Lock = null, CheckpointDue = true, RotationGate = default };
         turn.TroubleOver("rotation_rejected");
         turn.Emit(new AgentEffect.CountRotation(Succeeded: true));
@@ -186,10 +166,16 @@ internal static class Binding
     private static void ForgetUnheld(Turn turn, BoundState? before, BoundState next)
     {
         HashSet<long> held = [.. next.Secrets.Where(s => s.State != SecretState.Invalidated).Select(s => s.Version)];
-        foreach (SecretEntry gone in (before?.Secrets ?? []).Where(s => !held.Contains(s.Version)))
+        if (turn.State.Run.Pending is { } pending)
         {
-            turn.State = turn.State with { Loaded = turn.State.Loaded.Remove(gone.Version) };
-            turn.Emit(new AgentEffect.EraseSecret(gone.Version));
+            held.Add(pending.Entry.Version);
+        }
+
+        IEnumerable<long> known = (before?.Secrets ?? []).Select(s => s.Version).Union(turn.State.Loaded);
+        foreach (long gone in known.Where(v => !held.Contains(v)).Order().ToArray())
+        {
+            turn.State = turn.State with { Loaded = turn.State.Loaded.Remove(gone) };
+            turn.Emit(new AgentEffect.EraseSecret(gone));
         }
 
         turn.State = turn.State with { Erased = turn.State.Erased.Intersect(held) };
@@ -233,7 +219,7 @@ internal static class Binding
             || bound.Secrets.Any(s => s.State != SecretState.Invalidated && levels.Forbids(s.Version));
     }
 
-    private static void Postpone(Turn turn, BoundState next) => turn.State = turn.State with
+    public static void Postpone(Turn turn, BoundState next) => turn.State = turn.State with
     {
         Unfinished = next,
         CommitGate = turn.Backoff(turn.State.CommitGate, 7),

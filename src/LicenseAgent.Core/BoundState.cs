@@ -9,7 +9,12 @@ namespace LicenseAgent.Core;
 /// <param name="Created">Trusted now when it was staged.</param>
 public sealed record SecretEntry(
     long Version, SecretState State, Kcv Kcv, Digest32 FileSha256,
-    UtcTime Created, UtcTime ValidFrom, UtcTime ValidUntil, UtcTime GraceUntil);
+    UtcTime Created, UtcTime ValidFrom, UtcTime ValidUntil, UtcTime GraceUntil)
+{
+    /// <summary>Whether it came from this PENDING: a repair stages a version that was bound before, in another file.</summary>
+    internal bool IsStagedAs(PendingSecret? pending) =>
+        pending is not null && pending.Entry.Version == Version && pending.Entry.FileSha256 == FileSha256;
+}
 
 /// <summary>A signed file the state refers to: its version and the SHA-256 of its bytes.</summary>
 public sealed record FileReference(long Version, Digest32 Sha256);

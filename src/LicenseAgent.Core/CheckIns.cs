@@ -12,8 +12,10 @@ internal static class CheckIns
         turn.Now.BootMs >= turn.State.CheckInDueBootMs && TrySend(turn);
 
     /// <summary>Each answer carries every directive that holds and replaces what held before.</summary>
-    public static void OnAnswered(Turn turn, CheckInAnswer answer, ReadOnlyMemory<byte> raw)
+    public static void OnAnswered(
+        Turn turn, RequestPlan.CheckIn plan, CheckInAnswer answer, ReadOnlyMemory<byte> raw)
     {
+        bool hadActive = Views.Active(turn.State) is not null;
         Levels before = turn.State.Run.Levels;
         Levels levels = before with
         {
@@ -36,7 +38,7 @@ internal static class CheckIns
             RotateAbove = answer.Directives.OfType<RotateNowDirective>().Select(d => d.Above).DefaultIfEmpty().Max(),
             ReEnrollAsked = answer.Directives.OfType<ReEnrollDirective>().Any(),
             RepairReported = true,
-            CheckInUrgent = false,
+            CheckInUrgent = turn.State.CheckInUrgent && !StillTrue(turn.State, plan),
             CheckInGate = default,
         };
         Witnessed(turn, answer.Witness);
@@ -45,17 +47,35 @@ internal static class CheckIns
         turn.Emit(new AgentEffect.KeepReceipt(raw));
         turn.SaveRun();
         EraseForbidden(turn, levels);
+        if (hadActive && Views.Active(turn.State) is null)
+        {
+            // Nothing left: no reason to wait out an earlier failure.
+            turn.State = turn.State with { RotationGate = default };
+        }
+
         ScheduleNext(turn, answer.NextCheckInS);
     }
 
-    public static void Failed(Turn turn, long atLeastMs)
+    public static void Failed(Turn turn, string why, long atLeastMs)
     {
+        if (turn.State.Lock is not null)
+        {
+            // A repair begins with a check-in, and so does the rotation somebody waits for.
+            Rotation.CompleteTickets(turn, null, why);
+        }
+
         RetryGate gate = turn.Backoff(turn.State.CheckInGate, 9);
         turn.State = turn.State with
         {
             CheckInGate = gate with { NotBeforeBootMs = Math.Max(gate.NotBeforeBootMs, turn.Now.BootMs + atLeastMs) },
         };
     }
+
+    /// <summary>Whether what was reported still holds; an operator may have changed it meanwhile.</summary>
+    private static bool StillTrue(AgentState state, RequestPlan.CheckIn plan) =>
+        plan.ActiveVersion == (Views.Active(state)?.Version ?? 0) && plan.HeldVersions.SequenceEqual(Held(state));
+
+    private static IEnumerable<long> Held(AgentState state) => Views.Usable(state).Select(u => u.Entry.Version);
 
     private static bool TrySend(Turn turn)
     {
@@ -72,7 +92,7 @@ internal static class CheckIns
         RequestPlan.CheckIn plan = new(
             turn.Now.NewRequestId(turn.TrustedNow, 6), ModeText.Of(mode),
             mode == AgentMode.Locked && facts.ReasonWhenLocked is { } reason ? ModeText.Of(reason) : null,
-            Views.Active(state)?.Version ?? 0, [.. Views.Usable(state).Select(u => u.Entry.Version)],
+            Views.Active(state)?.Version ?? 0, [.. Held(state)],
             state.Run.Pending is { ConfirmSent: true }, Views.TpmReport(state),
             state.Run.Levels.Revocations?.Version ?? 0, state.Keyset?.Version ?? 0, state.Run.Witnessed);
         turn.Begin(new Activity.Exchanging(plan, RepeatedAtOnce: false), new AgentEffect.Send(plan));
@@ -141,9 +161,11 @@ internal static class CheckIns
     private static void ScheduleNext(Turn turn, int serverSeconds)
     {
         long interval = (long)Views.CheckInInterval(turn.State).TotalMilliseconds;
+        long max = long.MaxValue;
         if (serverSeconds > 0)
         {
-            interval = Math.Min(serverSeconds * 1000L, Timing.SignedDelayMaxMs);
+            interval = serverSeconds * 1000L;
+            max = Timing.SignedDelayMaxMs;
         }
 
         if (Views.Mode(turn.State, turn.TrustedNow) == AgentMode.Locked)
@@ -152,7 +174,7 @@ internal static class CheckIns
         }
 
         // ± 20 %: check-ins of a fleet that started together drift apart.
-        long due = turn.Now.BootMs + (long)(interval * (0.8 + (0.4 * turn.Now.Draw(10))));
-        turn.State = turn.State with { CheckInDueBootMs = due };
+        long wait = Math.Min((long)(interval * (0.8 + (0.4 * turn.Now.Draw(10)))), max);
+        turn.State = turn.State with { CheckInDueBootMs = turn.Now.BootMs + wait };
     }
 }

@@ -10,16 +10,7 @@ internal static class Commands
     public static void OnRotate(Turn turn, AgentEvent.RotateAsked e)
     {
         AgentState state = turn.State;
-        string? refusal = state switch
-        {
-            { Identity: null } => "not_enrolled",
-            _ when Views.IsSuspended(state) => "suspended",
-            { Tpm: TpmHealth.Unavailable or TpmHealth.Lockout or TpmHealth.Replaced } => "tpm_unavailable",
-            { Lock: LockReason.Starting or LockReason.TpmUnavailable or LockReason.TpmReplaced } =>
-                ModeText.Of(state.Lock.Value),
-            _ when !Rotation.CanTakeTicket(state) => "too_many_waiting",
-            _ => null,
-        };
+        string? refusal = WhyNoRotation(state) ?? (Rotation.CanTakeTicket(state) ? null : "too_many_waiting");
         if (refusal is not null)
         {
             turn.Emit(new AgentEffect.CompleteRotate(e.Ticket, null, refusal));
@@ -27,6 +18,15 @@ internal static class Commands
         }
 
         turn.State = state with { RotateTickets = state.RotateTickets.Add(e.Ticket), RotationGate = default };
+    }
+
+    /// <summary>Nobody waits for a rotation that something other than the server holds up.</summary>
+    public static void AnswerTicketsThatCannotSucceed(Turn turn)
+    {
+        if (turn.State.RotateTickets.Length > 0 && WhyNoRotation(turn.State) is { } why)
+        {
+            Rotation.CompleteTickets(turn, null, why);
+        }
     }
 
     /// <summary>Takes a version out of use at once; binding follows when the TPM is there.</summary>
@@ -110,11 +110,20 @@ internal static class Commands
             EnrollmentResumable = false,
             RotationGate = default,
         };
-        Answers.Anchor(turn, e.ServerTime, e.SentBootMs);
-        turn.UpdateRun(run => run with { Highest = Math.Max(run.Highest, e.Highest) });
-        if (activity is Activity.Enrolling { Ticket: { } ticket })
+
+        // Found at start: the boot it was sent in may be another one.
+        long sent = activity is Activity.Loading ? turn.Now.BootMs : e.SentBootMs;
+        Answers.Anchor(turn, e.ServerTime, sent);
+        turn.UpdateRun(run => run with
         {
-            turn.Emit(new AgentEffect.CompleteEnroll(ticket, null, null));
+            Highest = Math.Max(run.Highest, e.Highest),
+
+            // Numbers of an earlier enrolment are burned: not even the highest is ever accepted again.
+            Levels = run.Levels with { MinValidVersion = Math.Max(run.Levels.MinValidVersion, e.Highest + 1) },
+        });
+        if (activity is Activity.Enrolling enrolling)
+        {
+            AnswerEnroll(turn, enrolling, null, null);
         }
 
         Binding.CommitFirst(turn, e.ServerTime);
@@ -128,11 +137,27 @@ internal static class Commands
             EnrollmentResumable = e.Resumable,
             RotationGate = turn.Backoff(turn.State.RotationGate, 8),
         };
+        AnswerEnroll(turn, enrolling, e.Reason, e.Detail);
+    }
+
+    public static void AnswerEnroll(Turn turn, Activity.Enrolling enrolling, string? refusedBecause, string? detail)
+    {
         if (enrolling.Ticket is { } ticket)
         {
-            turn.Emit(new AgentEffect.CompleteEnroll(ticket, e.Reason, e.Detail));
+            turn.Emit(new AgentEffect.CompleteEnroll(ticket, refusedBecause, detail));
         }
     }
+
+    private static string? WhyNoRotation(AgentState state) => state switch
+    {
+        { Identity: null } => "not_enrolled",
+        _ when Views.IsSuspended(state) => "suspended",
+        { Tpm: TpmHealth.Unavailable or TpmHealth.Lockout or TpmHealth.Replaced } => "tpm_unavailable",
+        { Lock: LockReason.Starting or LockReason.TpmUnavailable or LockReason.TpmReplaced } =>
+            ModeText.Of(state.Lock.Value),
+        { RunUnsaved: true } => "storage_failed",
+        _ => null,
+    };
 
     private static string? RefuseInvalidation(Turn turn, AgentEvent.InvalidateAsked e)
     {

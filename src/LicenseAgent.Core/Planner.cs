@@ -14,6 +14,7 @@ internal static class Planner
         {
             if (!turn.State.StorageGate.IsOpen(turn.Now))
             {
+                Commands.AnswerTicketsThatCannotSucceed(turn);
                 return;
             }
 
@@ -36,6 +37,7 @@ internal static class Planner
                 || TpmCare.TryAnchor(turn);
         }
 
+        Commands.AnswerTicketsThatCannotSucceed(turn);
         Retirement.EraseProvenPast(turn);
         if (turn.State.Identity is not null && turn.Now.BootMs >= turn.State.SaveDueBootMs)
         {
@@ -45,12 +47,12 @@ internal static class Planner
 
     public static long NextWakeBootMs(AgentState state, Now now)
     {
-        long wake = Math.Max(now.BootMs + 1, Math.Min(state.SaveDueBootMs, now.BootMs + Timing.HighWaterEveryMs));
+        long wake = now.BootMs + Timing.HighWaterEveryMs;
         foreach (long gate in (long[])
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs, state.CheckInDueBootMs,
-            state.AnchorDueBootMs,
+            state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {
             wake = gate > now.BootMs ? Math.Min(wake, gate) : wake;
@@ -61,7 +63,7 @@ internal static class Planner
         {
             if (time > trusted)
             {
-                wake = Math.Min(wake, now.BootMs + (long)Math.Ceiling((time - trusted).TotalMilliseconds));
+                wake = Math.Min(wake, now.BootMs + (time.UnixMs - trusted.UnixMs));
             }
         }
 

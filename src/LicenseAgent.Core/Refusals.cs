@@ -5,6 +5,12 @@ namespace LicenseAgent.Core;
 /// <summary>Authenticated refusals, one row of the protocol's table a case. They are contact, never an outage.</summary>
 internal static class Refusals
 {
+    public static bool IsKnown(string error) =>
+        error is ServerErrors.ClockSkew or ServerErrors.Replay or ServerErrors.RequestMismatch
+            or ServerErrors.RateLimited or ServerErrors.VersionConflict or ServerErrors.RejectedProof
+            or ServerErrors.DowngradeRefused or ServerErrors.CertificateExpired or ServerErrors.AgentUnknown
+            or ServerErrors.CloneSuspect or ServerErrors.AgentSuspended or ServerErrors.EnrollmentRefused;
+
     public static void On(Turn turn, Activity.Exchanging exchanging, RefusalAnswer refusal)
     {
         RequestPlan plan = exchanging.Plan;
@@ -38,6 +44,11 @@ internal static class Refusals
                 Wait(turn, plan, refusal.Error, 0);
                 break;
             case ServerErrors.AgentSuspended:
+                if (!turn.State.Run.Levels.Suspended)
+                {
+                    turn.Audit("agent_suspended", "refusal", durable: true);
+                }
+
                 turn.UpdateRun(run => run with { Levels = run.Levels with { Suspended = true } });
                 turn.State = turn.State with { CheckInUrgent = true };
                 Wait(turn, plan, refusal.Error, 0);
@@ -113,7 +124,7 @@ internal static class Refusals
     {
         if (plan is RequestPlan.CheckIn)
         {
-            CheckIns.Failed(turn, ms);
+            CheckIns.Failed(turn, error.ToLowerInvariant(), ms);
             return;
         }
 

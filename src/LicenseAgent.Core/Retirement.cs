@@ -8,16 +8,14 @@ namespace LicenseAgent.Core;
 /// </summary>
 internal static class Retirement
 {
+    public static bool IsProvenOver(Turn turn, SecretEntry entry) =>
+        Views.ProvenNow(turn.State, turn.Now) is { } proven && proven >= entry.GraceUntil;
+
     public static void EraseProvenPast(Turn turn)
     {
-        if (Views.ProvenNow(turn.State, turn.Now) is not { } proven)
-        {
-            return;
-        }
-
         foreach (SecretEntry entry in turn.State.Bound?.Secrets ?? [])
         {
-            bool over = entry.State == SecretState.Grace && proven >= entry.GraceUntil;
+            bool over = entry.State == SecretState.Grace && IsProvenOver(turn, entry);
             if (over && !turn.State.Erased.Contains(entry.Version))
             {
                 turn.State = turn.State with

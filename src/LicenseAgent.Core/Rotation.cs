@@ -68,7 +68,7 @@ internal static class Rotation
 
         SecretEntry? active = Views.Active(state);
         long current = reason == RotationReasons.Recovery ? 0 : active?.Version ?? 0;
-        if (TooManyGrace(turn) && reason != RotationReasons.Directive)
+        if (TooManyGrace(turn) && reason is RotationReasons.Scheduled or RotationReasons.Forced)
         {
             AttemptFailed(turn, "too_many_grace");
             return false;
@@ -94,12 +94,19 @@ internal static class Rotation
     {
         RotationIntent intent = turn.State.Run.Intent
             ?? throw new InvariantBroken("A prepare was answered without an intent.");
-        if (Unacceptable(turn.State, answer) is { } why)
+        bool byOrder = false;
+        if ((WrongNumber(turn.State, answer) ?? Invalidated(turn.State, answer, out byOrder)) is { } why)
         {
             turn.Trouble("server_version_refused", why);
             turn.Audit("version_refused", intent.RequestId, "refused", durable: true,
                 ("version", answer.SecretVersion), ("why", why));
             turn.UpdateRun(run => run with { Intent = null });
+            if (byOrder)
+            {
+                turn.UpdateRun(run => run with { Highest = Math.Max(run.Highest, answer.SecretVersion) });
+                GiveBack(turn, answer.SecretVersion, RejectReasons.Invalidated);
+            }
+
             AttemptFailed(turn, "version_refused");
             turn.SaveRun();
             return;
@@ -156,8 +163,12 @@ internal static class Rotation
 
     public static void OnConfirmed(Turn turn, ConfirmRotationAnswer answer)
     {
-        PendingSecret pending = turn.State.Run.Pending
-            ?? throw new InvariantBroken("A confirm was answered without PENDING.");
+        if (turn.State.Run.Pending is not { } pending)
+        {
+            // An operator took it out of use while the confirm was on its way; it is being given back.
+            return;
+        }
+
         if (answer.SecretVersion != pending.Entry.Version)
         {
             turn.Trouble("server_version_refused", $"The server confirmed {answer.SecretVersion}, "
@@ -168,6 +179,13 @@ internal static class Rotation
 
         if (answer.MinValidVersion > pending.Entry.Version)
         {
+            turn.UpdateRun(run => run with
+            {
+                Levels = run.Levels with
+                {
+                    MinValidVersion = Math.Max(run.Levels.MinValidVersion, answer.MinValidVersion),
+                },
+            });
             DropPending(turn, "below_min_valid");
             turn.SaveRun();
             return;
@@ -177,7 +195,7 @@ internal static class Rotation
         {
             turn.Begin(
                 new Activity.LoadingPrevious(answer),
-                new AgentEffect.LoadPrevious([.. answer.Previous.Take(BoundState.MaxGrace)]));
+                new AgentEffect.LoadPrevious([.. answer.Previous.OrderByDescending(p => p.Version).Take(BoundState.MaxGrace)]));
             return;
         }
 
@@ -197,7 +215,10 @@ internal static class Rotation
         turn.SaveRun();
     }
 
-    /// <summary>Takes PENDING out of use. Only an authenticated answer, an order or its own end lead here once sent.</summary>
+    /// <summary>
+    /// Takes PENDING out of use. Only an authenticated answer, an order or its own end lead here once sent. Nothing will
+    /// load its file again, so it goes too; the caller saves the run state.
+    /// </summary>
     public static void DropPending(Turn turn, string why)
     {
         PendingSecret pending = turn.State.Run.Pending
@@ -207,6 +228,7 @@ internal static class Rotation
         turn.State = turn.State with { Loaded = turn.State.Loaded.Remove(version) };
         turn.Audit("pending_dropped", pending.ConfirmRequestId, "ok", durable: true,
             ("version", version), ("why", why));
+        turn.Emit(new AgentEffect.EraseSecret(version));
     }
 
     public static void GiveBack(Turn turn, long version, string reason)
@@ -216,7 +238,9 @@ internal static class Rotation
             Reject = new RejectIntent(turn.Now.NewRequestId(turn.TrustedNow, 3), version, reason),
             Intent = null,
             StageFailures = 0,
-            RejectedInARow = run.RejectedInARow + 1,
+
+            // What an order takes away says nothing about the TPM or the keys.
+            RejectedInARow = run.RejectedInARow + (reason == RejectReasons.Invalidated ? 0 : 1),
         });
         turn.Audit("version_rejected", turn.State.Run.Reject!.RequestId, "failed", durable: true,
             ("version", version), ("reason", reason));
@@ -275,9 +299,15 @@ internal static class Rotation
     {
         AgentState state = turn.State;
         SecretEntry? active = Views.Active(state);
-        if (IsRepairable(state.Lock))
+        // The server would repair with what an order took out of use here: then a new number is asked for.
+        if (IsRepairable(state.Lock) && (active is not null || !state.Run.Levels.Forbids(Views.Highest(state))))
         {
             return RotationReasons.Recovery;
+        }
+
+        if (state.RotateAbove > 0 && active?.Version <= state.RotateAbove)
+        {
+            return RotationReasons.Directive;
         }
 
         if (state.Run.Intent is { } intent && intent.Current == (active?.Version ?? 0))
@@ -287,7 +317,7 @@ internal static class Rotation
 
         if (active is null)
         {
-            return state.Run.Levels.MinValidVersion > 0 ? RotationReasons.Directive : RotationReasons.Scheduled;
+            return state.Bound is { Secrets.IsEmpty: false } ? RotationReasons.Directive : RotationReasons.Scheduled;
         }
 
         if (state.RotateTickets.Length > 0)
@@ -295,33 +325,35 @@ internal static class Rotation
             return RotationReasons.Forced;
         }
 
-        if (active.Version <= state.RotateAbove)
-        {
-            return RotationReasons.Directive;
-        }
-
         return turn.TrustedNow >= Views.RotationDue(state) ? RotationReasons.Scheduled : null;
     }
 
     private static bool TooManyGrace(Turn turn) =>
-        turn.State.Bound is { } bound && bound.Active is not null
-        && bound.Grace.Count(s => turn.TrustedNow < s.GraceUntil) >= BoundState.MaxGrace;
+        turn.State.Bound is { } bound && Views.Active(turn.State) is not null
+        && bound.Grace.Count(s => turn.TrustedNow < s.GraceUntil && !turn.State.Run.Levels.Forbids(s.Version))
+            >= BoundState.MaxGrace;
 
-    private static string? Unacceptable(AgentState state, RotateSecretAnswer answer)
+    private static string? WrongNumber(AgentState state, RotateSecretAnswer answer)
     {
         long highest = Views.Highest(state);
         long active = Views.Active(state)?.Version ?? 0;
         long version = answer.SecretVersion;
-        bool byOrder = state.Run.Levels.Forbids(version)
-            || state.Bound?.Secrets.Any(s => s.Version == version && s.State == SecretState.Invalidated) == true;
         return version switch
         {
             _ when version < highest => $"The server offered version {version}, {highest} was seen already.",
             _ when version <= active && state.Lock is null => $"The server offered version {version}, ACTIVE is {active}.",
             _ when version > highest + AgentApiLimits.VersionJump =>
                 $"The server offered version {version}, too far above {highest}.",
-            _ when byOrder => $"The server offered version {version}, which was invalidated by order.",
             _ => null,
         };
+    }
+
+    private static string? Invalidated(AgentState state, RotateSecretAnswer answer, out bool byOrder)
+    {
+        byOrder = state.Run.Levels.Forbids(answer.SecretVersion) || state.Bound?.Secrets.Any(
+            s => s.Version == answer.SecretVersion && s.State == SecretState.Invalidated) == true;
+        return byOrder
+            ? $"The server offered version {answer.SecretVersion}, which was invalidated by order."
+            : null;
     }
 }

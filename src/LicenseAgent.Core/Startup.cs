@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Core;
 
@@ -17,12 +18,14 @@ internal static class Startup
     public static void OnNotEnrolled(Turn turn)
     {
         Expect.During<Activity.Loading>(turn);
+        turn.TroubleOver("state_unreadable");
         turn.State = turn.State with { Lock = LockReason.NotEnrolled, Tpm = TpmHealth.Unknown };
     }
 
     public static void OnEnrolling(Turn turn)
     {
         Expect.During<Activity.Loading>(turn);
+        turn.TroubleOver("state_unreadable");
         turn.State = turn.State with { Lock = LockReason.NotEnrolled, EnrollmentResumable = true };
     }
 
@@ -34,11 +37,14 @@ internal static class Startup
             Identity = e.Identity,
             Bound = e.Bound,
             Keyset = e.Bound.Keyset,
-            Run = Reconcile(e.Run, e.Bound, turn.Now),
+            Run = Reconcile(e.Run, e.Bound),
             Lock = null,
+            Unfinished = null,
+            Unreadable = [],
             Tpm = TpmHealth.Ok,
             TpmGate = default,
         };
+        turn.TroubleOver("state_unreadable");
         StartClock(turn, e.Bound.ServerTime);
         TpmCare.AnchorSoon(turn);
     }
@@ -52,23 +58,26 @@ internal static class Startup
         Expect.During<Activity.Loading>(turn);
         RunState run = e.Run with
         {
-            Intent = null,
-            Reject = null,
+            Intent = e.Run.Intent is { Reason: RotationReasons.Recovery } ? e.Run.Intent : null,
             Pending = e.Run.Pending is { Recovery: true } ? e.Run.Pending : null,
             Highest = Math.Max(e.Run.Highest, e.SlotHighest),
         };
         turn.State = turn.State with
         {
             Identity = e.Identity,
+            Keyset = e.Keyset,
             Bound = null,
             Counter = e.Counter,
             Run = run,
             Lock = e.Reason,
+            Unfinished = null,
+            Unreadable = [],
             RepairReported = false,
             CheckInUrgent = true,
             Tpm = TpmHealth.Ok,
             TpmGate = default,
         };
+        turn.TroubleOver("state_unreadable");
         StartClock(turn, UtcTime.MinValue);
         turn.Audit("state_unusable", $"generation-{e.Counter}", "failed", durable: true,
             ("reason", ModeText.Of(e.Reason)), ("counter", e.Counter));
@@ -77,12 +86,18 @@ internal static class Startup
     /// <summary>A disk that does not read may read later; the state stays as it is until it does.</summary>
     public static void OnLoadFailed(Turn turn, AgentEvent.LoadFailed e)
     {
+        Activity failed = turn.State.Activity;
         InvariantBroken.Unless(
-            turn.State.Activity is Activity.Loading or Activity.LoadingSecrets,
-            $"A load failed during {turn.State.Activity}.");
+            failed is Activity.Loading or Activity.LoadingSecrets or Activity.LoadingPrevious,
+            $"A load failed during {failed}.");
         turn.End();
         turn.State = turn.State with { StorageGate = turn.Backoff(turn.State.StorageGate, 5) };
-        turn.Trouble("storage_failing", $"The state directory cannot be read ({e.Detail}). Repair the disk.");
+        if (failed is Activity.LoadingPrevious)
+        {
+            Rotation.AttemptFailed(turn, "storage_failed");
+        }
+
+        turn.Trouble("state_unreadable", $"The state directory cannot be read ({e.Detail}). Repair the disk.");
     }
 
     /// <summary>Reading the state is tried until it succeeds.</summary>
@@ -101,11 +116,18 @@ internal static class Startup
     public static void OnSecretsLoaded(Turn turn, AgentEvent.SecretsLoaded e)
     {
         Expect.During<Activity.LoadingSecrets>(turn);
+        turn.TroubleOver("state_unreadable");
         turn.State = turn.State with
         {
-            Loaded = turn.State.Loaded.Union(e.Opened),
+            Loaded = turn.State.Loaded.Union(e.Opened.Where(v => IsWanted(turn.State, v))),
             Unreadable = turn.State.Unreadable.Union(e.Unreadable),
         };
+        foreach (long version in e.Opened.Where(v => !turn.State.Loaded.Contains(v)))
+        {
+            // Taken out of use while it was being read: the order came first.
+            turn.Emit(new AgentEffect.EraseSecret(version));
+        }
+
         foreach (long version in e.Unreadable)
         {
             turn.Audit("secret_unreadable", $"v{version}", "failed", durable: false, ("version", version));
@@ -125,7 +147,7 @@ internal static class Startup
     /// <summary>Secrets that should be in memory and are not; ACTIVE alone first, the rest while already serving.</summary>
     public static bool TryLoadSecrets(Turn turn)
     {
-        if (turn.State.Tpm != TpmHealth.Ok || turn.State.Bound is null || !turn.State.StorageGate.IsOpen(turn.Now))
+        if (turn.State.Tpm != TpmHealth.Ok || !turn.State.StorageGate.IsOpen(turn.Now))
         {
             return false;
         }
@@ -151,29 +173,38 @@ internal static class Startup
 
     private static IEnumerable<SecretEntry> Wanted(AgentState state, UtcTime trustedNow)
     {
-        IEnumerable<SecretEntry> all = state.Bound!.Secrets;
+        IEnumerable<SecretEntry> all = state.Bound?.Secrets ?? [];
         if (state.Run.Pending is { } pending)
         {
             all = all.Append(pending.Entry);
         }
 
         return all
-            .Where(s => s.State != SecretState.Invalidated && !state.Run.Levels.Forbids(s.Version))
+            .Where(s => s.State != SecretState.Invalidated && IsWanted(state, s.Version))
             .Where(s => !state.Loaded.Contains(s.Version) && !state.Unreadable.Contains(s.Version))
-            .Where(s => !state.Erased.Contains(s.Version))
+
             // ACTIVE is loaded even when its time is over: contact may prove that it is not.
             .Where(s => s.State == SecretState.Active || trustedNow < s.GraceUntil)
             .OrderBy(s => s.State == SecretState.Active ? 0 : 1)
             .ThenByDescending(s => s.Version);
     }
 
+    private static bool IsWanted(AgentState state, long version) =>
+        !state.Run.Levels.Forbids(version) && !state.Erased.Contains(version);
+
     /// <summary>
     /// The run state may be older than the bound one (put back, or a crash between the two writes): what it says of
     /// versions the bound state has passed is dropped, and of restrictions the stricter holds.
     /// </summary>
-    private static RunState Reconcile(RunState run, BoundState bound, Now now)
+    private static RunState Reconcile(RunState run, BoundState bound)
     {
         long active = bound.Active?.Version ?? 0;
+        if (bound.Active is { } committed && committed.IsStagedAs(run.Pending))
+        {
+            // A crash between the generation and this file.
+            run = Binding.AfterRotation(run, committed.ValidFrom);
+        }
+
         PendingSecret? pending = run.Pending is { } p
             && p.Entry.Version > active && p.Entry.Version >= bound.MinValidVersion
             && bound.Secrets.All(s => s.Version != p.Entry.Version)

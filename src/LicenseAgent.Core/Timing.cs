@@ -6,9 +6,8 @@ internal static class Timing
     /// <summary>The high-water is written this often: what a power cut may lose, and what a boot adds.</summary>
     public const long HighWaterEveryMs = 60_000;
 
-    /// <summary>NV wears out: the mirror is written at most every 6 h, hourly while grace is running.</summary>
-    public const long MirrorEveryMs = 6 * 3_600_000L;
-    public const long MirrorEveryNotNormalMs = 3_600_000;
+    /// <summary>Checkpoints are hourly. The mirror goes with them, less often while NORMAL: NV wears out.</summary>
+    public const long AnchorEveryMs = 3_600_000;
 
     /// <summary>An authenticated refusal that only an operator ends is tried again hourly.</summary>
     public const long RefusedRetryMs = 3_600_000;

@@ -30,6 +30,10 @@ internal static class TpmCare
             case Activity.Committing committing:
                 turn.State = turn.State with { Unfinished = committing.Next };
                 break;
+            case Activity.Enrolling enrolling:
+                turn.State = turn.State with { RotationGate = turn.Backoff(turn.State.RotationGate, 8) };
+                Commands.AnswerEnroll(turn, enrolling, "tpm_unavailable", e.Detail);
+                break;
             case Activity.Staging or Activity.Exchanging { Plan: RequestPlan.Prepare or RequestPlan.Confirm }:
                 Rotation.AttemptFailed(turn, "tpm_unavailable");
                 break;
@@ -54,14 +58,20 @@ internal static class TpmCare
         }
 
         // Contact and rotation waited for the TPM, not for the server: no reason to wait out their back-off.
-        turn.State = turn.State with { RotationGate = default, CheckInGate = default, CheckInDueBootMs = 0 };
+        turn.State = turn.State with
+        {
+            RotationGate = default,
+            CheckInGate = default,
+            CommitGate = default,
+            CheckInDueBootMs = 0,
+        };
         AnchorSoon(turn);
     }
 
     public static bool TryProbe(Turn turn)
     {
-        if (turn.State.Tpm is TpmHealth.Ok or TpmHealth.Unknown || !turn.State.TpmGate.IsOpen(turn.Now)
-            || turn.State.Lock is LockReason.NotEnrolled)
+        bool enrolling = turn.State.Identity is null && turn.State.Lock is LockReason.NotEnrolled;
+        if (turn.State.Tpm is TpmHealth.Ok or TpmHealth.Unknown || !turn.State.TpmGate.IsOpen(turn.Now) || enrolling)
         {
             return false;
         }
@@ -85,15 +95,23 @@ internal static class TpmCare
     public static void OnAnchored(Turn turn)
     {
         Expect.During<Activity.Anchoring>(turn);
-        bool normal = Views.Mode(turn.State, turn.TrustedNow) == AgentMode.Normal;
-        long mirror = normal ? Timing.MirrorEveryMs : Timing.MirrorEveryNotNormalMs;
+        turn.TroubleOver("anchoring_failing");
 
-        // Checkpoints are hourly, so this comes at least that often; the loop skips the mirror write in between.
+        // Checkpoints are hourly, and so is the mirror while not NORMAL; the loop skips mirror writes in between.
         turn.State = turn.State with
         {
-            AnchorDueBootMs = turn.Now.BootMs + Math.Min(mirror, Timing.MirrorEveryNotNormalMs),
+            AnchorDueBootMs = turn.Now.BootMs + Timing.AnchorEveryMs,
             CheckpointDue = true,
         };
+    }
+
+    /// <summary>Nothing waits for the anchors: they are tried again with the next high-water.</summary>
+    public static void OnAnchoringFailed(Turn turn, AgentEvent.AnchoringFailed e)
+    {
+        Expect.During<Activity.Anchoring>(turn);
+        turn.State = turn.State with { AnchorDueBootMs = turn.Now.BootMs + Timing.HighWaterEveryMs };
+        turn.Trouble("anchoring_failing", $"The audit log could not be tied to the TPM ({e.Detail}). Make room on the "
+            + "disk of the audit log or repair it.");
     }
 
     public static void OnCheckpointWanted(Turn turn)

@@ -9,5 +9,5 @@ namespace LicenseAgent.Core;
 /// <param name="BootMs">CLOCK_BOOTTIME, milliseconds, at which <paramref name="Floor"/> held.</param>
 public readonly record struct TrustedClock(long BootMs, UtcTime Floor)
 {
-    public UtcTime At(long bootMs) => new(Floor.UnixMs + Math.Max(0, bootMs - BootMs));
+    public UtcTime At(long bootMs) => Floor + TimeSpan.FromMilliseconds(Math.Max(0, bootMs - BootMs));
 }

@@ -9,24 +9,38 @@ namespace LicenseAgent.Core;
 /// </summary>
 internal sealed class Turn(AgentState state, Now now)
 {
-    private readonly List<AgentEffect> _effects = [];
+    private readonly List<AgentEffect> _writes = [];
+    private readonly List<AgentEffect> _erasures = [];
+    private readonly List<AgentEffect> _completions = [];
+    private AgentEffect? _begun;
 
     public AgentState State { get; set; } = state;
 
     public Now Now { get; } = now;
 
-    public IReadOnlyList<AgentEffect> Effects => _effects;
+    /// <summary>
+    /// First what must be durable, then what may be forgotten because of it, then who is told of it, and last the one
+    /// thing that begins: a failed write leaves nothing done that relies on it.
+    /// </summary>
+    public ImmutableArray<AgentEffect> Effects =>
+        [.. _writes, .. _erasures, .. _completions, .. _begun is null ? [] : (AgentEffect[])[_begun]];
 
     public UtcTime TrustedNow => State.Clock.At(Now.BootMs);
 
-    public void Emit(AgentEffect effect) => _effects.Add(effect);
+    public void Emit(AgentEffect effect) => (effect switch
+    {
+        AgentEffect.EraseSecret => _erasures,
+        AgentEffect.CompleteRotate or AgentEffect.CompleteInvalidate or AgentEffect.CompleteEnroll
+            or AgentEffect.CountRotation => _completions,
+        _ => _writes,
+    }).Add(effect);
 
     /// <summary>Begins the activity of <paramref name="effect"/>.</summary>
     public void Begin(Activity activity, AgentEffect effect)
     {
         InvariantBroken.Unless(State.Activity is Activity.Idle, $"{State.Activity} is under way.");
         State = State with { Activity = activity };
-        Emit(effect);
+        _begun = effect;
     }
 
     public void End() => State = State with { Activity = Activity.Idle.Instance };
@@ -37,8 +51,14 @@ internal sealed class Turn(AgentState state, Now now)
     public void SaveRun()
     {
         HighWater water = new(TrustedNow, Now.BootId, Now.BootMs);
+        foreach (AgentEffect undone in State.Redo)
+        {
+            Emit(undone);
+        }
+
         State = State with
         {
+            Redo = [],
             Run = State.Run with { HighWater = water },
             RunUnsaved = false,
             SaveDueBootMs = Now.BootMs + Timing.HighWaterEveryMs,

@@ -51,7 +51,9 @@ public static class Views
         ImmutableArray<UsableEntry>.Builder usable = ImmutableArray.CreateBuilder<UsableEntry>();
         foreach (SecretEntry entry in state.Bound?.Secrets ?? [])
         {
-            if (entry.State != SecretState.Invalidated && IsOpenable(state, entry.Version))
+            // A repair may stage the very version that is bound: then it is the staged one that is in memory.
+            bool isStagedAnew = state.Run.Pending?.Entry.Version == entry.Version;
+            if (entry.State != SecretState.Invalidated && !isStagedAnew && IsOpenable(state, entry.Version))
             {
                 usable.Add(new UsableEntry(entry, End(state, entry)));
             }
@@ -91,8 +93,8 @@ public static class Views
         TimeSpan life = active.ValidUntil - active.ValidFrom;
         UtcTime early = active.ValidUntil - TimeSpan.FromTicks(life.Ticks / 5);
         TimeSpan interval = RotationInterval(state);
-        UtcTime regular = (state.Run.LastRotation ?? active.ValidFrom)
-            + TimeSpan.FromTicks(interval.Ticks / 1000 * state.Run.RotationFactor);
+        UtcTime last = UtcTime.Max(state.Run.LastRotation ?? active.ValidFrom, active.ValidFrom);
+        UtcTime regular = last + TimeSpan.FromTicks(interval.Ticks / 1000 * state.Run.RotationFactor);
         return UtcTime.Min(early, regular);
     }
 
