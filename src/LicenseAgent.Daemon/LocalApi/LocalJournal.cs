@@ -5,21 +5,19 @@ using LicenseAgent.Protocol.Encoding;
 namespace LicenseAgent.Daemon.LocalApi;
 
 /// <summary>
-/// The audit log as the local API needs it. A failure of <see cref="Written"/> or <see cref="Synced"/> is a
-/// <see cref="StorageException"/>: the record cannot be had, so the answer may not leave.
+/// The audit log as the local API needs it. A record has its place in the chain when the call returns. A task fails
+/// with a <see cref="StorageException"/> when the record cannot be had: then the answer may not leave.
 /// </summary>
-/// <param name="Validated">Appends the record of one answered validation; its sequence number.</param>
-/// <param name="Called">Appends the record of anything else.</param>
-/// <param name="Written">Completes when the record has been written.</param>
+/// <param name="Validated">Appends the record of one answered validation; completes when it has been written.</param>
+/// <param name="Noted">Appends a record nothing waits for; if it is lost, the log counts it as such.</param>
+/// <param name="Called">Appends the record of a management call; completes when it is on stable storage.</param>
 /// <param name="Synced">Completes when all records appended so far are on stable storage.</param>
 /// <param name="Refusing">Whether validations fail now because records cannot be written.</param>
 internal sealed record LocalJournal(
-    ValidationAppend Validated, CallAppend Called, Func<long, ValueTask> Written, Func<Task> Synced,
+    ValidationAppend Validated, Action<CallRecord> Noted, Func<CallRecord, Task> Called, Func<Task> Synced,
     Func<bool> Refusing);
 
-internal delegate long ValidationAppend(in ValidationRecord record);
-
-internal delegate long CallAppend(in CallRecord record);
+internal delegate ValueTask ValidationAppend(in ValidationRecord record);
 
 /// <summary>One answered validation.</summary>
 /// <param name="TokenId">First 16 bytes of HMAC-SHA256(audit key, token).</param>

@@ -10,9 +10,9 @@ namespace LicenseAgent.Daemon.LocalApi;
 /// <summary>What the local API takes from the agent around it.</summary>
 /// <param name="Denied">Told of each connection turned away; for the counter and the alert.</param>
 internal sealed record LocalSources(
-    LocalContext Context, AgentCommands Commands, IRandomness Randomness, Es256Verify VerifyEs256, IAuditFile AuditFile,
+    LocalContext Context, AgentCommands Commands, IRandomness Randomness, Es256Verify VerifyEs256,
     TokenAuditId TokenAuditId, NonceGuard Nonces, ValidationMeter Meter, Action Denied, Func<string> Metrics,
-    Func<CancellationToken, Task<Protocol.Management.AuditVerifyResponse>> VerifyAudit);
+    AuditSources Audit);
 
 /// <summary>One socket's handler and what it does about peers it turns away.</summary>
 internal sealed record LocalSurface(LocalHandler Handler, PeerAccess Access, AccessDenials Denials);
@@ -31,7 +31,7 @@ internal sealed record LocalSurfaces(LocalSurface Pos, LocalSurface Admin)
             context, new LicenseValidator(sources.Randomness, sources.VerifyEs256, sources.TokenAuditId),
             new RateLimit(config.Pos.Rate, config.Pos.Burst, context.BootClock), sources.Nonces, recent, sources.Meter);
         var calls = new ManagementCalls(context, new ManagementSources(
-            sources.Commands, recent, new AuditPages(sources.AuditFile), sources.Metrics, sources.VerifyAudit));
+            sources.Commands, recent, sources.Metrics, sources.Audit));
         var management = new ManagementApi(
             context, new Roles(config.Management),
             new RateLimit(ManagementRate, ManagementBurst, context.BootClock), calls);

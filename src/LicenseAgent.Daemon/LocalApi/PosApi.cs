@@ -90,9 +90,9 @@ internal sealed class PosApi(
         Verdict verdict = validator.Judge(token, now);
         if (verdict.Token is { } verified)
             recent.Note(verified, verdict.Reason, now.TrustedNow);
-        long seq = context.Journal.Validated(new ValidationRecord(
+        ValueTask written = context.Journal.Validated(new ValidationRecord(
             call.Peer, nonce, verdict.Reason, validator.AuditIdOf(token, verdict), verdict.Token?.Claims.Sub));
-        return Answer(context.Journal.Written(seq), verdict, nonce, started, body);
+        return Answer(written, verdict, nonce, started, body);
     }
 
     /// <summary>The nonce counts as used, so its record must be written before anybody sees an answer.</summary>
@@ -114,7 +114,7 @@ internal sealed class PosApi(
 
     private ValueTask<LocalAnswer> Replayed(PeerCredentials peer, Nonce16 nonce, IBufferWriter<byte> body)
     {
-        context.Journal.Called(new CallRecord(
+        context.Journal.Noted(new CallRecord(
             "nonce_replayed", peer, null, "refused", [CallDetail.Of("nonce", nonce.ToString())]));
         return new(Problems.Write(Problems.NonceReplayed, body));
     }

@@ -5,7 +5,10 @@ namespace LicenseAgent.Daemon.LocalApi.Operators;
 /// <summary>The query of <c>GET /v1/audit</c>: each of its two names at most once, no others.</summary>
 internal readonly record struct AuditQuery(long After, int Limit)
 {
-    public static string Form { get; } = $"The query is ?after=SEQ&limit=N with N from 1 to {AuditPages.RecordsMax}.";
+    // A thousand records are about half a megabyte.
+    private const int LimitDefault = 100, LimitMax = 1000;
+
+    public static string Form { get; } = $"The query is ?after=SEQ&limit=N with N from 1 to {LimitMax}.";
 
     public static bool TryParse(string query, out AuditQuery parsed)
     {
@@ -20,8 +23,8 @@ internal readonly record struct AuditQuery(long After, int Limit)
                 _ => false,
             };
         }
-        good &= limit is null or (>= 1 and <= AuditPages.RecordsMax);
-        parsed = good ? new AuditQuery(after ?? 0, (int)(limit ?? AuditPages.RecordsDefault)) : default;
+        good &= limit is null or (>= 1 and <= LimitMax);
+        parsed = good ? new AuditQuery(after ?? 0, (int)(limit ?? LimitDefault)) : default;
         return good;
     }
 

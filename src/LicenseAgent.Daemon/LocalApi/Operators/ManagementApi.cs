@@ -23,22 +23,37 @@ internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit
         if (wait > 0)
             return Problems.Write(Problems.RateLimited, body, wait);
         Role role = roles.Of(call.Peer.Uid);
-        bool changes = call.Method == "POST";
+        bool changes = call.Method == "POST" && role == Role.Admin;
+        if (changes && await CannotRecordAsync(context.Journal.Synced()) is { } reason)
+            return Problems.Write(Problems.NotReady($"Nothing was done: {Unwritable(reason)}"), body);
         var content = new ArrayBufferWriter<byte>();
+        (LocalAnswer answer, string outcome) = await CarryOutAsync(call, role, content, cancel);
+        string? lost = await CannotRecordAsync(RecordAsync(call, role, answer.Status, outcome));
+        if (changes && lost is not null)
+        {
+            string detail = $"The call ended with status {answer.Status}, but its record is lost: {Unwritable(lost)}";
+            return Problems.Write(Problems.NotReady(detail), body);
+        }
+        body.Write(content.WrittenSpan);
+        return answer;
+    }
+
+    private static string Unwritable(string reason) => $"the audit log cannot be written ({reason}); free its disk.";
+
+    /// <summary>
+    /// Why a record cannot be had. Who only looks is answered all the same: with a full disk above all an operator must
+    /// see what is wrong, and the log counts what it lost.
+    /// </summary>
+    private static async ValueTask<string?> CannotRecordAsync(Task recorded)
+    {
         try
         {
-            if (changes)
-                await context.Journal.Synced();
-            (LocalAnswer answer, string outcome) = await CarryOutAsync(call, role, content, cancel);
-            await RecordAsync(call, role, answer.Status, outcome, changes);
-            body.Write(content.WrittenSpan);
-            return answer;
+            await recorded;
+            return null;
         }
         catch (StorageException e)
         {
-            return Problems.Write(
-                Problems.NotReady($"The audit log cannot be written ({e.Reason}), so nothing is done: free its disk."),
-                body);
+            return e.Reason;
         }
     }
 
@@ -75,18 +90,12 @@ internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit
         }
     }
 
-    private async ValueTask RecordAsync(LocalCall call, Role role, int status, string outcome, bool changes)
-    {
-        long seq = context.Journal.Called(new CallRecord(
+    private Task RecordAsync(LocalCall call, Role role, int status, string outcome) =>
+        context.Journal.Called(new CallRecord(
             "management_called", call.Peer, Roles.Word(role), outcome,
             [
                 CallDetail.Of("method", LimitedText.Cut(call.Method, RecordedPathBytesMax)),
                 CallDetail.Of("path", LimitedText.Cut(call.Path, RecordedPathBytesMax)),
                 CallDetail.Of("status", status),
             ]));
-        if (changes)
-            await context.Journal.Synced();
-        else
-            await context.Journal.Written(seq);
-    }
 }

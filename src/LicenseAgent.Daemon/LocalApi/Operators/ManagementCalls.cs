@@ -16,10 +16,14 @@ internal readonly record struct ManagementOutcome(LocalAnswer Answer, bool Faile
 
 /// <summary>The parts of the agent that operators look into.</summary>
 /// <param name="Metrics">Prometheus text.</param>
-/// <param name="VerifyAudit">Reads the whole log.</param>
 internal sealed record ManagementSources(
-    AgentCommands Commands, RecentLicenses Recent, AuditPages AuditPages, Func<string> Metrics,
-    Func<CancellationToken, Task<AuditVerifyResponse>> VerifyAudit);
+    AgentCommands Commands, RecentLicenses Recent, Func<string> Metrics, AuditSources Audit);
+
+/// <summary>The audit log as it stands on disk.</summary>
+/// <param name="Page">Records after a sequence number, at most so many; reads what it needs and no more.</param>
+/// <param name="Verify">Reads the whole log; on the caller's thread, so one at a time.</param>
+internal sealed record AuditSources(
+    Func<long, int, AuditPage> Page, Func<CancellationToken, Task<AuditVerifyResponse>> Verify);
 
 /// <summary>The calls of the management API, each for a caller whose role suffices.</summary>
 internal sealed class ManagementCalls(LocalContext context, ManagementSources sources)
@@ -37,7 +41,7 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
             ManagementPaths.Rotate => await RotateAsync(call, body, cancel),
             ManagementPaths.AuditVerify => Shapes.NotGet(call, body) is { } refused
                 ? new(refused)
-                : new(Json(await sources.VerifyAudit(cancel), Answers.AuditVerifyResponse, body)),
+                : new(Json(await sources.Audit.Verify(cancel), Answers.AuditVerifyResponse, body)),
             _ when VersionToInvalidate(call.Path) is { } version => await InvalidateAsync(version, call, body, cancel),
             _ => new(Look(call, body)),
         };
@@ -78,9 +82,7 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
     {
         if (!AuditQuery.TryParse(call.Query, out AuditQuery query))
             return Problems.Write(Problems.BadRequest(AuditQuery.Form, member: null), body);
-        return sources.AuditPages.TryWrite(query.After, query.Limit, body)
-            ? LocalAnswer.Ok
-            : Problems.Write(Problems.NotReady("A line of the log is no record: GET /v1/audit/verify names it."), body);
+        return Json(sources.Audit.Page(query.After, query.Limit), Answers.AuditPage, body);
     }
 
     private async ValueTask<ManagementOutcome> EnrollAsync(

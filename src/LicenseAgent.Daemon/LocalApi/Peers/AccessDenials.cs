@@ -57,7 +57,7 @@ internal sealed class AccessDenials(string socket, LocalJournal journal, IBootCl
         }
     }
 
-    private void Record(PeerCredentials peer, Admission why, long count) => journal.Called(new CallRecord(
+    private void Record(PeerCredentials peer, Admission why, long count) => journal.Noted(new CallRecord(
         "access_denied", peer, null, "refused",
         [
             CallDetail.Of("socket", socket),

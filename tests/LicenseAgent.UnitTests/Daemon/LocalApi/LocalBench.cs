@@ -155,6 +155,8 @@ internal sealed class BenchJournal
 {
     public List<ValidationRecord> Validations { get; } = [];
 
+    public List<CallRecord> Notes { get; } = [];
+
     public List<CallRecord> Calls { get; } = [];
 
     public int Syncs { get; private set; }
@@ -166,10 +168,9 @@ internal sealed class BenchJournal
     public bool Refusing { get; set; }
 
     public LocalJournal Journal => new(
-        (in ValidationRecord record) => Added(Validations, record), (in CallRecord record) => Added(Calls, record),
-        _ => Failure is not null
-            ? ValueTask.FromException(Failure)
-            : new ValueTask(HoldWrites?.Task ?? Task.CompletedTask),
+        (in ValidationRecord record) => new ValueTask(Added(Validations, record)),
+        record => Added(Notes, record),
+        record => Added(Calls, record),
         () =>
         {
             Syncs++;
@@ -177,13 +178,11 @@ internal sealed class BenchJournal
         },
         () => Refusing);
 
-    private static long Added<T>(List<T> list, T record)
+    private Task Added<T>(List<T> list, T record)
     {
         lock (list)
-        {
             list.Add(record);
-            return list.Count;
-        }
+        return Failure is not null ? Task.FromException(Failure) : HoldWrites?.Task ?? Task.CompletedTask;
     }
 }
 
