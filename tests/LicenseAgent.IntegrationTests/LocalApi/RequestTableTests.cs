@@ -81,7 +81,7 @@ public sealed class RequestTableTests : IAsyncLifetime
         await using LiveSockets hasty = await LiveSockets.StartAsync(
             pos => pos with { HeaderTimeout = TimeSpan.FromMilliseconds(100) });
         RawAnswer answer = await RawHttp.ExchangeAsync(
-            hasty.Pos, "POST /v1/validate-license HTTP/1.1\r\nHost:"u8.ToArray(), TestContext.Current.CancellationToken);
+            hasty.Pos, "POST / HTTP/1.1\r\nHost:"u8.ToArray(), TestContext.Current.CancellationToken);
         AssertAnswer(answer, 408, "");
     }
 
@@ -90,7 +90,8 @@ public sealed class RequestTableTests : IAsyncLifetime
     {
         RawAnswer answer = await RawHttp.ExchangeAsync(_live.Pos, Good(), TestContext.Current.CancellationToken);
         JsonElement json = JsonDocument.Parse(answer.Body).RootElement;
-        Assert.Equal((200, "VALID", "lic-1"), (answer.Status, json.GetProperty("reason").GetString(), json.GetProperty("license_id").GetString()));
+        Assert.Equal((200, "VALID"), (answer.Status, json.GetProperty("reason").GetString()));
+        Assert.Equal("lic-1", json.GetProperty("license_id").GetString());
     }
 
     [Fact]
@@ -118,7 +119,8 @@ public sealed class RequestTableTests : IAsyncLifetime
         string json = Json(out _);
         await RawHttp.ExchangeAsync(_live.Pos, RawHttp.Request("POST", Validate, json, "text/plain"), cancel);
         await RawHttp.ExchangeAsync(_live.Pos, RawHttp.Request("POST", Validate, json[..^1] + ",\"x\":1}"), cancel);
-        Assert.Equal(200, (await RawHttp.ExchangeAsync(_live.Pos, RawHttp.Request("POST", Validate, json), cancel)).Status);
+        byte[] good = RawHttp.Request("POST", Validate, json);
+        Assert.Equal(200, (await RawHttp.ExchangeAsync(_live.Pos, good, cancel)).Status);
     }
 
     [Fact]
@@ -157,7 +159,8 @@ public sealed class RequestTableTests : IAsyncLifetime
         }
         Assert.Contains("application/problem+json", answer.Head, StringComparison.Ordinal);
         JsonElement problem = JsonDocument.Parse(answer.Body).RootElement;
-        Assert.Equal((code, status), (problem.GetProperty("code").GetString(), problem.GetProperty("status").GetInt32()));
+        Assert.Equal(code, problem.GetProperty("code").GetString());
+        Assert.Equal(status, problem.GetProperty("status").GetInt32());
     }
 
     private byte[] Good() => RawHttp.Request("POST", Validate, Json(out _));
@@ -199,6 +202,6 @@ public sealed class RequestTableTests : IAsyncLifetime
     }
 
     private static byte[] Chunked(string body) => Encoding.ASCII.GetBytes(
-        $"POST {Validate} HTTP/1.1\r\nHost: agent\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-        + $"{body.Length:x}\r\n{body}\r\n0\r\n\r\n");
+        $"POST {Validate} HTTP/1.1\r\nHost: agent\r\nContent-Type: application/json\r\n"
+        + $"Transfer-Encoding: chunked\r\n\r\n{body.Length:x}\r\n{body}\r\n0\r\n\r\n");
 }
