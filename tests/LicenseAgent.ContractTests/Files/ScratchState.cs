@@ -1,0 +1,24 @@
+using LicenseAgent.Daemon.Adapters;
+
+namespace LicenseAgent.ContractTests.Files;
+
+/// <summary>A state directory of one test's own, on the real file system.</summary>
+internal sealed class ScratchState : IDisposable
+{
+    public const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    public string Path { get; } = Directory.CreateTempSubdirectory("lsa-files-").FullName + "/state";
+
+    public string this[string name] => $"{Path}/{name}";
+
+    public StateFiles Open() => new(Path);
+
+    /// <summary>Everything in it, relative, sorted.</summary>
+    public string[] Names() =>
+    [
+        .. Directory.EnumerateFileSystemEntries(Path, "*", SearchOption.AllDirectories)
+            .Select(entry => entry[(Path.Length + 1)..]).Order(StringComparer.Ordinal),
+    ];
+
+    public void Dispose() => Directory.Delete(System.IO.Path.GetDirectoryName(Path)!, recursive: true);
+}
