@@ -25,7 +25,7 @@ internal static class KeysetVectors
         }
         return new JsonObject
         {
-            ["about"] = "Answers of GET /api/v1/keyset that must begin with the pinned keyset. The outcome is accepted, "
+            ["about"] = "Answers of GET /api/v1/keyset that must begin with the pinned keyset. The outcome: accepted, "
                 + "or the code of the refusal. Binary is base64url, signatures as in RFC 6979.",
             ["pin"] = new JsonObject
             {

@@ -22,7 +22,7 @@ internal static class SecretVectors
         return new JsonObject
         {
             ["about"] = "Secrets encrypted to an agent's decryption key, and what is derived from one. Outcomes: "
-                + "opened; shape = refused before any cryptography; wrong_key = RSA-OAEP-256 with an empty label refuses; "
+                + "opened; shape = refused before any cryptography; wrong_key = RSA-OAEP-256, empty label, refuses; "
                 + "wrong_tag. Binary is base64url. The private key was made for these vectors.",
             ["private_key_pkcs8"] = Base64UrlText.Encode(FixedRsaKey.PrivateKey),
             ["secret"] = Base64UrlText.Encode(TokenParts.Secret),
