@@ -10,6 +10,7 @@ internal sealed record AgentPorts(
     Es256Verify VerifyEs256,
     IStateFiles StateFiles,
     IAuditFile AuditFile,
+    IWorkItems WorkItems,
     IUpstream Upstream,
     IBootClock BootClock,
     IRandomness Randomness,

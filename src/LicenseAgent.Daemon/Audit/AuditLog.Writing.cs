@@ -1,0 +1,188 @@
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Daemon.Audit;
+
+/// <summary>The work item: bringing the file into shape where that is needed, one write, what follows from it.</summary>
+internal sealed partial class AuditLog
+{
+    // A failed write may have left part of a line behind _length.
+    private bool _torn;
+    private bool _shaping;
+    private bool _resumeAfterSync;
+
+    private void QueueWrite_NeedsLock()
+    {
+        if (_busy)
+            return;
+        _busy = true;
+        _work.Queue(_writeNext);
+    }
+
+    private void WriteNext()
+    {
+        try
+        {
+            AuditBatch? batch;
+            bool shape;
+            lock (_gate)
+            {
+                batch = _toWrite.TryPeek(out AuditBatch? next) ? next : null;
+                shape = _torn || _doubt is not null || batch?.Begins is not null;
+                if (shape && _syncing)
+                {
+                    // What a sync covers must still be there when it ends.
+                    _resumeAfterSync = true;
+                    return;
+                }
+                _shaping = shape;
+                if (!shape)
+                    batch = TakeBatch_NeedsLock();
+            }
+            if (shape)
+                _ = ShapeThenWriteAsync(batch?.Begins);
+            else
+                Write(batch);
+        }
+        catch (Exception e)
+        {
+            // The root of this work: nothing but a bug comes here, and those who wait must hear of it.
+            Stop(e);
+        }
+    }
+
+    /// <summary>Ends its own failures.</summary>
+    private async Task ShapeThenWriteAsync(ChainStart? begins)
+    {
+        try
+        {
+            if (_torn || _doubt is not null)
+                await MendAsync();
+            if (begins is not null)
+                await _file.CloseAsync(begins.ClosedName);
+            AuditBatch? batch;
+            lock (_gate)
+            {
+                Shaped_NeedsLock(begins);
+                batch = TakeBatch_NeedsLock();
+            }
+            Write(batch);
+        }
+        catch (StorageException e)
+        {
+            OnFailed(e);
+        }
+        catch (Exception e)
+        {
+            // As above.
+            Stop(e);
+        }
+    }
+
+    private void Shaped_NeedsLock(ChainStart? begins)
+    {
+        _shaping = false;
+        AllSynced_NeedsLock();
+        if (begins is null)
+            return;
+        _identity = begins.Identity;
+        (_written, _length) = (new AuditPoint(0, begins.Genesis), 0);
+        AllSynced_NeedsLock();
+    }
+
+    private AuditBatch? TakeBatch_NeedsLock()
+    {
+        _writing = _toWrite.TryDequeue(out AuditBatch? batch) ? batch : null;
+        if (ReferenceEquals(_writing, _open))
+            _open = null;
+        return _writing;
+    }
+
+    private void Write(AuditBatch? batch)
+    {
+        if (batch is not null)
+        {
+            try
+            {
+                _file.Append(batch.Bytes);
+            }
+            catch (StorageException e)
+            {
+                lock (_gate)
+                    _torn = true;
+                OnFailed(e);
+                return;
+            }
+        }
+        lock (_gate)
+        {
+            if (batch is not null)
+                OnWritten_NeedsLock(batch);
+            _busy = false;
+            if (_toWrite.Count > 0)
+                QueueWrite_NeedsLock();
+        }
+        batch?.CompleteWritten();
+    }
+
+    private void OnWritten_NeedsLock(AuditBatch batch)
+    {
+        _length += batch.Length;
+        _written = batch.End;
+        _writing = null;
+        if (_gap is not null && (_gap.Records -= batch.ToldLost) == 0)
+            _gap = null;
+        _spareBuffer = batch.OnWritten();
+        _unsynced.Enqueue(batch);
+        if (batch.SyncIsWanted)
+            StartSync_NeedsLock();
+        else
+            ArmSyncTimer_NeedsLock();
+    }
+
+    /// <summary>Everything not written is lost, and the chain goes on from the last record on the disk.</summary>
+    private void OnFailed(StorageException failure)
+    {
+        lock (_gate)
+        {
+            LoseUnwritten_NeedsLock(failure);
+            _retryAtMs = _clock.BootMs + RetryMs;
+            (_busy, _shaping) = (false, false);
+            if (_doubt is not null)
+                FailSyncs_NeedsLock(failure);
+            else
+                ContinueSync_NeedsLock();
+        }
+    }
+
+    private void LoseUnwritten_NeedsLock(StorageException failure)
+    {
+        if (_writing is not null)
+            Lose_NeedsLock(_writing, failure);
+        foreach (AuditBatch batch in _toWrite)
+            Lose_NeedsLock(batch, failure);
+        _toWrite.Clear();
+        (_writing, _open) = (null, null);
+        _chain.Rewind(_written);
+    }
+
+    private void Lose_NeedsLock(AuditBatch batch, StorageException failure)
+    {
+        _gap ??= new AuditGap(batch.Time, batch.UpMs, failure.Reason, failure.Message);
+        _gap.Records += batch.Records;
+        batch.OnLost(failure, accepted: _onFailure == AuditFailure.Continue && _bug is null);
+    }
+
+    /// <summary>Nothing is written any more, nobody waits for ever, and the next append tells of the bug.</summary>
+    private void Stop(Exception bug)
+    {
+        lock (_gate)
+        {
+            _bug = bug;
+            var failure = new StorageException("audit_stopped", "The audit log stopped on a bug.", bug);
+            FailSyncs_NeedsLock(failure);
+            LoseUnwritten_NeedsLock(failure);
+        }
+    }
+}
