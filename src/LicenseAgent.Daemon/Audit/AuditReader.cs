@@ -1,9 +1,6 @@
 using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Audit;
-using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Protocol.Messages;
 
@@ -15,9 +12,6 @@ namespace LicenseAgent.Daemon.Audit;
 /// </summary>
 internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
 {
-    /// <summary>Most records of one page.</summary>
-    public const int PageMax = 1_000;
-
     private const int ChunkBytes = 64 * 1024;
 
     /// <summary>
@@ -42,30 +36,6 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
             return new AuditPoint(seq, line.ComputeHash(sha256));
         }
         return null;
-    }
-
-    /// <summary>Records after a number, oldest first, at most <paramref name="limit"/>.</summary>
-    /// <exception cref="StorageException">The log cannot be read.</exception>
-    public AuditPage Page(long after, int limit)
-    {
-        var records = new List<JsonElement>();
-        long? last = null;
-        foreach (AuditSegment segment in Segments())
-        {
-            long from = FirstAtOrAfter(segment, after + 1);
-            ForEachLine(segment, from, (line, _) =>
-            {
-                if (records.Count == Math.Min(limit, PageMax))
-                    return false;
-                if (AuditLine.TryParse(line, out AuditLine record) && record.IsCanonical())
-                {
-                    records.Add(JsonDocument.Parse(line.ToArray()).RootElement);
-                    last = record.Seq;
-                }
-                return true;
-            });
-        }
-        return new AuditPage(records, records.Count == Math.Min(limit, PageMax) ? last : null);
     }
 
     /// <summary>Feeds all segments to a verifier.</summary>

@@ -71,6 +71,21 @@ public readonly record struct AuditValue
 
     internal bool? Flag { get; }
 
+    /// <summary>
+    /// The value of an object: text, integer, boolean, time, digest or null; anything else is written as its text.
+    /// </summary>
+    public static AuditValue Of(object? value) => value switch
+    {
+        null => (string?)null,
+        bool flag => flag,
+        UtcTime time => time,
+        Digest32 digest => digest,
+        long or int or uint or short or ushort or byte =>
+            Convert.ToInt64(value, System.Globalization.CultureInfo.InvariantCulture),
+        IFormattable text => text.ToString(null, System.Globalization.CultureInfo.InvariantCulture),
+        _ => value.ToString(),
+    };
+
     /// <summary>A text or null.</summary>
     public static implicit operator AuditValue(string? text) => new(text, null, null);
 

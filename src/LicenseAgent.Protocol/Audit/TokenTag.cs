@@ -10,6 +10,9 @@ namespace LicenseAgent.Protocol.Audit;
 /// </summary>
 public readonly record struct TokenTag
 {
+    /// <summary>Length in bytes.</summary>
+    public const int Length = 16;
+
     /// <summary>Length of the text, in characters.</summary>
     public const int TextLength = 22;
 
@@ -23,13 +26,20 @@ public readonly record struct TokenTag
     {
         Span<byte> mac = stackalloc byte[32];
         HMACSHA256.HashData(auditKey, token, mac);
-        return new(BinaryPrimitives.ReadUInt64BigEndian(mac), BinaryPrimitives.ReadUInt64BigEndian(mac[8..]));
+        return From(mac[..Length]);
+    }
+
+    /// <summary>Takes exactly 16 bytes.</summary>
+    public static TokenTag From(ReadOnlySpan<byte> bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(bytes.Length, Length);
+        return new(BinaryPrimitives.ReadUInt64BigEndian(bytes), BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]));
     }
 
     /// <summary>Writes the 22 characters as ASCII.</summary>
     public void Format(Span<byte> ascii)
     {
-        Span<byte> bytes = stackalloc byte[16];
+        Span<byte> bytes = stackalloc byte[Length];
         BinaryPrimitives.WriteUInt64BigEndian(bytes, high);
         BinaryPrimitives.WriteUInt64BigEndian(bytes[8..], low);
         Base64UrlText.Encode(bytes, ascii);

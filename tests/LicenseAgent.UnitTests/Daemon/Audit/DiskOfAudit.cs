@@ -1,0 +1,191 @@
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Audit;
+
+namespace LicenseAgent.UnitTests.Daemon.Audit;
+
+/// <summary>
+/// The audit log's files on a disk that behaves as badly as real ones may. Reads see what was written; the disk has what
+/// was fsynced, and after a power cut any beginning of the rest. Pages of a failed fsync are clean to the kernel and
+/// absent from the disk: a later fsync succeeds and leaves zeros where they were.
+/// </summary>
+internal sealed class DiskOfAudit : IAuditFile
+{
+    private readonly Lock _gate = new();
+    private readonly SortedDictionary<long, (string Name, byte[] Content)> _closed = [];
+    private readonly List<byte> _written = [];
+    private readonly List<byte> _durable = [];
+    private readonly List<(int From, int To)> _dropped = [];
+    private long _closedCount;
+
+    /// <summary>Bytes that still fit; a write beyond it is cut there and fails.</summary>
+    public long Free { get; set; } = long.MaxValue;
+
+    public bool FailSyncs { get; set; }
+
+    /// <summary>Rewriting and cutting fail as well.</summary>
+    public bool FailCuts { get; set; }
+
+    /// <summary>Reading back after a failed fsync gives zeros: the cache dropped the pages too.</summary>
+    public bool ForgetOnFailedSync { get; set; }
+
+    public int Appends { get; private set; }
+
+    public int Syncs { get; private set; }
+
+    /// <summary>Set: an fsync waits until it is completed; what was appended meanwhile it does not cover.</summary>
+    public Func<Task>? BeforeSync { get; set; }
+
+    public Action? OnAppend { get; set; }
+
+    public byte[] Content
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _written];
+        }
+        set
+        {
+            lock (_gate)
+            {
+                _written.Clear();
+                _written.AddRange(value);
+                _durable.Clear();
+                _durable.AddRange(value);
+            }
+        }
+    }
+
+    public IReadOnlyList<string> ClosedNames => [.. _closed.Values.Select(c => c.Name)];
+
+    public byte[] Closed(string name) => _closed.Values.Single(c => c.Name == name).Content;
+
+    public IReadOnlyList<AuditSegment> Segments()
+    {
+        lock (_gate)
+        {
+            return
+            [
+                .. _closed.Values.Where(c => AuditFormat.TryReadSegmentName(c.Name, out _))
+                    .Select(c => new AuditSegment(c.Name, c.Content.Length)),
+                new AuditSegment(AuditFormat.NewestSegment, _written.Count),
+            ];
+        }
+    }
+
+    public int Read(string segment, long offset, Span<byte> into)
+    {
+        lock (_gate)
+        {
+            byte[] content = segment == AuditFormat.NewestSegment ? [.. _written] : Closed(segment);
+            int count = (int)Math.Clamp(content.Length - offset, 0, into.Length);
+            content.AsSpan((int)Math.Min(offset, content.Length), count).CopyTo(into);
+            return count;
+        }
+    }
+
+    public void Append(ReadOnlySpan<byte> lines)
+    {
+        OnAppend?.Invoke();
+        lock (_gate)
+        {
+            Appends++;
+            int fits = (int)Math.Min(Free, lines.Length);
+            _written.AddRange(lines[..fits]);
+            Free -= fits;
+            if (fits < lines.Length)
+                throw new StorageException("disk_full", "write of audit.log failed: No space left on device.");
+        }
+    }
+
+    public async Task SyncAsync()
+    {
+        int covers;
+        lock (_gate)
+            covers = _written.Count;
+        if (BeforeSync is { } wait)
+            await wait();
+        lock (_gate)
+        {
+            Syncs++;
+            if (FailSyncs)
+            {
+                _dropped.Add((_durable.Count, covers));
+                if (ForgetOnFailedSync)
+                    Zero(_written, _durable.Count, covers);
+                throw new StorageException("io_error", "fsync of audit.log failed: Input/output error.");
+            }
+            MakeDurable(covers);
+        }
+    }
+
+    public Task CutAsync(long length, bool rewrite)
+    {
+        lock (_gate)
+        {
+            if (FailCuts)
+                return Task.FromException(new StorageException("io_error", "ftruncate of audit.log failed."));
+            _written.RemoveRange((int)length, _written.Count - (int)length);
+            if (rewrite)
+            {
+                _durable.Clear();
+                _dropped.Clear();
+            }
+            MakeDurable(_written.Count);
+        }
+        return Task.CompletedTask;
+    }
+
+    public Task CloseAsync(string name)
+    {
+        lock (_gate)
+        {
+            if (FailCuts)
+                return Task.FromException(new StorageException("io_error", "rename of audit.log failed."));
+            _closed.Add(++_closedCount, (name, [.. _written]));
+            _written.Clear();
+            _durable.Clear();
+        }
+        return Task.CompletedTask;
+    }
+
+    /// <summary>What a process finds that starts after this one was killed.</summary>
+    public DiskOfAudit AfterKill() => Copy(Content);
+
+    /// <summary>What a process finds after a power cut.</summary>
+    public DiskOfAudit AfterPowerCut(Random random)
+    {
+        lock (_gate)
+        {
+            byte[] cut = [.. _durable, .. _written.Skip(_durable.Count)
+                .Take(random.Next(_written.Count - Math.Min(_durable.Count, _written.Count) + 1))];
+            foreach ((int from, int to) in _dropped)
+                cut.AsSpan(Math.Min(from, cut.Length)..Math.Min(to, cut.Length)).Clear();
+            return Copy(cut);
+        }
+    }
+
+    private DiskOfAudit Copy(byte[] newest)
+    {
+        var copy = new DiskOfAudit { Content = newest, _closedCount = _closedCount };
+        foreach ((long key, (string Name, byte[] Content) closed) in _closed)
+            copy._closed.Add(key, closed);
+        return copy;
+    }
+
+    private void MakeDurable(int length)
+    {
+        length = Math.Min(length, _written.Count);
+        if (_durable.Count > length)
+            _durable.RemoveRange(length, _durable.Count - length);
+        _durable.AddRange(_written.Skip(_durable.Count).Take(length - _durable.Count));
+        foreach ((int from, int to) in _dropped)
+            Zero(_durable, from, Math.Min(to, _durable.Count));
+    }
+
+    private static void Zero(List<byte> bytes, int from, int to)
+    {
+        for (int i = from; i < to; i++)
+            bytes[i] = 0;
+    }
+}

@@ -1,0 +1,51 @@
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Replay;
+using LicenseAgent.UnitTests.Daemon.Audit;
+using Xunit;
+
+namespace LicenseAgent.UnitTests.Daemon.Replay;
+
+public sealed class ReplayGuardTests
+{
+    private const long T = 5_000_000;
+
+    [Fact]
+    public void A_nonce_is_accepted_once_per_uid()
+    {
+        using ReplayGuard guard = Guard();
+        Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(1000, AuditBench.Nonce(1), T));
+        Assert.Equal(ReplayVerdict.Replayed, guard.TryAccept(1000, AuditBench.Nonce(1), T + 1));
+        Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(1001, AuditBench.Nonce(1), T + 1));
+    }
+
+    [Fact]
+    public void A_nonce_is_refused_until_900_s_have_passed_and_accepted_then()
+    {
+        using ReplayGuard guard = Guard();
+        guard.TryAccept(1000, AuditBench.Nonce(1), T);
+        Assert.Equal(ReplayVerdict.Replayed, guard.TryAccept(1000, AuditBench.Nonce(1), T + 899_999));
+        Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(1000, AuditBench.Nonce(1), T + 900_000));
+    }
+
+    [Fact]
+    public void A_full_store_refuses_and_never_forgets_early()
+    {
+        using ReplayGuard guard = Guard(rate: 1);
+        int accepted = 0;
+        while (guard.TryAccept(1000, AuditBench.Nonce(accepted), T) == ReplayVerdict.Accepted)
+            accepted++;
+        Assert.Equal(1125, accepted);
+        Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(1001, AuditBench.Nonce(0), T));
+        for (int i = 0; i < accepted; i++)
+            Assert.Equal(ReplayVerdict.Replayed, guard.TryAccept(1000, AuditBench.Nonce(i), T + 899_999));
+        Assert.Equal(ReplayVerdict.Full, guard.TryAccept(1000, AuditBench.Nonce(accepted), T + 899_999));
+        Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(1000, AuditBench.Nonce(accepted), T + 900_000));
+    }
+
+    internal static ReplayGuard Guard(int rate = 200) => new(rate, new FixedRandomness());
+
+    private sealed class FixedRandomness : IRandomness
+    {
+        public void Fill(Span<byte> destination) => new Random(7).NextBytes(destination);
+    }
+}
