@@ -92,8 +92,8 @@ internal sealed partial class AuditLog
         return new AuditCheckpoint(Identity.AgentId, end.Seq, end.Head, generation, resetCount, tpmClockMs, time);
     }
 
-    /// <summary>Adds the signed checkpoint. One that lags too far behind the log is worth nothing: compose anew.</summary>
-    /// <returns><see langword="null"/> when it lags too far.</returns>
+    /// <summary>Adds the signed checkpoint. One that lags too far behind the log is worth nothing.</summary>
+    /// <returns><see langword="null"/> when it lags too far: compose anew.</returns>
     public AuditTicket? AppendCheckpoint(AuditCheckpoint checkpoint, ReadOnlySpan<byte> jws)
     {
         string text = System.Text.Encoding.ASCII.GetString(jws);
@@ -109,7 +109,7 @@ internal sealed partial class AuditLog
         }
     }
 
-    /// <summary>Says why a checkpoint that is due was not made; the next is tried in a minute at the earliest.</summary>
+    /// <summary>Says why a checkpoint that is due was not made; the next is due in a minute at the earliest.</summary>
     public AuditTicket AppendCheckpointMissed(string reason)
     {
         lock (_gate)
@@ -122,7 +122,7 @@ internal sealed partial class AuditLog
         }
     }
 
-    /// <summary>What a run before left unsynced is made durable, so that every point of now may leave the process.</summary>
+    /// <summary>Makes durable what a run before left unsynced, so that the end may leave the process.</summary>
     private async Task SettleAsync(bool torn)
     {
         try

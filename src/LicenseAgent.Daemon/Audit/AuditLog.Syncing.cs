@@ -3,7 +3,7 @@ using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Daemon.Audit;
 
-/// <summary>fsync: at once for who asks, otherwise by a timer that runs while something is written and not fsynced.</summary>
+/// <summary>fsync: at once for who asks, otherwise by a timer that runs while something is not fsynced.</summary>
 internal sealed partial class AuditLog
 {
     // What a power cut may lose is at most 100 ms old: this, and a quarter of it for the fsync itself.
@@ -144,8 +144,8 @@ internal sealed partial class AuditLog
     }
 
     /// <summary>
-    /// Cuts a torn line. After a failed fsync the records it left in doubt are read back and, when the chain proves them
-    /// whole, go into a new file; otherwise they are lost, and the new file ends where the last good fsync did.
+    /// Cuts a torn line. After a failed fsync the records it left in doubt are read back and, when the chain proves
+    /// them whole, go into a new file; otherwise they are lost, and the new file ends where the last good fsync did.
     /// </summary>
     private async Task MendAsync()
     {

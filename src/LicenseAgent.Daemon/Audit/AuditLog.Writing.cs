@@ -4,7 +4,7 @@ using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Daemon.Audit;
 
-/// <summary>The work item: bringing the file into shape where that is needed, one write, what follows from it.</summary>
+/// <summary>The work item: bringing the file into shape where needed, one write, what follows from it.</summary>
 internal sealed partial class AuditLog
 {
     // A failed write may have left part of a line behind _length.

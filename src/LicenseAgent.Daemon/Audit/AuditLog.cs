@@ -9,9 +9,8 @@ namespace LicenseAgent.Daemon.Audit;
 
 /// <summary>
 /// The audit log while the agent runs. Any thread appends; a record joins the batch that will be written next, and the
-/// first of a batch queues the one work item that makes the one write. Whoever answers an application waits for
-/// <see cref="AuditTicket"/>'s write; whoever changes a secret, or lets a point of the chain leave the process, waits for
-/// the fsync.
+/// first of a batch queues the one work item that makes the one write. Whoever answers an application waits for that
+/// write; whoever changes a secret, or lets a point of the chain leave the process, waits for the fsync.
 /// <para>
 /// One lock guards everything here (<c>_NeedsLock</c>); of the ports only clock, work items and the start of an fsync
 /// are called under it. At most one work item is queued or running (<see cref="_busy"/>), so writes come one after the
@@ -126,8 +125,8 @@ internal sealed partial class AuditLog : IDisposable
     }
 
     /// <summary>
-    /// As <see cref="Append"/>, unless the last run recorded the same event, op and outcome and was cut off: a transition
-    /// that is completed after a crash has one record. Only for ops that name one transition for ever.
+    /// As <see cref="Append(AuditEntry)"/>, unless the last run recorded equal event, op and outcome and was cut off: a
+    /// transition that is completed after a crash has one record. Only for ops that name one transition for ever.
     /// </summary>
     public AuditTicket AppendOnce(AuditEntry entry)
     {

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text.Json;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Management;
@@ -13,6 +14,7 @@ namespace LicenseAgent.Daemon.Audit;
 internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
 {
     private const int ChunkBytes = 64 * 1024;
+    private const int PageBytesMax = 1024 * 1024;
 
     /// <summary>
     /// The record of a number with the hash its bytes have now; <see langword="null"/> where there is no such line.
@@ -38,6 +40,34 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
         return null;
     }
 
+    /// <summary>
+    /// Records after a number, oldest first: at most <paramref name="limit"/>, and no more than about 1 MiB of them.
+    /// Lines that are no records are left out; verification names them.
+    /// </summary>
+    /// <exception cref="StorageException">The log cannot be read.</exception>
+    public AuditPage Page(long after, int limit)
+    {
+        var records = new List<JsonElement>();
+        (long last, long bytes, bool more) = (after, 0, false);
+        foreach (AuditSegment segment in Segments())
+        {
+            ForEachLine(segment, FirstAtOrAfter(segment, after + 1), (line, _) =>
+            {
+                if (!AuditLine.TryParse(line, out AuditLine record) || !record.IsCanonical())
+                    return true;
+                more = records.Count == limit || bytes > PageBytesMax;
+                if (more)
+                    return false;
+                records.Add(JsonDocument.Parse(line.ToArray()).RootElement);
+                (last, bytes) = (record.Seq, bytes + line.Length);
+                return true;
+            });
+            if (more)
+                break;
+        }
+        return new AuditPage(records, more ? last : null);
+    }
+
     /// <summary>Feeds all segments to a verifier.</summary>
     /// <exception cref="StorageException">The log cannot be read.</exception>
     public AuditVerifyResponse Verify(AuditVerifier verifier)
@@ -48,7 +78,8 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
             verifier.BeginSegment(segment.Name);
             for (long at = 0; at < segment.Length;)
             {
-                int count = file.Read(segment.Name, at, chunk.AsSpan(0, (int)Math.Min(ChunkBytes, segment.Length - at)));
+                int room = (int)Math.Min(ChunkBytes, segment.Length - at);
+                int count = file.Read(segment.Name, at, chunk.AsSpan(0, room));
                 if (count == 0)
                     break;
                 verifier.Add(chunk.AsSpan(0, count));
@@ -58,7 +89,7 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
         return verifier.Finish();
     }
 
-    /// <summary>Whether the bytes between two lengths of the newest segment are a chain from one point to another.</summary>
+    /// <summary>Whether bytes of the newest segment are a chain from one point to another.</summary>
     public static bool ChainReaches(IAuditFile file, long from, long to, AuditPoint start, AuditPoint end)
     {
         using var sha256 = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -97,7 +128,7 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
             s.Name == AuditFormat.NewestSegment ? s with { Length = Math.Min(newest, s.Length) } : s)];
     }
 
-    /// <summary>Offset of the first line whose number is at least this; the segment's length if there is none.</summary>
+    /// <summary>Offset of the first line of at least this number; the segment's length if there is none.</summary>
     private long FirstAtOrAfter(AuditSegment segment, long seq)
     {
         // Numbers rise through a file, so halving finds the place in a few reads. low: of a line that begins before it,

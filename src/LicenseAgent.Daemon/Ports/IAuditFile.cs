@@ -1,9 +1,9 @@
 namespace LicenseAgent.Daemon.Ports;
 
 /// <summary>
-/// The files of the audit log: the newest segment, <c>audit.log</c>, and closed ones, <c>audit-&lt;first seq&gt;.log</c>.
-/// Reads and appends are synchronous; what makes durable runs on one thread, in order. A failure is a
-/// <see cref="StorageException"/>.
+/// The files of the audit log: the newest segment, <c>audit.log</c>, and closed ones,
+/// <c>audit-&lt;first seq&gt;.log</c>. Reads and appends are synchronous; what makes durable runs on one thread, in
+/// order. A failure is a <see cref="StorageException"/>.
 /// </summary>
 internal interface IAuditFile
 {

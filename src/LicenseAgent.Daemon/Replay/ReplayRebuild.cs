@@ -7,12 +7,12 @@ using LicenseAgent.Protocol.Encoding;
 namespace LicenseAgent.Daemon.Replay;
 
 /// <summary>
-/// Gives a new <see cref="ReplayGuard"/> what the last run knew, from the audit log: there is no second store. Lines are
-/// read backwards while they can be less than 900 s old.
+/// Gives a new <see cref="ReplayGuard"/> what the last run knew, from the audit log: there is no second store. Lines
+/// are read backwards while they can be less than 900 s old.
 /// <para>
-/// In this boot each nonce counts from its record's <c>up</c>. Records of other boots have no place on this boot's clock:
-/// what was accepted in the last 900 s before the last record is held for 900 s from now. Between two boots at least
-/// the later one's <c>up</c> has passed; that alone is taken as known.
+/// In this boot each nonce counts from its record's <c>up</c>. Records of other boots have no place on this boot's
+/// clock: what was accepted in the last 900 s before the last record is held for 900 s from now. Between two boots at
+/// least the later one's <c>up</c> has passed; that alone is taken as known.
 /// </para>
 /// </summary>
 internal static class ReplayRebuild

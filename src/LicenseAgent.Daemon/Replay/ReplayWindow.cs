@@ -67,7 +67,7 @@ internal sealed class ReplayWindow
 
     private int HomeOf(ulong fingerprint) => (int)(fingerprint & (ulong)(_slots.Length - 1));
 
-    /// <summary>Closes the gap, so that no probe ends early: later ones of the run move up where their place allows.</summary>
+    /// <summary>Closes the gap, so that no probe ends early: later ones move up where their place allows.</summary>
     private void Remove(int gap)
     {
         int mask = _slots.Length - 1;

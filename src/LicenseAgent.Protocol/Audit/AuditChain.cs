@@ -13,7 +13,7 @@ public sealed class AuditChain(AuditPoint end, string boot) : IDisposable
     private readonly IncrementalHash sha256 = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly byte[] bootText = AuditText.Quoted(boot, 64);
 
-    // Times change once a millisecond, records thirty times: the text between seq and event is kept for the next record.
+    // Times change once a millisecond, records thirty times: the text between seq and event is kept for the next.
     private byte[] timesText = [];
     private (long TimeMs, long UpMs) timesOf = (-1, -1);
 

@@ -34,7 +34,7 @@ public sealed record AuditCheckpoint(
         new JwsHeader(AgentId, JoseTypes.AuditCheckpoint),
         StrictJson.Write(this, AuditJsonContext.Strict.AuditCheckpoint));
 
-    /// <summary>Opens the JWS of a checkpoint; <see langword="null"/> unless this key signed it for its agent id.</summary>
+    /// <summary>Opens the JWS of a checkpoint; <see langword="null"/> unless this key signed it.</summary>
     public static AuditCheckpoint? Open(ReadOnlySpan<byte> jws, EcPublicJwk key, Es256Verify verify)
     {
         if (!CompactJws.TryParse(jws, JoseTypes.AuditCheckpoint, MaxBytes, out ParsedJws? parsed)

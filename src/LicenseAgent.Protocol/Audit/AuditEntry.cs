@@ -19,7 +19,7 @@ public sealed record AuditEntry(
 /// <summary>A validation, the one entry written thousands of times a second.</summary>
 /// <param name="Token">The token's tag; never the token, which whoever reads the log could use.</param>
 /// <param name="LicenseId">Known after a verified signature.</param>
-/// <param name="Reason">The answer's reason; <c>VALID</c> makes the outcome <c>ok</c>, anything else <c>refused</c>.</param>
+/// <param name="Reason">The answer's reason; but for <c>VALID</c> the outcome is <c>refused</c>.</param>
 public readonly record struct AuditedValidation(
     uint Uid, uint Gid, int Pid, Nonce16 Nonce, TokenTag Token, string Reason, string? LicenseId, long? SecretVersion);
 

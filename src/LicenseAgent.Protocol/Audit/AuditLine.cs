@@ -122,7 +122,8 @@ public readonly ref struct AuditLine
             return false;
         }
         return Seq >= 1 && System.Text.Unicode.Utf8.IsValid(line) && !HasBlanksOrOtherEscapes(line)
-            && (Outcome.SequenceEqual("ok"u8) || Outcome.SequenceEqual("refused"u8) || Outcome.SequenceEqual("failed"u8))
+            && (Outcome.SequenceEqual("ok"u8) || Outcome.SequenceEqual("refused"u8)
+                || Outcome.SequenceEqual("failed"u8))
             && (ActorKind.SequenceEqual("agent"u8) || ActorKind.SequenceEqual("app"u8)
                 || ActorKind.SequenceEqual("operator"u8) || ActorKind.SequenceEqual("server"u8)
                 || ActorKind.SequenceEqual("system"u8));

@@ -26,8 +26,8 @@ public sealed record AuditAnchor(string Source, AuditPoint Point);
 /// <item><c>missing</c>, <c>out_of_order</c>, <c>chain_broken</c>: lines removed, added, swapped or replaced.</item>
 /// <item><c>wrong_beginning</c>: begins neither at this identity's genesis nor behind a retired segment.</item>
 /// <item><c>segment_missing</c>, <c>segment_name</c>: a segment is not there, or not what its name says.</item>
-/// <item><c>checkpoint_signature</c>, <c>checkpoint_content</c>, <c>checkpoint_overdue</c>: not this key's, not what the
-/// chain says, or none for too long.</item>
+/// <item><c>checkpoint_signature</c>, <c>checkpoint_content</c>, <c>checkpoint_overdue</c>: not this key's, not what
+/// the chain says, or none for too long.</item>
 /// <item><c>tail_cut</c>, <c>anchor_mismatch</c>: an anchor names a record that is not there, or another one.</item>
 /// </list>
 /// A last line without newline is what a power cut leaves: it is counted in <c>torn</c> and no finding.

@@ -69,7 +69,7 @@ internal static class AuditText
         return buffer[..Write(text, buffer, maxBytes)];
     }
 
-    /// <summary>Writes the text in quotes; longer than <paramref name="maxBytes"/>, it is cut and ends in <c>…</c>.</summary>
+    /// <summary>Writes the text in quotes; what is longer is cut and ends in <c>…</c>.</summary>
     public static int Write(ReadOnlySpan<char> text, Span<byte> into, int maxBytes)
     {
         into[0] = (byte)'"';

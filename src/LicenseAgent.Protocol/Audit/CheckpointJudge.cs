@@ -5,9 +5,9 @@ using LicenseAgent.Protocol.Messages;
 namespace LicenseAgent.Protocol.Audit;
 
 /// <summary>
-/// Judges checkpoints: signed by the agent's key, true of the chain, never going back, and there when they are due. Who
-/// rewrites the end of a log can hash it anew, and cannot sign it; so a stretch without checkpoints is a finding, unless
-/// the agent said that it could not make one.
+/// Judges checkpoints: signed by the agent's key, true of the chain, never going back, and there when they are due.
+/// Who rewrites the end of a log can hash it anew, and cannot sign it; so a stretch without checkpoints is a finding,
+/// unless the agent said that it could not make one.
 /// </summary>
 internal sealed class CheckpointJudge(AuditTrust trust, RecentHeads heads)
 {

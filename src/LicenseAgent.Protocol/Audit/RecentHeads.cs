@@ -15,7 +15,8 @@ internal sealed class RecentHeads
         ring[seq % ring.Length] = (seq, head);
     }
 
-    public Digest32? At(long seq) => seq > 0 && ring[seq % ring.Length].Seq == seq ? ring[seq % ring.Length].Head : null;
+    public Digest32? At(long seq) =>
+        seq > 0 && ring[seq % ring.Length].Seq == seq ? ring[seq % ring.Length].Head : null;
 
     private void Grow()
     {

@@ -4,9 +4,9 @@ using LicenseAgent.Protocol.Audit;
 namespace LicenseAgent.UnitTests.Daemon.Audit;
 
 /// <summary>
-/// The audit log's files on a disk that behaves as badly as real ones may. Reads see what was written; the disk has what
-/// was fsynced, and after a power cut any beginning of the rest. Pages of a failed fsync are clean to the kernel and
-/// absent from the disk: a later fsync succeeds and leaves zeros where they were.
+/// The audit log's files on a disk that behaves as badly as real ones may. Reads see what was written; the disk has
+/// what was fsynced, and after a power cut any beginning of the rest. Pages of a failed fsync are clean to the kernel
+/// and absent from the disk: a later fsync succeeds and leaves zeros where they were.
 /// </summary>
 internal sealed class DiskOfAudit : IAuditFile
 {
