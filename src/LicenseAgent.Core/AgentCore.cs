@@ -24,7 +24,7 @@ public static class AgentCore
         return new StepResult(turn.State, turn.Effects);
     }
 
-    /// <summary>CLOCK_BOOTTIME, milliseconds, at which the state wants <see cref="AgentEvent.Ticked"/> at the latest.</summary>
+    /// <summary>CLOCK_BOOTTIME, milliseconds, at which <see cref="AgentEvent.Ticked"/> is due at the latest.</summary>
     public static long NextWakeBootMs(AgentState state, Now now) => Planner.NextWakeBootMs(state, now);
 
     private static void Handle(Turn turn, AgentEvent happened)

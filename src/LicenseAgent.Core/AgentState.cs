@@ -22,7 +22,7 @@ public sealed record AgentState
 
     public Identity? Identity { get; init; }
 
-    /// <summary>As the TPM and the disk agree on it; <see langword="null"/> before the first and while LOCKED over it.</summary>
+    /// <summary>As TPM and disk agree on it; <see langword="null"/> before the first and while LOCKED over it.</summary>
     public BoundState? Bound { get; init; }
 
     /// <summary>The NV counter while there is no <see cref="Bound"/>: the next generation is one above.</summary>
@@ -52,7 +52,7 @@ public sealed record AgentState
 
     public Activity Activity { get; init; } = Activity.Idle.Instance;
 
-    /// <summary>A generation whose write did not certainly finish: this very one is tried again before any other.</summary>
+    /// <summary>A generation whose write did not certainly finish: this very one is tried before any other.</summary>
     public BoundState? Unfinished { get; init; }
 
     /// <summary>Versions whose bytes are in memory.</summary>

@@ -89,7 +89,8 @@ internal static class Alerts
         if (mode == AgentMode.Degraded && facts.ValidUntil is { } until && now - until > DegradedTooLong)
         {
             yield return ("degraded_long", "error",
-                $"No new secret since {until}; validations end at {facts.EffectiveEnd}. Restore the way to the server.");
+                $"No new secret since {until}; validations end at {facts.EffectiveEnd}. Restore the way to the "
+                + "server.");
         }
 
         if (mode == AgentMode.Exhausted)
@@ -108,7 +109,8 @@ internal static class Alerts
             string fact = state.Lock is LockReason.SecretUnreadable
                 ? "The file of the secret in use cannot be opened"
                 : "The state on disk is not the one the TPM remembers";
-            yield return (ModeText.Of(state.Lock.Value), "critical", $"{fact}; the agent asks the server to repair it.");
+            yield return (ModeText.Of(state.Lock.Value), "critical",
+                $"{fact}; the agent asks the server to repair it.");
         }
 
         if (state.ReEnrollAsked)
@@ -125,7 +127,8 @@ internal static class Alerts
         if (state.Identity is not null && turn.Now.Wall - now > WallAheadTolerated)
         {
             yield return ("clock_jump", "warning",
-                $"The wall clock is {turn.Now.Wall - now} ahead of trusted now. Set the till's clock or let it contact the server.");
+                $"The wall clock is {turn.Now.Wall - now} ahead of trusted now. Set the till's clock or let "
+                + "it contact the server.");
         }
     }
 }

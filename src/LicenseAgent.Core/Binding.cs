@@ -4,7 +4,7 @@ using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Core;
 
-/// <summary>Generations of the bound state: how the next one comes about, and what follows when it is written.</summary>
+/// <summary>Generations of the bound state: how the next one comes about, and what follows from it.</summary>
 internal static class Binding
 {
     public static void CommitRotation(
@@ -53,7 +53,7 @@ internal static class Binding
         });
     }
 
-    /// <summary>The first generation after enrolment: no secret yet, nothing at or below highest is ever accepted.</summary>
+    /// <summary>The first generation after enrolment: no secret yet.</summary>
     public static void CommitFirst(Turn turn, UtcTime serverTime) => Commit(turn, Next(turn, serverTime));
 
     /// <summary>An unfinished generation first; then whatever holds and is not bound.</summary>
@@ -206,7 +206,8 @@ internal static class Binding
         AgentState state = turn.State;
         Levels levels = state.Run.Levels;
         return new BoundState(
-            BoundState.CurrentFormat, (state.Bound?.Generation ?? state.Counter) + 1, state.Identity!.AgentId, [], Views.Highest(state),
+            BoundState.CurrentFormat, (state.Bound?.Generation ?? state.Counter) + 1, state.Identity!.AgentId, [],
+            Views.Highest(state),
             levels.MinValidVersion, levels.GraceLimit, levels.Suspended, levels.Revocations,
             state.Keyset ?? throw new InvariantBroken("A till without a keyset is not enrolled."), serverTime);
     }

@@ -11,7 +11,7 @@ public sealed record SecretEntry(
     long Version, SecretState State, Kcv Kcv, Digest32 FileSha256,
     UtcTime Created, UtcTime ValidFrom, UtcTime ValidUntil, UtcTime GraceUntil)
 {
-    /// <summary>Whether it came from this PENDING: a repair stages a version that was bound before, in another file.</summary>
+    /// <summary>Whether it came from this PENDING: a repair stages a version bound before, in another file.</summary>
     internal bool IsStagedAs(PendingSecret? pending) =>
         pending is not null && pending.Entry.Version == Version && pending.Entry.FileSha256 == FileSha256;
 }
@@ -25,7 +25,7 @@ public sealed record FileReference(long Version, Digest32 Sha256);
 /// </summary>
 /// <param name="Format">Number of the file format, <see cref="CurrentFormat"/>.</param>
 /// <param name="Generation">Value of the NV counter this state belongs to.</param>
-/// <param name="Secrets">By version, rising. ACTIVE and GRACE, and one INVALIDATED by order while it is the highest.</param>
+/// <param name="Secrets">By version, rising. ACTIVE, GRACE, and one INVALIDATED by order while it is highest.</param>
 /// <param name="MinValidVersion">Everything below is INVALIDATED.</param>
 /// <param name="GraceLimit">Directive: grace ends at the latest here.</param>
 /// <param name="ServerTime">Server's time at the change.</param>

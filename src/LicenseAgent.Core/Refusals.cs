@@ -2,7 +2,7 @@ using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Core;
 
-/// <summary>Authenticated refusals, one row of the protocol's table a case. They are contact, never an outage.</summary>
+/// <summary>Authenticated refusals, one row of the protocol's table a case: contact, never an outage.</summary>
 internal static class Refusals
 {
     public static bool IsKnown(string error) =>

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
@@ -142,7 +143,7 @@ internal static class Rotation
         turn.SaveRun();
     }
 
-    /// <summary>A definite failure is tried once more with the server's next answer, then the version is given back.</summary>
+    /// <summary>A definite failure is tried once more with the next answer, then the version is given back.</summary>
     public static void OnStagingFailed(Turn turn, AgentEvent.StagingFailed e)
     {
         Activity.Staging staging = Expect.During<Activity.Staging>(turn);
@@ -193,9 +194,9 @@ internal static class Rotation
 
         if (turn.State.Bound is null && answer.Previous.Count > 0)
         {
-            turn.Begin(
-                new Activity.LoadingPrevious(answer),
-                new AgentEffect.LoadPrevious([.. answer.Previous.OrderByDescending(p => p.Version).Take(BoundState.MaxGrace)]));
+            ImmutableArray<PreviousVersion> newest =
+                [.. answer.Previous.OrderByDescending(p => p.Version).Take(BoundState.MaxGrace)];
+            turn.Begin(new Activity.LoadingPrevious(answer), new AgentEffect.LoadPrevious(newest));
             return;
         }
 
@@ -216,8 +217,8 @@ internal static class Rotation
     }
 
     /// <summary>
-    /// Takes PENDING out of use. Only an authenticated answer, an order or its own end lead here once sent. Nothing will
-    /// load its file again, so it goes too; the caller saves the run state.
+    /// Takes PENDING out of use. Only an authenticated answer, an order or its own end lead here once sent. Nothing
+    /// will load its file again, so it goes too; the caller saves the run state.
     /// </summary>
     public static void DropPending(Turn turn, string why)
     {
@@ -341,7 +342,8 @@ internal static class Rotation
         return version switch
         {
             _ when version < highest => $"The server offered version {version}, {highest} was seen already.",
-            _ when version <= active && state.Lock is null => $"The server offered version {version}, ACTIVE is {active}.",
+            _ when version <= active && state.Lock is null =>
+                $"The server offered version {version}, ACTIVE is {active}.",
             _ when version > highest + AgentApiLimits.VersionJump =>
                 $"The server offered version {version}, too far above {highest}.",
             _ => null,

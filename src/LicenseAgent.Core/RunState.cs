@@ -14,7 +14,7 @@ public sealed record RotationIntent(string RequestId, long Current, string Kcv, 
 /// <param name="Entry">State PENDING; times are provisional until the confirm answer.</param>
 /// <param name="ConfirmBy">Given up after this, unless the confirm was sent.</param>
 /// <param name="ConfirmRequestId">Repeated by every retry of the confirm.</param>
-/// <param name="ConfirmSent">Durable before the first confirm leaves; from then on only authenticated answers end it.</param>
+/// <param name="ConfirmSent">Durable before the first confirm leaves; then only authenticated answers end it.</param>
 /// <param name="Recovery">Staged to repair a lost state.</param>
 public sealed record PendingSecret(
     SecretEntry Entry, UtcTime ConfirmBy, string ConfirmRequestId, bool ConfirmSent, bool Recovery);

@@ -9,6 +9,7 @@ internal static class Startup
 {
     public static void OnStarted(Turn turn)
     {
+        InvariantBroken.Unless(turn.State.Clock == default, "A process starts once.");
         turn.State = turn.State with
         {
             Clock = new TrustedClock(turn.Now.BootMs, turn.State.Settings.BuildTime),
@@ -144,7 +145,7 @@ internal static class Startup
         }
     }
 
-    /// <summary>Secrets that should be in memory and are not; ACTIVE alone first, the rest while already serving.</summary>
+    /// <summary>Secrets that should be in memory and are not; ACTIVE alone first, the rest while serving.</summary>
     public static bool TryLoadSecrets(Turn turn)
     {
         if (turn.State.Tpm != TpmHealth.Ok || !turn.State.StorageGate.IsOpen(turn.Now))

@@ -24,7 +24,8 @@ internal static class Storage
     {
         ImmutableArray<AgentEffect> undone = turn.State.LastEffects;
         InvariantBroken.Unless(
-            undone.Any(u => u.IsDurable), "A write failed, and the last step had none: an activity fails with its event.");
+            undone.Any(u => u.IsDurable),
+            "A write failed, and the last step had none: an activity fails with its own event.");
         turn.State = turn.State with
         {
             RunUnsaved = true,
@@ -84,7 +85,7 @@ internal static class Storage
         }
     }
 
-    /// <summary>Who waits is told now: an order that is not durable has failed, whatever memory does meanwhile.</summary>
+    /// <summary>Who waits is told now: an order that is not durable has failed, whatever memory does.</summary>
     private static void Complete(Turn turn, AgentEffect effect)
     {
         switch (effect)

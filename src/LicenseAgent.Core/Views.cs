@@ -45,7 +45,7 @@ public static class Views
     public static long Highest(AgentState state) =>
         Math.Max(state.Run.Highest, state.Bound?.HighestVersionSeen ?? 0);
 
-    /// <summary>Everything whose bytes are in memory and that is not out of use by order; times are the reader's.</summary>
+    /// <summary>What is in memory and not out of use by order; times are the reader's to judge.</summary>
     public static ImmutableArray<UsableEntry> Usable(AgentState state)
     {
         ImmutableArray<UsableEntry>.Builder usable = ImmutableArray.CreateBuilder<UsableEntry>();
@@ -98,7 +98,7 @@ public static class Views
         return UtcTime.Min(early, regular);
     }
 
-    /// <summary>Proven now: the server's last word and the time of this boot since; never what a clock suggests.</summary>
+    /// <summary>The server's last word and the time of this boot since; never what a clock suggests.</summary>
     public static UtcTime? ProvenNow(AgentState state, Now now) => state.Run.Anchor switch
     {
         null => null,
