@@ -42,10 +42,16 @@ internal static class KeyUse
             throw Undecryptable($"it has {ciphertext.Length} bytes and the key {ModulusSize}", 0);
 
         var rc = DecryptOnce(link, session, key, ciphertext, destination, out var count);
-        if (ResponseCodes.IsParameterRefused(rc)) throw Undecryptable(ResponseCodes.Describe(rc), rc);
-        // libtpms says FAILURE to wrong padding, and so does a TPM in failure mode to everything: a good one tells.
-        if (rc == ResponseCodes.Failure && OpensTrial(link, session, key))
-            throw Undecryptable(ResponseCodes.Describe(rc), rc);
+        if (IsRefusal(rc))
+        {
+            // An error carries no HMAC, libtpms says FAILURE to wrong padding, and a TPM in failure mode says it to
+            // everything. "Never" takes the same answer twice from a key that opens something else in between.
+            var opens = OpensTrial(link, session, key);
+            var again = DecryptOnce(link, session, key, ciphertext, destination, out count);
+            if (opens && IsRefusal(again)) throw Undecryptable(ResponseCodes.Describe(rc), rc);
+            rc = again;
+        }
+
         link.Check(rc, "RSA_Decrypt");
         return count >= 0 ? count : throw Undecryptable($"it holds more than {destination.Length} bytes", 0);
     }
@@ -63,6 +69,8 @@ internal static class KeyUse
         link.Check(DecryptOnce(link, session, key, ciphertext, opened, out var count), "RSA_Decrypt");
         return count == DigestSize && opened.SequenceEqual(plaintext);
     }
+
+    private static bool IsRefusal(uint rc) => rc == ResponseCodes.Failure || ResponseCodes.IsParameterRefused(rc);
 
     private static uint DecryptOnce(
         TpmLink link, TpmSession session, uint key, ReadOnlySpan<byte> ciphertext, Span<byte> destination,

@@ -95,11 +95,14 @@ public sealed partial class SwtpmProcess : IAsyncDisposable
     /// <summary>SIGCONT.</summary>
     public void Continue() => Signal(SignalContinue);
 
-    /// <summary>Kills it if it runs, and starts it on the same state and address.</summary>
-    public async Task RestartAsync(CancellationToken cancellationToken)
+    /// <summary>
+    /// Kills it if it runs, and starts it on the same state and address; without <paramref name="startUp"/> nobody has
+    /// sent it TPM2_Startup yet.
+    /// </summary>
+    public async Task RestartAsync(CancellationToken cancellationToken, bool startUp = true)
     {
         await KillAsync();
-        await LaunchAsync(cancellationToken);
+        await LaunchAsync(cancellationToken, startUp);
     }
 
     /// <summary>Copies the TPM's memory into a directory that the caller owns.</summary>
@@ -124,7 +127,7 @@ public sealed partial class SwtpmProcess : IAsyncDisposable
         if (Directory.Exists(_directory)) Directory.Delete(_directory, recursive: true);
     }
 
-    private async Task LaunchAsync(CancellationToken cancellationToken)
+    private async Task LaunchAsync(CancellationToken cancellationToken, bool startUp = true)
     {
         File.Delete(SocketPath);
         File.Delete(SocketPath + ".ctrl");
@@ -135,7 +138,7 @@ public sealed partial class SwtpmProcess : IAsyncDisposable
             "swtpm",
             [
                 "socket", "--tpm2", "--tpmstate", $"dir={StateDirectory}", "--server", channels.Server,
-                "--ctrl", channels.Control, "--flags", "not-need-init,startup-clear",
+                "--ctrl", channels.Control, "--flags", startUp ? "not-need-init,startup-clear" : "not-need-init",
             ]);
         Collect(_process);
         await WaitUntilItAcceptsAsync(_process, cancellationToken);

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace LicenseAgent.Testbed.Tpm;
 
 /// <summary>The TPM commands that the agent and the tpm2-tools use, by their codes (TPM 2.0 part 2, TPM_CC).</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<TpmCommand>))]
+[JsonConverter(typeof(TpmCommandConverter))]
 public enum TpmCommand : uint
 {
     /// <summary>Stands for every command in a rule, and for a code that is not listed here in a record.</summary>
@@ -76,3 +76,6 @@ public enum TpmCommand : uint
     [JsonStringEnumMemberName("ReadClock")]
     ReadClock = 0x181,
 }
+
+/// <summary>By name alone; a number in a rule is a mistake.</summary>
+internal sealed class TpmCommandConverter() : JsonStringEnumConverter<TpmCommand>(null, allowIntegerValues: false);

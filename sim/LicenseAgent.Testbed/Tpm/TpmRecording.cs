@@ -81,7 +81,8 @@ public sealed class TpmRecording(long bytesMax)
         return text.ToString();
     }
 
-    internal void Add(TpmCommand command, uint code, byte[] request, byte[] response)
+    /// <summary>Takes an exchange, in the order of the bus; the arrays are kept and must not change.</summary>
+    public void Add(TpmCommand command, uint code, byte[] request, byte[] response)
     {
         lock (_lock)
         {

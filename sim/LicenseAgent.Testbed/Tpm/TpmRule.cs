@@ -77,7 +77,8 @@ public sealed record TpmRule
 }
 
 /// <summary>Fault names as the files write them: <c>drop_after</c>.</summary>
-internal sealed class TpmFaultConverter() : JsonStringEnumConverter<TpmFault>(JsonNamingPolicy.SnakeCaseLower, false);
+internal sealed class TpmFaultConverter()
+    : JsonStringEnumConverter<TpmFault>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false);
 
 /// <summary>The moment at which a rule struck: which command, and whether the TPM has executed it.</summary>
 public sealed record TpmMoment(TpmCommand Command, uint Code, bool Executed);

@@ -9,6 +9,7 @@ internal static partial class Libc
 {
     public const int ReadWrite = 0x2;
     public const int NonBlocking = 0x800;
+    public const int NoControllingTerminal = 0x100;
     public const int CloseOnExec = 0x80000;
     public const short PollIn = 0x1;
     public const short PollOut = 0x4;

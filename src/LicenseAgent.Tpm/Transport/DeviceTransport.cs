@@ -24,7 +24,9 @@ internal sealed class DeviceTransport : TpmTransport
 
     public static DeviceTransport Open(TpmAddress address)
     {
-        var fd = Libc.Open(address.Path, Libc.ReadWrite | Libc.NonBlocking | Libc.CloseOnExec);
+        // Should the path be a terminal, it must not become the daemon's.
+        const int flags = Libc.ReadWrite | Libc.NonBlocking | Libc.CloseOnExec | Libc.NoControllingTerminal;
+        var fd = Libc.Open(address.Path, flags);
         var errno = Marshal.GetLastPInvokeError();
         if (fd >= 0) return new DeviceTransport(fd, address.Path);
         throw Failed(address.Path, errno);

@@ -87,6 +87,20 @@ public sealed class TpmBusTests
     {
         var swtpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, Cancel);
         var run = new Run(swtpm, TpmProxy.Start(swtpm));
+        try
+        {
+            await LiveAsync(run, swtpm, encryptParameters);
+            return run;
+        }
+        catch (Exception)
+        {
+            await run.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static async Task LiveAsync(Run run, SwtpmProcess swtpm, bool encryptParameters)
+    {
         await using var device = new TpmDevice(new TpmOptions(run.Proxy.Device), encryptParameters);
         var identity = await device.ProvisionAsync(run.KeyAuth, null, false, Cancel);
         using var rsa = RSA.Create(
@@ -104,8 +118,6 @@ public sealed class TpmBusTests
             // The connection died with the old process; the proxy closes it as soon as it reads that.
             await WaitForReconnectAsync(device);
         }
-
-        return run;
     }
 
     private static async Task WaitForReconnectAsync(TpmDevice device)

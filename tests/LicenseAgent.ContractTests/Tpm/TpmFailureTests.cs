@@ -8,7 +8,8 @@ namespace LicenseAgent.ContractTests.Tpm;
 /// <summary>A TPM that hangs, dies, hesitates or talks nonsense.</summary>
 public sealed class TpmFailureTests(TpmSeed seed)
 {
-    private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(300);
+    // Long enough that a slow machine opens a healthy TPM in it, short enough to wait for.
+    private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(1500);
 
     // What a slow machine may add to a deadline; a hang would be caught by the run's own limit.
     private static readonly TimeSpan s_slack = TimeSpan.FromSeconds(20);
