@@ -103,8 +103,8 @@ internal sealed class ServerData : IAsyncDisposable
             if (current.Find(key.Kid, key.Scope) is null)
             {
                 throw new KeyFileException(
-                    $"the {key.Scope} key of {KeysPath(Options)} is not in keyset {current.Version}, so agents would not "
-                    + "believe it; put the key file of this database back");
+                    $"the {key.Scope} key of {KeysPath(Options)} is not in keyset {current.Version}, so agents would "
+                    + "not believe it; put the key file of this database back");
             }
         }
     }

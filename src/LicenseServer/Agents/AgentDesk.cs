@@ -23,7 +23,7 @@ internal sealed class AgentDesk(ServerData data, VersionKeys keys, TimeProvider 
     public async Task<EnrollmentBundle> AddAsync(string agentId)
     {
         if (!AgentId.IsValid(agentId))
-            throw new OrderRefusedException($"'{agentId}' is no agent id: a-z, 0-9 and '-', at most 63, no '-' at an end");
+            throw new OrderRefusedException($"'{agentId}' is no agent id: 1-63 of a-z, 0-9, '-', no '-' at an end");
         var token = new byte[Digest32.Length];
         random(token);
         var expires = Now + data.Options.BundleLifetime;
@@ -87,7 +87,8 @@ internal sealed class AgentDesk(ServerData data, VersionKeys keys, TimeProvider 
 
     /// <summary>The agent, the thumbprint of its signing key, and its latest versions; null when it is
     /// unknown.</summary>
-    public (AgentRow Agent, string? Thumbprint, IReadOnlyList<VersionRow> Versions)? Find(string agentId, int versions) =>
+    public (AgentRow Agent, string? Thumbprint, IReadOnlyList<VersionRow> Versions)? Find(
+        string agentId, int versions) =>
         Database.Read(session =>
             AgentRows.Find(session, agentId) is not { } agent
                 ? ((AgentRow, string?, IReadOnlyList<VersionRow>)?)null
@@ -99,7 +100,7 @@ internal sealed class AgentDesk(ServerData data, VersionKeys keys, TimeProvider 
         Database.WriteAsync(session =>
         {
             var agent = AgentRows.Find(session, agentId)
-                ?? throw new OrderRefusedException($"there is no agent '{agentId}'; `agents list` shows those there are");
+                ?? throw new OrderRefusedException($"there is no agent '{agentId}'; see `agents list`");
             order(session, agent);
             AuditChain.Append(session, Now, actor, agentId, what, details);
             return true;

@@ -55,8 +55,8 @@ internal sealed class CheckIns(Policy policy)
         if (!isConflict && audit.Seq > 0) WitnessRows.Add(session, agent.AgentId, audit.Seq, audit.Head, now);
         if (inOrder || isConflict)
         {
-            AgentRows.SetWitness(
-                session, agent.AgentId, UtcTime.Max(timestamp, agent.WitnessTimestamp), agent.AuditRegressed || isConflict);
+            var latest = UtcTime.Max(timestamp, agent.WitnessTimestamp);
+            AgentRows.SetWitness(session, agent.AgentId, latest, agent.AuditRegressed || isConflict);
         }
 
         return new Witness(audit.Seq, audit.Head, isConflict);

@@ -30,7 +30,7 @@ internal sealed class Enrollments(
         var known = database.Read(session => EnrollmentRows.Find(session, hash));
 
         // Unknown tokens end here: they must cost neither a signature by the CA nor a row in the database.
-        if (known is null || known.AgentId != request.AgentId) return candidate with { Ended = Refused("unknown token") };
+        if (known?.AgentId != request.AgentId) return candidate with { Ended = Refused("unknown token") };
         if (known.Thumbprint is not null) return candidate;
         if (!Base64UrlText.TryDecode(request.Csr, out var csr))
             return candidate with { Ended = Refused("the certificate request is not base64url") };

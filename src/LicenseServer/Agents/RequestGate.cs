@@ -25,7 +25,7 @@ internal sealed class RequestGate(Database database, Es256Verify verify, RateLim
         if (!CompactJws.TryParse(call.Body.Span, JoseTypes.AgentRequest, AgentApiLimits.RequestBytes, out var jws))
             return Unsigned(400, "the body is not a signed request of an agent");
         var isFallback = jws.Kid == agentId + FallbackSuffix;
-        if (jws.Kid != agentId && !isFallback) return Unsigned(403, "the signature names another agent than the certificate");
+        if (jws.Kid != agentId && !isFallback) return Unsigned(403, "the signature names another agent");
 
         var key = database.Read(session => KeyRows.Find(session, agentId, isFallback));
         if (key is null ? isFallback : !jws.IsSignedBy(key.Keys.Signing, verify))

@@ -25,13 +25,14 @@ internal sealed class RotationActions(VersionKeys keys, Policy policy)
         {
             AuditChain.Append(session, now, agent.AgentId, agent.AgentId, "recovery_refused");
             return new Outcome.Refused(
-                ServerErrors.DowngradeRefused, $"more than {RecoveriesMax} recoveries in 24 h; an operator has to look");
+                ServerErrors.DowngradeRefused, $"more than {RecoveriesMax} recoveries in 24 h; see an operator");
         }
 
         var books = new Books(session, agent, keys, policy, now, request.RequestId);
         var current = Current(session, agent.AgentId, books.Versions.Active, request);
         var decision = RotationRules.Prepare(books.Versions, current.Facts);
-        if (decision.Answer != RotationAnswer.Granted) return books.Conflict("rotate-secret", request.CurrentSecretVersion);
+        if (decision.Answer != RotationAnswer.Granted)
+            return books.Conflict(request.Action, request.CurrentSecretVersion);
         books.Apply(decision, current.Epoch);
         var row = books.Get(decision.Version);
         return new Outcome.Prepared(
@@ -50,7 +51,7 @@ internal sealed class RotationActions(VersionKeys keys, Policy policy)
         switch (decision.Answer)
         {
             case RotationAnswer.VersionConflict:
-                return books.Conflict("confirm-rotation", request.SecretVersion);
+                return books.Conflict(request.Action, request.SecretVersion);
             case RotationAnswer.RejectedProof:
                 books.Audit("proof_rejected", request.SecretVersion);
                 return new Outcome.Refused(ServerErrors.RejectedProof, "the proof is not that of this version");

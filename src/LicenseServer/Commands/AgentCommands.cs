@@ -6,6 +6,7 @@ using LicenseAgent.Protocol.Enrolment;
 using LicenseAgent.Protocol.Json;
 using LicensePki;
 using LicenseServer.Agents;
+using LicenseServer.Keys;
 using LicenseServer.Storage;
 
 namespace LicenseServer.Commands;
@@ -16,15 +17,18 @@ internal static class AgentCommands
     private const int PageLength = 500;
     private const int VersionsShown = 20;
 
+    private static readonly string ListHead =
+        $"{"AGENT",-24} {"ENROLLED",-24} {"MODE",-10} {"ACTIVE",7} {"HIGHEST",8} LAST CONTACT";
+
     public static Command Create(CommandContext context, Func<ParseResult, ServerOptions> options)
     {
         var desk = new Desk(context, options);
         return new Command("agents", "Add agents, look at them, give them orders")
         {
             Add(desk), List(desk), Show(desk), LimitGrace(desk), InvalidateBelow(desk),
-            Order(desk, "suspend", "Stop the agent from validating until it is resumed", (agents, id) => agents.SuspendAsync(id, true)),
+            Order(desk, "suspend", "Stop the agent from validating", (agents, id) => agents.SuspendAsync(id, true)),
             Order(desk, "resume", "End a suspension", (agents, id) => agents.SuspendAsync(id, false)),
-            Order(desk, "rotate-now", "Have the agent rotate at its next check-in", (agents, id) => agents.RotateNowAsync(id)),
+            Order(desk, "rotate-now", "Have the agent rotate at once", (agents, id) => agents.RotateNowAsync(id)),
         };
     }
 
@@ -34,14 +38,16 @@ internal static class AgentCommands
     {
         var agent = AgentArgument();
         var output = new Option<string?>("--out") { Description = "the bundle's file (AGENT.bundle.json)" };
-        var command = new Command("add", "Add an agent, or make a new bundle for one, and write its bundle") { agent, output };
+        var command = new Command("add", "Add an agent, or renew one's bundle, and write the bundle") { agent, output };
         command.SetAction((parsed, _) => desk.RunAsync(parsed, async agents =>
         {
             var path = parsed.GetValue(output) ?? parsed.GetRequiredValue(agent) + ".bundle.json";
-            if (File.Exists(path)) throw new OrderRefusedException($"{path} is there already; remove it, or name another with --out");
+            if (File.Exists(path))
+                throw new OrderRefusedException($"{path} is there already; remove it, or name another with --out");
             var bundle = await agents.AddAsync(parsed.GetRequiredValue(agent));
-            DurableFile.Create(path, StrictJson.Write(bundle, BundleJsonContext.Wire.EnrollmentBundle), DurableFile.KeyMode);
-            desk.Output.WriteLine($"wrote {path}, good until {bundle.ExpiresAt}. Carry it to the till as you would a password");
+            var json = StrictJson.Write(bundle, BundleJsonContext.Wire.EnrollmentBundle);
+            DurableFile.Create(path, json, DurableFile.KeyMode);
+            desk.Output.WriteLine($"wrote {path}, good until {bundle.ExpiresAt}; treat it like a password");
         }));
         return command;
     }
@@ -51,8 +57,9 @@ internal static class AgentCommands
         var command = new Command("list", "List all agents");
         command.SetAction((parsed, _) => desk.RunAsync(parsed, agents =>
         {
-            desk.Output.WriteLine($"{"AGENT",-24} {"ENROLLED",-24} {"MODE",-10} {"ACTIVE",7} {"HIGHEST",8} LAST CONTACT");
-            for (var page = agents.Page("", PageLength); page.Count > 0; page = agents.Page(page[^1].AgentId, PageLength))
+            desk.Output.WriteLine(ListHead);
+            var page = agents.Page("", PageLength);
+            for (; page.Count > 0; page = agents.Page(page[^1].AgentId, PageLength))
             {
                 foreach (var agent in page) desk.Output.WriteLine(Line(agent));
             }
@@ -78,7 +85,8 @@ internal static class AgentCommands
             foreach (var row in found.Versions)
             {
                 var state = row.StateAt(desk.Now).ToString().ToUpperInvariant();
-                desk.Output.WriteLine($"{row.Version,7} {state,-12} {row.Kcv,-16} {row.ValidUntil,-24} {row.GraceUntil}");
+                var times = $"{row.ValidUntil,-24} {row.GraceUntil}";
+                desk.Output.WriteLine($"{row.Version,7} {state,-12} {row.Kcv,-16} {times}");
             }
 
             return Task.CompletedTask;
@@ -122,8 +130,8 @@ internal static class AgentCommands
     }
 
     private static string Line(AgentRow agent) =>
-        $"{agent.AgentId,-24} {Text(agent.Enrolled),-24} {Mode(agent),-10} {agent.AgentActive ?? 0,7} {agent.Highest,8} "
-        + Text(agent.LastSeen);
+        $"{agent.AgentId,-24} {Text(agent.Enrolled),-24} {Mode(agent),-10} {agent.AgentActive ?? 0,7} "
+        + $"{agent.Highest,8} {Text(agent.LastSeen)}";
 
     private static string Mode(AgentRow agent) => agent.Suspended ? "SUSPENDED" : agent.Mode ?? "-";
 
@@ -155,9 +163,10 @@ internal static class AgentCommands
 
         public async Task<int> RunAsync(ParseResult parsed, Func<AgentDesk, Task> work)
         {
-            await using var data = await ServerData.OpenAsync(options(parsed), context.Time, RandomNumberGenerator.Fill);
-            var keys = new VersionKeys(data.Keys, RandomNumberGenerator.Fill);
-            await work(new AgentDesk(data, keys, context.Time, RandomNumberGenerator.Fill, context.Actor));
+            FillRandom random = RandomNumberGenerator.Fill;
+            await using var data = await ServerData.OpenAsync(options(parsed), context.Time, random);
+            var keys = new VersionKeys(data.Keys, random);
+            await work(new AgentDesk(data, keys, context.Time, random, context.Actor));
             return CommandLine.Ok;
         }
     }

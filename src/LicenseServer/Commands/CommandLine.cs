@@ -28,7 +28,11 @@ internal static class CommandLine
 
     public static async Task<int> RunAsync(string[] args, CommandContext context)
     {
-        var config = new Option<string?>("--config") { Description = "a settings file: lines of NAME=VALUE", Recursive = true };
+        var config = new Option<string?>("--config")
+        {
+            Description = "a settings file: lines of NAME=VALUE",
+            Recursive = true,
+        };
         var root = new RootCommand("The license server") { config };
         foreach (var setting in Settings.All)
         {

@@ -19,7 +19,8 @@ internal static class HealthcheckCommand
         using var client = new HttpClient { Timeout = Timeout };
         try
         {
-            using var answer = await client.GetAsync(new Uri($"http://{options.ManagementListen}/readyz"), context.Stop);
+            var page = new Uri($"http://{options.ManagementListen}/readyz");
+            using var answer = await client.GetAsync(page, context.Stop);
             context.Output.Write(await answer.Content.ReadAsStringAsync(context.Stop));
             return answer.IsSuccessStatusCode ? CommandLine.Ok : CommandLine.No;
         }

@@ -11,6 +11,9 @@ internal static class LicenseCommands
 {
     private const int PageLength = 500;
 
+    private static readonly string ListHead =
+        $"{"LICENSE",-32} {"AGENT",-24} {"VERSION",7} {"EXPIRES",-24} {"STATE",-8} PRODUCT";
+
     public static Command Create(CommandContext context, Func<ParseResult, ServerOptions> options) =>
         new("licenses", "Issue, list and revoke licenses")
         {
@@ -36,7 +39,8 @@ internal static class LicenseCommands
         command.SetAction((parsed, _) => RunAsync(context, options(parsed), async desk =>
         {
             var text = parsed.GetRequiredValue(lifetime);
-            if (!Durations.TryParse(text, out var span)) throw new OrderRefusedException($"'{text}' is no duration such as 365d");
+            if (!Durations.TryParse(text, out var span))
+                throw new OrderRefusedException($"'{text}' is no duration such as 365d");
             var order = new LicenseOrder(
                 parsed.GetRequiredValue(agent), parsed.GetRequiredValue(product),
                 UtcTime.From(context.Time.GetUtcNow()) + span)
@@ -71,8 +75,9 @@ internal static class LicenseCommands
         command.SetAction((parsed, _) => RunAsync(context, options(parsed), desk =>
         {
             var of = parsed.GetValue(agent);
-            context.Output.WriteLine($"{"LICENSE",-32} {"AGENT",-24} {"VERSION",7} {"EXPIRES",-24} {"STATE",-8} PRODUCT");
-            for (var page = desk.Page(of, "", PageLength); page.Count > 0; page = desk.Page(of, page[^1].Jti, PageLength))
+            context.Output.WriteLine(ListHead);
+            var page = desk.Page(of, "", PageLength);
+            for (; page.Count > 0; page = desk.Page(of, page[^1].Jti, PageLength))
             {
                 foreach (var row in page)
                 {

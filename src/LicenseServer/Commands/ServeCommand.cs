@@ -8,7 +8,8 @@ namespace LicenseServer.Commands;
 /// <summary><c>serve</c>: runs until it is told to stop.</summary>
 internal static class ServeCommand
 {
-    private const string LogTemplate = "{Timestamp:yyyy-MM-ddTHH:mm:ss.fffZ} {Level:u3} {Message:lj}{NewLine}{Exception}";
+    private const string LogTemplate =
+        "{Timestamp:yyyy-MM-ddTHH:mm:ss.fff}Z {Level:u3} {Message:lj}{NewLine}{Exception}";
 
     public static Command Create(CommandContext context, Func<ParseResult, ServerOptions> options)
     {

@@ -17,7 +17,7 @@ internal sealed class Settings
     public static readonly IReadOnlyList<Setting> All =
     [
         new("--data", "LICENSE_SERVER_DATA", "directory of the database and keys (/var/lib/license-server)"),
-        new("--keys-file", "LICENSE_SERVER_KEYS_FILE", "a key file kept elsewhere, e.g. /run/secrets/license-server-keys"),
+        new("--keys-file", "LICENSE_SERVER_KEYS_FILE", "a key file kept elsewhere, e.g. under /run/secrets"),
         new("--pki", "LICENSE_SERVER_PKI", "a tree of license-pki, in place of the five certificate files"),
         new("--tls-cert", "TLS_CERT_FILE", "certificate of the agent API, PEM"),
         new("--tls-key", "TLS_KEY_FILE", "its key, PEM"),
@@ -27,7 +27,8 @@ internal sealed class Settings
         new("--name", "LICENSE_SERVER_NAME", "issuer of licenses and name in the server's certificate (localhost)"),
         new("--url", "LICENSE_SERVER_URL", "where agents find this server (https://NAME:PORT)"),
         new("--listen", "LICENSE_SERVER_LISTEN", "address of the agent API (127.0.0.1:8443)"),
-        new("--management-listen", "LICENSE_SERVER_MANAGEMENT_LISTEN", "address of /healthz, /readyz, /metrics (127.0.0.1:8444)"),
+        new("--management-listen", "LICENSE_SERVER_MANAGEMENT_LISTEN",
+            "address of /healthz, /readyz, /metrics (127.0.0.1:8444)"),
         new("--rotation-interval", "LICENSE_SERVER_ROTATION_INTERVAL", "how often agents rotate (1d)"),
         new("--grace-period", "LICENSE_SERVER_GRACE_PERIOD", "how long an older secret opens tokens (7d)"),
         new("--check-in-interval", "LICENSE_SERVER_CHECK_IN_INTERVAL", "how often agents check in (15m)"),
@@ -136,7 +137,8 @@ internal sealed class Settings
     private int Number(string option, int fallback)
     {
         if (Text(option) is not { } text) return fallback;
-        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0) return number;
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0)
+            return number;
         Error(option, $"'{text}' is not a positive number");
         return fallback;
     }
@@ -158,7 +160,8 @@ internal sealed class Settings
             var name = equals < 0 ? text : text[..equals].TrimEnd();
             if (equals < 0 || All.All(setting => setting.Variable != name))
                 errors.Add($"{path}:{number}: '{name}' is no setting");
-            else if (!lines.TryAdd(name, text[(equals + 1)..].TrimStart())) errors.Add($"{path}:{number}: '{name}' stands twice");
+            else if (!lines.TryAdd(name, text[(equals + 1)..].TrimStart()))
+                errors.Add($"{path}:{number}: '{name}' stands twice");
         }
 
         return errors.Count == 0 ? lines : throw new SettingsException(errors);
@@ -176,12 +179,9 @@ internal static class Durations
     public static bool TryParse(string text, out TimeSpan span)
     {
         span = default;
-        if (text.Length < 2
-            || !int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var count))
-        {
-            return false;
-        }
-
+        if (text.Length < 2) return false;
+        var digits = text.AsSpan(0, text.Length - 1);
+        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var count)) return false;
         var unit = text[^1] switch
         {
             's' => TimeSpan.FromSeconds(1),

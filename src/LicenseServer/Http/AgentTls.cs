@@ -42,7 +42,11 @@ internal sealed class AgentTls : IDisposable
         using var publicPart = PemFile.ReadCertificate(options.TlsCertFile);
         using var key = PemFile.ReadKey(options.TlsKeyFile);
         if (!PemFile.IsKeyOf(key, publicPart))
-            throw new PkiException($"{options.TlsKeyFile} is not the key of {options.TlsCertFile}; put the matching pair in place");
+        {
+            throw new PkiException(
+                $"{options.TlsKeyFile} is not the key of {options.TlsCertFile}; put the matching pair in place");
+        }
+
         _certificate = publicPart.CopyWithPrivateKey(key);
         _context = SslStreamCertificateContext.Create(_certificate, additionalCertificates: null, offline: true);
     }

@@ -11,7 +11,8 @@ namespace LicenseServer.Http;
 internal sealed class ManagementConnection;
 
 /// <summary>/healthz (the process answers), /readyz (it can do its work), /metrics.</summary>
-internal sealed class ManagementEndpoint(Database database, Tally tally, DateTimeOffset certificateEnds, TimeProvider time)
+internal sealed class ManagementEndpoint(
+    Database database, Tally tally, DateTimeOffset certificateEnds, TimeProvider time)
 {
     public async Task HandleAsync(HttpContext context)
     {

@@ -41,7 +41,8 @@ public sealed class ServerApp : IAsyncDisposable
     private Task _sweeping = Task.CompletedTask;
 
     private ServerApp(
-        ServerData data, AgentTls tls, CertificateAuthority authority, AgentApi api, WebApplication web, TimeProvider time)
+        ServerData data, AgentTls tls, CertificateAuthority authority, AgentApi api, WebApplication web,
+        TimeProvider time)
     {
         (_data, _tls, _authority, _api, _web, _time) = (data, tls, authority, api, web, time);
         _log = web.Services.GetRequiredService<ILoggerFactory>().CreateLogger<ServerApp>();
@@ -97,8 +98,8 @@ public sealed class ServerApp : IAsyncDisposable
         if (_data.HasMadeKeys)
         {
             _log.LogWarning(
-                "New keys were made in {Path}. Whoever reads that file can mint licenses: keep it apart from backups of the "
-                + "database, or name one elsewhere with --keys-file",
+                "New keys were made in {Path}. Whoever reads that file can mint licenses: keep it apart from backups "
+                + "of the database, or name one elsewhere with --keys-file",
                 ServerData.KeysPath(_data.Options));
         }
 
@@ -109,6 +110,7 @@ public sealed class ServerApp : IAsyncDisposable
     /// <summary>Lets running requests end, then closes everything.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (_stopping.IsCancellationRequested) return;
         await _stopping.CancelAsync();
         using (var limit = new CancellationTokenSource(StopMax, TimeProvider.System)) await _web.StopAsync(limit.Token);
         await _web.DisposeAsync();
@@ -116,7 +118,6 @@ public sealed class ServerApp : IAsyncDisposable
         await _data.DisposeAsync();
         _tls.Dispose();
         _authority.Dispose();
-        _stopping.Dispose();
     }
 
     private static WebApplication Build(ServerOptions options, AgentTls tls, ILoggerFactory? loggers)

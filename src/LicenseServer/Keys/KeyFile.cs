@@ -38,7 +38,7 @@ internal sealed record KeyFile(
             CryptographicOperations.ZeroMemory(bytes);
             return file.Format == 1
                 ? file
-                : throw new KeyFileException($"{path} has format {file.Format}; this program knows 1. Use the newer one");
+                : throw new KeyFileException($"{path} has format {file.Format}, not 1; use the newer program");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ProtocolException)
         {

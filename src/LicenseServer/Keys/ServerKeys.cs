@@ -22,8 +22,11 @@ internal sealed class ServerKeys : IDisposable
     {
         foreach (var entry in file.BaseKeys)
         {
-            if (!Base64UrlText.TryDecode(entry.Key, out var key) || key.Length != 32 || !_baseKeys.TryAdd(entry.Epoch, key))
+            if (!Base64UrlText.TryDecode(entry.Key, out var key) || key.Length != 32
+                || !_baseKeys.TryAdd(entry.Epoch, key))
+            {
                 throw new KeyFileException($"{path}: base key of epoch {entry.Epoch} is malformed or double");
+            }
         }
 
         foreach (var entry in file.SigningKeys) _signingKeys.Add(ReadSigningKey(entry, path));

@@ -42,7 +42,11 @@ internal sealed class LicenseDesk(ServerData data, VersionKeys keys, TimeProvide
         var claims = Claims(order, now);
         if (order.Expires <= now) throw new OrderRefusedException("the license would have expired already");
         if (LicenseRows.IsRevoked(session, order.AgentId, claims.Sub))
-            throw new OrderRefusedException($"license '{claims.Sub}' is revoked for {order.AgentId}; issue one with a new id");
+        {
+            throw new OrderRefusedException(
+                $"license '{claims.Sub}' is revoked for {order.AgentId}; issue one with a new id");
+        }
+
         var token = Mint(claims, order.AgentId, version);
         LicenseRows.Add(session, new LicenseRow(
             claims.Jti, claims.Sub, order.AgentId, version.Version, order.Product,
@@ -59,7 +63,7 @@ internal sealed class LicenseDesk(ServerData data, VersionKeys keys, TimeProvide
     {
         var agents = LicenseRows.AgentsOf(session, licenseId);
         if (agents.Count == 0)
-            throw new OrderRefusedException($"no license '{licenseId}' was issued; `licenses list` shows those there are");
+            throw new OrderRefusedException($"no license '{licenseId}' was issued; see `licenses list`");
         foreach (var agentId in agents) Revoke(session, agentId, licenseId);
         return (IReadOnlyList<string>)agents;
     });

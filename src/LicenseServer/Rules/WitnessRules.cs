@@ -16,7 +16,8 @@ internal readonly record struct AuditMark(long Seq, Digest32 Head);
 /// <param name="InOrder">The request is not older than the one witnessed last: an overtaken one may well show
 /// less.</param>
 internal readonly record struct WitnessFacts(
-    AuditMark Shown, AuditMark? WitnessedByAgent, AuditMark? Last, Digest32? AtShown, Digest32? AtWitnessed, bool InOrder);
+    AuditMark Shown, AuditMark? WitnessedByAgent, AuditMark? Last, Digest32? AtShown, Digest32? AtWitnessed,
+    bool InOrder);
 
 /// <summary>An audit log only grows: a lower head, or another record where one was witnessed, is a rewritten
 /// log.</summary>

@@ -16,7 +16,8 @@ internal static class AuditChain
 
     /// <summary>Adds one row; <paramref name="actor"/> is an agent id, or the operator's system account.</summary>
     public static void Append(
-        SqlSession session, UtcTime time, string actor, string? agentId, string what, params ReadOnlySpan<Detail> details)
+        SqlSession session, UtcTime time, string actor, string? agentId, string what,
+        params ReadOnlySpan<Detail> details)
     {
         var last = session.First(
             "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1",

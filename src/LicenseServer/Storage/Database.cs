@@ -64,6 +64,8 @@ internal sealed class Database : IAsyncDisposable
         _writes.Writer.TryComplete();
         await _writerEnded.Task;
         while (_readers.TryTake(out var reader)) reader.Dispose();
+        // Last, because only a connection that may write moves the log into the database when it closes.
+        _writer.Dispose();
     }
 
     private void WriteLoop()
@@ -76,7 +78,6 @@ internal sealed class Database : IAsyncDisposable
             group.Clear();
         }
 
-        _writer.Dispose();
         _writerEnded.SetResult();
     }
 

@@ -44,7 +44,8 @@ internal static class DatabaseFile
         if (version > Schema.Migrations.Count)
         {
             throw new StorageException(
-                $"the database {path} has schema {version}; this program knows {Schema.Migrations.Count}. Use the newer one");
+                $"the database {path} has schema {version}, this program knows {Schema.Migrations.Count}; "
+                + "use the newer program");
         }
 
         for (var step = (int)version; step < Schema.Migrations.Count; step++) session.Script(Schema.Migrations[step]);

@@ -21,7 +21,8 @@ internal static class LicenseRows
         INSERT INTO licenses (jti, license_id, agent_id, version, product, claims, issued, expires)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
         """,
-        row.Jti, row.LicenseId, row.AgentId, row.Version, row.Product, row.Claims, row.Issued.UnixMs, row.Expires.UnixMs);
+        row.Jti, row.LicenseId, row.AgentId, row.Version, row.Product, row.Claims, row.Issued.UnixMs,
+        row.Expires.UnixMs);
 
     /// <summary>Issued tokens, by agent or of all agents (null), in the order of their ids.</summary>
     public static List<LicenseRow> Page(SqlSession session, string? agentId, string afterJti, int count) =>

@@ -38,7 +38,8 @@ internal static class RequestRows
 
     /// <summary>Keeps the agent's clocks as it last told them under this key; an older message does not overwrite a
     /// newer one.</summary>
-    public static void PutClock(SqlSession session, string agentId, string thumbprint, UtcTime timestamp, string clock) =>
+    public static void PutClock(
+        SqlSession session, string agentId, string thumbprint, UtcTime timestamp, string clock) =>
         session.Run(
             """
             INSERT INTO agent_clocks (agent_id, thumbprint, timestamp, clock) VALUES (?1, ?2, ?3, ?4)

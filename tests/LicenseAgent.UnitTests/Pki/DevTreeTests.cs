@@ -26,7 +26,8 @@ public sealed class DevTreeTests : IDisposable
     {
         string[] server = ["-x509_strict", "-purpose", "sslserver", "-CAfile", _tree.ServerCaCertificate];
         Assert.Equal(0, OpenSslVerify([.. server, "-verify_hostname", "localhost", _tree.ServerCertificate]));
-        Assert.Equal(0, OpenSslVerify([.. server, "-verify_hostname", "license.example.test", _tree.ServerCertificate]));
+        string[] given = [.. server, "-verify_hostname", "license.example.test"];
+        Assert.Equal(0, OpenSslVerify([.. given, _tree.ServerCertificate]));
         Assert.Equal(0, OpenSslVerify([.. server, "-verify_ip", "127.0.0.1", _tree.ServerCertificate]));
         Assert.Equal(0, OpenSslVerify([.. server, "-verify_ip", "::1", _tree.ServerCertificate]));
         Assert.Equal(0, OpenSslVerify([.. server, "-verify_ip", "10.1.2.3", _tree.ServerCertificate]));
@@ -52,7 +53,7 @@ public sealed class DevTreeTests : IDisposable
     {
         var keys = Directory.GetFiles(_tree.Root, "*.key", SearchOption.AllDirectories);
         Assert.Equal(4, keys.Length);
-        Assert.All(keys, key => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(key)));
+        Assert.All(keys, key => Assert.Equal(DurableFile.KeyMode, File.GetUnixFileMode(key)));
     }
 
     [Fact]

@@ -241,7 +241,9 @@ public sealed class RotationTableTests : IAsyncLifetime
         var first = await agent.ConfirmAsync(pending.SecretVersion);
         _server.Clock.Now += TimeSpan.FromHours(1);
         var second = await agent.ConfirmAsync(pending.SecretVersion);
-        Assert.Equal((first.ValidFrom, first.ValidUntil, first.GraceUntil), (second.ValidFrom, second.ValidUntil, second.GraceUntil));
+        Assert.Equal(
+            (first.ValidFrom, first.ValidUntil, first.GraceUntil),
+            (second.ValidFrom, second.ValidUntil, second.GraceUntil));
         Assert.Equal(first.Previous, second.Previous);
         Assert.Equal(2, _server.AuditEvents().Count(name => name == "version_confirmed"));
     }
@@ -251,7 +253,8 @@ public sealed class RotationTableTests : IAsyncLifetime
     {
         var agent = await _server.ActiveAsync(1);
         var pending = await agent.PrepareAsync();
-        Assert.Equal("REJECTED_PROOF", await agent.RefusedAsync(agent.ConfirmRequest(pending.SecretVersion, new byte[32])));
+        var request = agent.ConfirmRequest(pending.SecretVersion, new byte[32]);
+        Assert.Equal("REJECTED_PROOF", await agent.RefusedAsync(request));
         Assert.Equal("AP", _server.States());
     }
 

@@ -52,6 +52,8 @@ internal sealed class ServerHarness : IAsyncDisposable
 
     public LicenseDesk Licenses => new(App.Data, Keys, Clock, RandomNumberGenerator.Fill, "operator:test");
 
+    public string DatabasePath => Path.Combine(Options.DataDirectory, "license-server.db");
+
     public string this[string file] => _scratch[file];
 
     public static async Task<ServerHarness> StartAsync(Func<ServerOptions, ServerOptions>? change = null)
@@ -79,7 +81,8 @@ internal sealed class ServerHarness : IAsyncDisposable
     }
 
     public AgentRow Agent(string agentId = "pos-001") =>
-        Database.Read(session => AgentRows.Find(session, agentId)) ?? throw new InvalidOperationException("no such agent");
+        Database.Read(session => AgentRows.Find(session, agentId))
+        ?? throw new InvalidOperationException("no such agent");
 
     public VersionRow? Version(long version, string agentId = "pos-001") =>
         Database.Read(session => VersionRows.Find(session, agentId, version));
@@ -117,9 +120,8 @@ internal sealed class ServerHarness : IAsyncDisposable
         });
         return () => RestartAsync(() =>
         {
-            foreach (var suffix in (string[])["", "-wal", "-shm"])
-                File.Delete(Path.Combine(Options.DataDirectory, "license-server.db" + suffix));
-            File.Copy(path, Path.Combine(Options.DataDirectory, "license-server.db"));
+            foreach (var suffix in (string[])["", "-wal", "-shm"]) File.Delete(DatabasePath + suffix);
+            File.Copy(path, DatabasePath);
         });
     }
 
