@@ -4,8 +4,8 @@ using Xunit;
 namespace LicenseAgent.UnitTests.Server;
 
 /// <summary>
-/// The model's histories once more through everything that is real: signed requests, transactions, the file. What the model says
-/// of the rules, this says of the storage around them.
+/// The model's histories once more through everything that is real: signed requests, transactions, the file. What the
+/// model says of the rules, this says of the storage around them.
 /// </summary>
 public sealed class RandomHistoryTests
 {
@@ -46,7 +46,8 @@ public sealed class RandomHistoryTests
             session => LicenseServer.Storage.AuditChain.FindBreak(session, count: 100_000)));
     }
 
-    /// <summary>A rotation of which the prepare answer, the confirm request or the confirm answer may be lost.</summary>
+    /// <summary>A rotation of which the prepare answer, the confirm request or the confirm answer may be
+    /// lost.</summary>
     private static async Task TryRotateAsync(TestAgent agent, Random random)
     {
         var answer = await agent.SendAsync<ServerAnswer>(agent.RotateRequest(), allowRefusal: true);

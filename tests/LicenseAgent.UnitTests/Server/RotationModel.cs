@@ -3,8 +3,9 @@ using LicenseServer.Rules;
 namespace LicenseAgent.UnitTests.Server;
 
 /// <summary>
-/// One agent and the server's real rules over a network that loses, repeats and reorders, with crashes, restores, lost files and
-/// an operator who invalidates. The agent's half is written down here once more, independently of the product's.
+/// One agent and the server's real rules over a network that loses, repeats and reorders, with crashes, restores,
+/// lost files and an operator who invalidates. The agent's half is written down here once more, independently of the
+/// product's.
 /// </summary>
 internal sealed class RotationModel(int seed)
 {
@@ -162,7 +163,8 @@ internal sealed class RotationModel(int seed)
         }
         else if (answer.Kind == Kind.Prepare && _pending == 0 && answer.Version == _invalidated)
         {
-            // A restored server gives out again what the operator ended since: refusing it in silence would go on for ever.
+            // A restored server gives out again what the operator ended since: refusing it in silence would go on for
+            // ever.
             Note($"agent gives {answer.Version} back");
             _requests.Add(new Message(_nextId++, Kind.Reject, answer.Version, 0, false));
         }
