@@ -258,7 +258,8 @@ internal sealed class RotationModel(int seed)
 
     private void Require(bool holds, string what)
     {
-        if (!holds) throw new InvalidOperationException($"seed {seed}: {what}\n{string.Join('\n', History.TakeLast(60))}");
+        if (holds) return;
+        throw new InvalidOperationException($"seed {seed}: {what}\n{string.Join('\n', History.TakeLast(60))}");
     }
 
     private enum Kind
