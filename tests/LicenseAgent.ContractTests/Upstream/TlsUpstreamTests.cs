@@ -110,7 +110,7 @@ public sealed class TlsUpstreamTests : IDisposable
     }
 
     [Fact]
-    public async Task The_agent_shows_its_certificate_on_every_connection_which_a_resumed_session_would_lose()
+    public async Task The_agent_shows_its_certificate_on_every_connection()
     {
         var shown = new List<string>();
         var certificate = _authority.Server(Name);
