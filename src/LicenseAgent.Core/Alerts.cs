@@ -60,7 +60,10 @@ internal static class Alerts
 
         ModeFacts facts = Views.Facts(turn.State);
         string mode = ModeText.Of(facts.At(turn.TrustedNow));
-        if (mode != turn.State.Run.Mode)
+
+        // What was before the restart still stands in the log; loading is no mode anybody can act on.
+        bool starting = facts.Lock == LockReason.Starting;
+        if (mode != turn.State.Run.Mode && !starting)
         {
             string reason = mode == "LOCKED" && facts.ReasonWhenLocked is { } r ? ModeText.Of(r) : "";
             turn.Audit("mode_changed", mode, "ok", durable: false,

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
+using LicenseAgent.Testbed.Processes;
 
 namespace LicenseAgent.Testbed.Tpm;
 

@@ -1,5 +1,6 @@
 using LicenseAgent.Daemon.LocalApi.Operators;
 using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 
 namespace LicenseAgent.Daemon.LocalApi;
@@ -23,7 +24,7 @@ internal delegate ValueTask ValidationAppend(in ValidationRecord record);
 /// <param name="TokenId">First 16 bytes of HMAC-SHA256(audit key, token).</param>
 /// <param name="LicenseId">After a verified signature.</param>
 internal readonly record struct ValidationRecord(
-    PeerCredentials Peer, Nonce16 Nonce, string Reason, byte[] TokenId, string? LicenseId);
+    PeerCredentials Peer, Nonce16 Nonce, string Reason, TokenTag TokenId, string? LicenseId, long? SecretVersion);
 
 /// <summary>A management call, a replayed nonce, a peer turned away.</summary>
 /// <param name="Event"><c>management_called</c>, <c>nonce_replayed</c> or <c>access_denied</c>.</param>

@@ -91,7 +91,8 @@ internal sealed class PosApi(
         if (verdict.Token is { } verified)
             recent.Note(verified, verdict.Reason, now.TrustedNow);
         ValueTask written = context.Journal.Validated(new ValidationRecord(
-            call.Peer, nonce, verdict.Reason, validator.AuditIdOf(token, verdict), verdict.Token?.Claims.Sub));
+            call.Peer, nonce, verdict.Reason, validator.AuditIdOf(token, verdict), verdict.Token?.Claims.Sub,
+            verdict.Token?.Version));
         return Answer(written, verdict, nonce, started, body);
     }
 

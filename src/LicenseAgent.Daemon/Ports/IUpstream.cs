@@ -33,4 +33,8 @@ internal sealed record UpstreamAnswer(int Status, byte[] Body, TimeSpan? RetryAf
 
 /// <summary>No complete answer from the pinned server.</summary>
 internal sealed class NoContactException(string reason, string message, Exception? inner = null)
-    : EnvironmentException(reason, message, retryable: true, inner);
+    : EnvironmentException(reason, message, retryable: true, inner)
+{
+    /// <summary>An unsigned wish for patience that came with it; the core caps it.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+}

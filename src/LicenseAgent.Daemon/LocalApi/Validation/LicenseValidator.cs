@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.Secrets;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
@@ -45,7 +46,7 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
     }
 
     /// <summary>What stands in the audit log for a token, verified or not.</summary>
-    public byte[] AuditIdOf(ReadOnlySpan<byte> token, in Verdict verdict) => verdict.Token?.AuditId ?? auditId(token);
+    public TokenTag AuditIdOf(ReadOnlySpan<byte> token, in Verdict verdict) => verdict.Token?.AuditId ?? auditId(token);
 
     private Verdict JudgeNew(ReadOnlySpan<byte> token, Digest32 digest, in Moment at, in Verdict refused)
     {
@@ -152,7 +153,7 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
 }
 
 /// <summary>Stands for a token in the audit log: a keyed hash, so that the log does not give tokens away.</summary>
-internal delegate byte[] TokenAuditId(ReadOnlySpan<byte> token);
+internal delegate TokenTag TokenAuditId(ReadOnlySpan<byte> token);
 
 /// <summary>What protects a secret.</summary>
 internal static class ProtectionWords

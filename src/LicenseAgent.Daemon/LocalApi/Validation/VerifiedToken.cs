@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Tokens;
 
@@ -15,7 +16,7 @@ internal sealed class VerifiedToken
 {
     private RenewedToken? _renewed;
 
-    public VerifiedToken(VerifiedLicense license, string kid, long version, long keysetVersion, byte[] auditId)
+    public VerifiedToken(VerifiedLicense license, string kid, long version, long keysetVersion, TokenTag auditId)
     {
         License = license;
         Kid = kid;
@@ -38,7 +39,7 @@ internal sealed class VerifiedToken
     public long KeysetVersion { get; }
 
     /// <summary>What stands for the token in the audit log.</summary>
-    public byte[] AuditId { get; }
+    public TokenTag AuditId { get; }
 
     public byte[] InnerJws { get; }
 

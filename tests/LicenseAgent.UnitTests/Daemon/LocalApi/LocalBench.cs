@@ -7,6 +7,7 @@ using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.Secrets;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Management;
@@ -66,7 +67,7 @@ internal sealed class LocalBench : IDisposable
 
     public Moment Now => new(Snapshot, Snapshot.Clock.At(Clock.BootMs), Time.Now);
 
-    public static TokenAuditId AuditId => token => SHA256.HashData(token)[..16];
+    public static TokenAuditId AuditId => token => TokenTag.Of("bench"u8, token);
 
     public LicenseValidator Validator() => new(new OsBytes(), CountingVerify, AuditId);
 

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 
-namespace LicenseAgent.Testbed.Tpm;
+namespace LicenseAgent.Testbed.Processes;
 
 /// <summary>
 /// Starts child processes that die with this one, however it ends. The kernel sends PR_SET_PDEATHSIG when the *thread*
@@ -16,7 +16,8 @@ public static class ParentBoundLauncher
     /// <summary>
     /// Starts <paramref name="program"/> under setpriv, which sets the death signal and then becomes it.
     /// </summary>
-    public static Task<Process> StartAsync(string program, IEnumerable<string> arguments)
+    public static Task<Process> StartAsync(
+        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo("setpriv")
         {
@@ -25,6 +26,7 @@ public static class ParentBoundLauncher
             RedirectStandardOutput = true,
         };
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         var started = new TaskCompletionSource<Process>(TaskCreationOptions.RunContinuationsAsynchronously);
         s_requests.Add(new Request(start, started));
         return started.Task;

@@ -1,0 +1,39 @@
+namespace LicenseAgent.Testbed.Processes;
+
+/// <summary>The daemon, as its own process on a till's folder.</summary>
+public sealed class AgentProcess : IAsyncDisposable
+{
+    private readonly ChildProcess _process;
+
+    private AgentProcess(ChildProcess process, TillFolder till) => (_process, Till) = (process, till);
+
+    public TillFolder Till { get; }
+
+    public ChildProcess Process => _process;
+
+    /// <summary>Starts it; returns when it has said that it is ready, whatever its mode.</summary>
+    public static async Task<AgentProcess> StartAsync(
+        TillFolder till, CancellationToken cancel, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        Dictionary<string, string> variables = new(environment ?? new Dictionary<string, string>())
+        {
+            // Can be set from the environment alone; the service unit does the same.
+            ["DOTNET_EnableDiagnostics"] = "0",
+        };
+        ChildProcess process = await ChildProcess.StartAsync(
+            ChildProcess.PathOf("license-agent"), ["--config", till.ConfigFile], variables);
+        AgentProcess agent = new(process, till);
+        try
+        {
+            await process.WaitForLineAsync("agent_ready", cancel);
+            return agent;
+        }
+        catch (Exception)
+        {
+            await agent.DisposeAsync();
+            throw;
+        }
+    }
+
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
+}

@@ -1,0 +1,99 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace LicenseAgent.Testbed.Processes;
+
+/// <summary>The intervals a testbed's license server gives its tills.</summary>
+public sealed record ServerSettings
+{
+    public TimeSpan RotationInterval { get; init; } = TimeSpan.FromDays(1);
+
+    public TimeSpan GracePeriod { get; init; } = TimeSpan.FromDays(7);
+
+    public TimeSpan CheckInInterval { get; init; } = TimeSpan.FromMinutes(15);
+}
+
+/// <summary>The license server, as its own process on a workplace; always at the same address, so that it can return.</summary>
+public sealed class LicenseServerProcess : IAsyncDisposable
+{
+    private readonly Workplace _place;
+    private readonly ServerSettings _settings;
+    private readonly int _port = FreePort();
+    private readonly int _managementPort = FreePort();
+    private ChildProcess? _process;
+
+    private LicenseServerProcess(Workplace place, ServerSettings settings) => (_place, _settings) = (place, settings);
+
+    public ChildProcess Process => _process ?? throw new InvalidOperationException("The license server does not run.");
+
+    public static async Task<LicenseServerProcess> StartAsync(
+        Workplace place, ServerSettings settings, CancellationToken cancel)
+    {
+        LicenseServerProcess server = new(place, settings);
+        try
+        {
+            await server.RestartAsync(cancel);
+            return server;
+        }
+        catch (Exception)
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Starts it again on the same database and address.</summary>
+    public async Task RestartAsync(CancellationToken cancel)
+    {
+        await KillAsync();
+        _process = await ChildProcess.StartAsync(Program, ["serve", .. Arguments()]);
+        await _process.WaitForLineAsync("ready", cancel);
+    }
+
+    public async Task KillAsync()
+    {
+        if (_process is { } process)
+        {
+            _process = null;
+            await process.DisposeAsync();
+        }
+    }
+
+    /// <summary>Runs an operator's command on its data and gives back what it printed.</summary>
+    /// <exception cref="InvalidOperationException">It failed; the message has what it said.</exception>
+    public async Task<string> CommandAsync(CancellationToken cancel, params string[] command)
+    {
+        await using ChildProcess run = await ChildProcess.StartAsync(Program, [.. command, .. Arguments()]);
+        int code = await run.ExitCodeAsync(cancel);
+        return code == 0
+            ? run.Said
+            : throw new InvalidOperationException($"license-server {string.Join(' ', command)} ended with {code}:\n{run.Said}");
+    }
+
+    public async ValueTask DisposeAsync() => await KillAsync();
+
+    private static string Program => ChildProcess.PathOf("license-server");
+
+    private IEnumerable<string> Arguments() =>
+    [
+        "--data", _place.ServerData, "--pki", _place.Pki.Root,
+        "--listen", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_port}"),
+        "--management-listen", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_managementPort}"),
+        "--url", string.Create(CultureInfo.InvariantCulture, $"https://localhost:{_port}"),
+        "--rotation-interval", Seconds(_settings.RotationInterval),
+        "--grace-period", Seconds(_settings.GracePeriod),
+        "--check-in-interval", Seconds(_settings.CheckInInterval),
+        "--rate-per-minute", "6000", "--rate-burst", "1000",
+    ];
+
+    private static string Seconds(TimeSpan span) =>
+        ((int)span.TotalSeconds).ToString(CultureInfo.InvariantCulture) + "s";
+
+    private static int FreePort()
+    {
+        using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+}

@@ -1,0 +1,163 @@
+using System.Runtime.InteropServices;
+using LicenseAgent.Core;
+using LicenseAgent.Daemon.Adapters.Kestrel;
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.Logging;
+using LicenseAgent.Daemon.Metrics;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Tpm;
+using Microsoft.Extensions.Logging;
+
+namespace LicenseAgent.Daemon.Adapters;
+
+/// <summary>
+/// The agent as a process: real ports, two sockets, signals, the service manager. The one place where a failure becomes
+/// an exit code.
+/// </summary>
+internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerFactory logs) : IDisposable
+{
+    public const int ExitOk = 0, ExitUsage = 64, ExitInternal = 70;
+
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
+
+    private readonly ILogger _logger = logs.CreateLogger("license-agent");
+
+    // A signal, or a handler that broke: either ends the process by the same way.
+    private readonly CancellationTokenSource _stopAsked = new();
+    private Exception? _broken;
+
+    public async Task<int> RunAsync()
+    {
+        using InstanceLock? instance = TakeState(out int refused);
+        if (instance is null)
+        {
+            return refused;
+        }
+
+        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        AgentEvents.Started(_logger, Program.Version, configFile);
+        using LoopThread loop = new();
+        try
+        {
+            await loop.RunAsync(RunAgentAsync);
+            if (_broken is not null)
+            {
+                AgentEvents.Failed(_logger, _broken, _broken.Message);
+                return ExitInternal;
+            }
+
+            AgentEvents.Stopped(_logger);
+            return ExitOk;
+        }
+        catch (NewerFormatException e)
+        {
+            AgentEvents.Failed(_logger, e, e.Message);
+            return ConfigReport.ExitConfiguration;
+        }
+        catch (Exception e)
+        {
+            // The task root: what arrives here is a bug, or a disk on which not even the log can be opened.
+            AgentEvents.Failed(_logger, e, e.Message);
+            return ExitInternal;
+        }
+    }
+
+    private async Task RunAgentAsync()
+    {
+        AgentMetrics metrics = new(CounterState.Empty, Program.Version);
+        await using TpmPort tpm = new(
+            new TpmOptions(config.Tpm.Device, config.Tpm.SigningHandle, config.Tpm.DecryptionHandle), metrics,
+            TimeProvider.System);
+        using StateFiles files = new(config.Paths.State);
+        using AuditFile auditFile = new(config.Audit.Path);
+        using TlsUpstream upstream = new();
+        AgentPorts ports = new(
+            tpm, tpm, tpm, Es256.Verify, files, auditFile, new PoolWorkItems(), upstream, new BootClock(),
+            new OsRandomness(), TimeProvider.System);
+        MetricsFile metricsFile = new(
+            Path.Combine(config.Paths.State, "metrics.prom"),
+            e => AgentEvents.EffectFailed(_logger, "metrics", e.GetType().Name, e.Message));
+        using Agent agent = await Agent.CreateAsync(
+            config, ports, new AgentProgram(Program.Version, Program.BuildTime), metrics, metricsFile.Publish, _logger);
+        using LocalSocketServer pos = Serve(agent.Surfaces.Pos, config.Pos.Socket);
+        using LocalSocketServer admin = Serve(agent.Surfaces.Admin, config.Management.Socket);
+        using ServiceNotify service = new();
+        await pos.StartAsync(_stopAsked.Token);
+        await admin.StartAsync(_stopAsked.Token);
+        Task running = agent.RunAsync(_stopAsked.Token);
+        await Task.WhenAny(agent.Loop.Settled.Task, running);
+        if (!running.IsCompleted)
+        {
+            SayReady(agent, service);
+        }
+
+        await running;
+        service.Stopping();
+        await StopServingAsync(pos, admin);
+        agent.Surfaces.Pos.Denials.Turn();
+        agent.Surfaces.Admin.Denials.Turn();
+    }
+
+    public void Dispose() => _stopAsked.Dispose();
+
+    private InstanceLock? TakeState(out int refused)
+    {
+        refused = ExitOk;
+        try
+        {
+            InstanceLock? instance = InstanceLock.TryTake(config.Paths.State);
+            if (instance is null)
+            {
+                AgentEvents.AnotherInstance(_logger, config.Paths.State);
+                refused = InstanceLock.ExitAnotherInstance;
+            }
+
+            return instance;
+        }
+        catch (StorageException e)
+        {
+            AgentEvents.Failed(_logger, e, e.Message);
+            refused = ExitInternal;
+            return null;
+        }
+    }
+
+    private LocalSocketServer Serve(LocalSurface surface, string path) => new(
+        new LocalSocketSettings(
+            path, surface.Access, config.Pos.ConnectionsPerUid, config.Pos.Connections, config.Pos.HeaderTimeout,
+            config.Pos.IdleTimeout, surface.Handler, surface.Denials.Add, Broke),
+        TimeProvider.System, logs);
+
+    private void SayReady(Agent agent, ServiceNotify service)
+    {
+        ModeFacts facts = agent.Loop.Snapshot.Mode;
+        AgentMode mode = facts.At(agent.Loop.Snapshot.Clock.Floor);
+        string reason = mode == AgentMode.Locked && facts.ReasonWhenLocked is { } r ? ModeText.Of(r) : "";
+        AgentEvents.Ready(_logger, ModeText.Of(mode), reason);
+        service.Ready($"{ModeText.Of(mode)} {reason}");
+    }
+
+    private static async Task StopServingAsync(LocalSocketServer pos, LocalSocketServer admin)
+    {
+        using CancellationTokenSource limit = new(DrainTime, TimeProvider.System);
+        await pos.StopAsync(limit.Token);
+        await admin.StopAsync(limit.Token);
+    }
+
+    private void Stop(PosixSignalContext signal)
+    {
+        signal.Cancel = true;
+        _stopAsked.Cancel();
+    }
+
+    private void Broke(Exception cause)
+    {
+        Interlocked.CompareExchange(ref _broken, cause, null);
+        _stopAsked.Cancel();
+    }
+}

@@ -1,0 +1,122 @@
+using LicenseAgent.Core;
+using LicenseAgent.Daemon.Audit;
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.Enrolment;
+using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.Logging;
+using LicenseAgent.Daemon.Loop;
+using LicenseAgent.Daemon.Metrics;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Replay;
+using LicenseAgent.Daemon.Secrets;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Protocol.Audit;
+using LicenseAgent.Protocol.Encoding;
+using Microsoft.Extensions.Logging;
+
+namespace LicenseAgent.Daemon;
+
+/// <summary>What of the agent does not change while it runs and is not configuration.</summary>
+/// <param name="BuildTime">Trusted now is never before it.</param>
+internal sealed record AgentProgram(string Version, UtcTime BuildTime);
+
+/// <summary>
+/// The agent without the world around it: loop, secrets, audit log, replay guard, local API, composed by hand from
+/// configuration and ports. The daemon gives it real ports, the simulator its own.
+/// </summary>
+internal sealed class Agent : IDisposable
+{
+    private readonly AuditLog _audit;
+    private readonly Till _till;
+    private readonly ReplayGuard _replay;
+    private readonly MetricsPublisher _publisher;
+    private readonly ILogger _logger;
+
+    private Agent(
+        AuditLog audit, Till till, ReplayGuard replay, MetricsPublisher publisher, AgentLoop loop,
+        LocalSurfaces surfaces, ILogger logger)
+    {
+        (_audit, _till, _replay, _publisher, _logger) = (audit, till, replay, publisher, logger);
+        (Loop, Surfaces) = (loop, surfaces);
+    }
+
+    public AgentLoop Loop { get; }
+
+    /// <summary>What the two sockets answer with.</summary>
+    public LocalSurfaces Surfaces { get; }
+
+    /// <summary>Opens the log and composes the rest; nothing has been asked of the TPM or the server yet.</summary>
+    /// <exception cref="EnvironmentException">State directory or log cannot be read.</exception>
+    public static async Task<Agent> CreateAsync(
+        AgentConfig config, AgentPorts ports, AgentProgram program, AgentMetrics metrics,
+        Action<byte[]> publishMetrics, ILogger logger)
+    {
+        AgentFile? known = await new TillFiles(ports.StateFiles).ReadAgentAsync(CancellationToken.None);
+        TrustedNowSource trustedNow = new(program.BuildTime);
+        AuditOpening opening = await AuditLog.OpenAsync(
+            new AuditLogPorts(ports.AuditFile, ports.WorkItems, ports.BootClock, ports.Time, trustedNow.At),
+            IdentityOf(known, ports.AuditFile), config.Audit.OnFailure, program.Version);
+        if (opening.Torn > 0 || opening.Damaged > 0 || !opening.Clean)
+        {
+            AgentEvents.AuditTailFound(logger, opening.Torn, opening.Damaged, opening.Clean);
+        }
+
+        AuditLog audit = opening.Log;
+        ReplayGuard replay = new(config.Pos.Rate, ports.Randomness);
+        ReplayRebuild.Run(ports.AuditFile, replay, ports.BootClock);
+        Till till = new(
+            new SecretMemory(ports.Randomness), audit, new AuditReader(ports.AuditFile, () => audit.Length));
+        CoreSettings settings = new(
+            config.Agent.RotationInterval, config.Agent.GracePeriod, config.Agent.OfflineAfter,
+            config.Agent.CheckInInterval, config.Degraded.Allowed, program.BuildTime, program.Version);
+        MetricsPublisher publisher = new(metrics, ports.Time, publishMetrics);
+        AgentLoop loop = new(ports, config, settings, till, trustedNow, metrics, publisher, logger);
+        LocalSurfaces surfaces = LocalWiring.Connect(config, ports, till, loop, replay, metrics);
+        return new Agent(audit, till, replay, publisher, loop, surfaces, logger);
+    }
+
+    /// <summary>Runs until <paramref name="stop"/>, then leaves a clean end behind.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        await Loop.RunAsync(stop);
+        _publisher.PublishChanges();
+        try
+        {
+            await _audit.StopAsync();
+        }
+        catch (StorageException e)
+        {
+            // The next start finds an end that is not clean and says so.
+            AgentEvents.EffectFailed(_logger, "stop", e.Reason, e.Message);
+        }
+    }
+
+    public void Dispose()
+    {
+        Loop.Dispose();
+        _publisher.Dispose();
+        _till.Dispose();
+        _audit.Dispose();
+        _replay.Dispose();
+    }
+
+    /// <summary>
+    /// Whose chain the log is. A crash between enrolment and the first record of the new chain leaves the unnamed chain of
+    /// before; the first record tells, because it is chained to the identity.
+    /// </summary>
+    private static AuditIdentity IdentityOf(AgentFile? agent, IAuditFile file)
+    {
+        if (agent is not { Phase: EnrollmentPhase.Enrolled, Keys: { } keys })
+        {
+            return AuditIdentity.None;
+        }
+
+        AuditIdentity identity = new(agent.AgentId, keys.Signing.Thumbprint().ToString());
+        byte[] head = new byte[AuditFormat.MaxLineBytes];
+        ReadOnlySpan<byte> text = head.AsSpan(0, file.Read(file.Segments()[0].Name, 0, head));
+        int end = text.IndexOf((byte)'\n');
+        bool unnamed = end >= 0 && AuditLine.TryParse(text[..end], out AuditLine first)
+            && first.Prev == AuditIdentity.None.Genesis;
+        return unnamed ? AuditIdentity.None : identity;
+    }
+}

@@ -1,0 +1,187 @@
+using System.Security.Cryptography;
+using LicenseAgent.Core;
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Daemon.Upstream;
+using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Enrolment;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Protocol.Json;
+using LicenseAgent.Protocol.Keysets;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Daemon.Enrolment;
+
+/// <summary>What an enrolment left behind: the identity is durable, the first generation is not written yet.</summary>
+internal sealed record EnrolledTill(AgentFile Agent, TpmFacts Tpm, UtcTime ServerTime, long SentBootMs);
+
+/// <summary>
+/// The one-time act that gives a till its identity. Every step is durable before the next: a crash anywhere goes on
+/// with the same keys and the same request id, and the server gives the same outcome.
+/// </summary>
+internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime buildTime)
+{
+    private readonly TillFiles _files = new(ports.StateFiles);
+
+    /// <summary>Begins with a bundle an operator brought. Nothing changes when the bundle itself is wrong.</summary>
+    public async Task<AgentFile> BeginAsync(EnrollmentBundle bundle, string? ownerAuth, CancellationToken cancel)
+    {
+        BundleCheck.Require(bundle, config, RequestTime());
+        Configure(bundle.ServerUrl, bundle.ServerName, bundle.Pins, bundle.CaCert, null);
+        byte[] chain = await FetchKeysetsAsync(bundle.Keyset, cancel);
+        AgentFile agent = await MakeKeysAsync(bundle, ownerAuth, cancel);
+        await ports.StateFiles.ReplaceAsync(TillFiles.Keysets, chain, cancel);
+        await _files.EnsureTlsKeyAsync(cancel);
+        agent = agent with
+        {
+            Phase = EnrollmentPhase.Enrolling,
+            Enrollment = new OpenEnrollment(bundle.EnrollmentToken, NewRequestId(), bundle.ExpiresAt),
+        };
+        await _files.SaveAgentAsync(agent, cancel);
+        return agent;
+    }
+
+    /// <summary>Sends the request and makes the outcome durable; repeated until there is one.</summary>
+    /// <exception cref="NoContactException">No signed answer: it goes on later with the same request.</exception>
+    /// <exception cref="EnrollmentRefusedException">The server said no.</exception>
+    public async Task<EnrolledTill> FinishAsync(AgentFile agent, CancellationToken cancel)
+    {
+        OpenEnrollment open = agent.Enrollment ?? throw new InvariantBroken("There is no open enrolment.");
+        Configure(agent.ServerUrl, agent.ServerName, agent.Pins, agent.CaCert, null);
+        TpmFacts tpm = await ports.TpmKeys.OpenAsync(agent.Anchor(), cancel);
+        TrustedServer server = new(
+            await _files.ReadKeysetAsync(agent.KeysetPin, ports.VerifyEs256, cancel), agent.AgentId, ports.VerifyEs256);
+        string csr = Base64UrlText.Encode(await _files.CertificateRequestAsync(agent.AgentId, cancel));
+        (ServerAnswer answer, long sent) = await ExchangeAsync(server, agent, open, csr, RequestTime(), cancel);
+        if (answer is RefusalAnswer { Error: ServerErrors.ClockSkew } skew)
+        {
+            (answer, sent) = await ExchangeAsync(server, agent, open, csr, skew.ServerTime, cancel);
+        }
+
+        return answer switch
+        {
+            EnrollAnswer a => await KeepAsync(agent, a, sent, tpm, cancel),
+            RefusalAnswer r => throw await RefusedAsync(agent, r, cancel),
+            _ => throw new InvariantBroken($"{answer.GetType().Name} does not answer an enrolment."),
+        };
+    }
+
+    private async Task<AgentFile> MakeKeysAsync(
+        EnrollmentBundle bundle, string? ownerAuth, CancellationToken cancel)
+    {
+        AgentFile? before = await _files.ReadAgentAsync(cancel);
+        AgentFile agent = new(
+            AgentFile.CurrentFormat, EnrollmentPhase.MakingKeys, bundle.AgentId, bundle.ServerUrl, bundle.ServerName,
+            bundle.Pins, bundle.CaCert, bundle.Keyset, null, before?.Keys,
+            before?.KeyAuth ?? RandomKey(), before?.AuditKey ?? RandomKey(), null, 0, 0);
+        if (agent.Keys is not null)
+        {
+            return agent;
+        }
+
+        // The auth value first: a crash while the TPM makes keys must not leave keys that nobody can use.
+        await _files.SaveAgentAsync(agent, cancel);
+        byte[] auth = new byte[Digest32.Length];
+        agent.KeyAuth.CopyTo(auth);
+        TpmBirth birth = await ports.TpmKeys.ProvisionAsync(auth, ownerAuth, cancel);
+        agent = agent with
+        {
+            Keys = new TillKeys(
+                birth.Signing, birth.Decryption, birth.Anchor.SrkName, birth.Anchor.SigningName,
+                birth.Anchor.DecryptionName),
+        };
+        await _files.SaveAgentAsync(agent, cancel);
+        return agent;
+    }
+
+    private async Task<(ServerAnswer Answer, long SentBootMs)> ExchangeAsync(
+        TrustedServer server, AgentFile agent, OpenEnrollment open, string csr, UtcTime time,
+        CancellationToken cancel)
+    {
+        Nonce16 nonce = await new NonceSource(ports.Randomness, ports.TpmClock).NextAsync(cancel);
+        EnrollRequest request = new(
+            agent.AgentId, open.RequestId, nonce, time, AgentActions.Enroll, open.Token,
+            new AgentKeys(agent.Keys!.Signing, agent.Keys.Decryption), csr, agent.Keys.SrkName);
+        byte[] body = await new RequestSigner(ports.TpmKeys).SignAsync(request, cancel);
+        long sent = ports.BootClock.BootMs;
+        UpstreamAnswer answer = await ports.Upstream.ExchangeAsync(
+            "POST", AgentPaths.Enroll, body, config.Server.Timeout, cancel);
+        return (server.Read(answer.Body, request), sent);
+    }
+
+    private async Task<EnrolledTill> KeepAsync(
+        AgentFile agent, EnrollAnswer answer, long sentBootMs, TpmFacts tpm, CancellationToken cancel)
+    {
+        await _files.SaveCertificateAsync(answer.CertificateChain, cancel);
+        AgentFile enrolled = agent with
+        {
+            Phase = EnrollmentPhase.Enrolled,
+            Enrollment = null,
+            Policy = answer.Policy,
+            Highest = answer.HighestVersion,
+            Counter = await ports.TpmMemory.ReadCounterAsync(cancel),
+        };
+        await _files.SaveAgentAsync(enrolled, cancel);
+        return new EnrolledTill(enrolled, tpm, answer.ServerTime, sentBootMs);
+    }
+
+    private async Task<EnrollmentRefusedException> RefusedAsync(
+        AgentFile agent, RefusalAnswer refusal, CancellationToken cancel)
+    {
+        bool passing = refusal.Error is ServerErrors.RateLimited or ServerErrors.Replay or ServerErrors.ClockSkew;
+        if (!passing)
+        {
+            await _files.SaveAgentAsync(
+                agent with { Phase = EnrollmentPhase.Refused, Enrollment = null }, cancel);
+        }
+
+        return new EnrollmentRefusedException(
+            $"The license server refused the enrolment: {refusal.Error}, {refusal.Detail}", passing);
+    }
+
+    private async Task<byte[]> FetchKeysetsAsync(KeysetPin pin, CancellationToken cancel)
+    {
+        UpstreamAnswer answer = await ports.Upstream.ExchangeAsync(
+            "GET", $"{AgentPaths.Keyset}?after={pin.Version - 1}", ReadOnlyMemory<byte>.Empty,
+            config.Server.Timeout, cancel);
+        try
+        {
+            KeysetChain.VerifyFromPin(KeysetChain.Read(answer.Body), pin, ports.VerifyEs256);
+            return answer.Body;
+        }
+        catch (ProtocolException e)
+        {
+            throw new NoContactException(
+                "keyset", $"The server's keyset is not the one the bundle names ({e.Code}). "
+                + "Write a new bundle with license-server agents add.", e);
+        }
+    }
+
+    private void Configure(
+        string url, string name, IReadOnlyList<string> pins, string ca, ReadOnlyMemory<byte>? client) =>
+        ports.Upstream.Configure(ServerAddress.Of(config, url, name, pins, [], ca, client, buildTime));
+
+    private UtcTime RequestTime() => UtcTime.Max(UtcTime.From(ports.Time.GetUtcNow()), buildTime);
+
+    private Digest32 RandomKey()
+    {
+        Span<byte> key = stackalloc byte[Digest32.Length];
+        ports.Randomness.Fill(key);
+        Digest32 kept = Digest32.From(key);
+        CryptographicOperations.ZeroMemory(key);
+        return kept;
+    }
+
+    private string NewRequestId()
+    {
+        Span<byte> random = stackalloc byte[10];
+        ports.Randomness.Fill(random);
+        return RequestId.From(RequestTime(), random);
+    }
+}
+
+/// <summary>The server said no to an enrolment.</summary>
+internal sealed class EnrollmentRefusedException(string message, bool passing)
+    : EnvironmentException("refused", message, retryable: passing, null);

@@ -1,0 +1,93 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Protocol.Json;
+using LicenseAgent.Protocol.Keysets;
+
+namespace LicenseAgent.Daemon.Enrolment;
+
+/// <summary>The identity's files: <c>agent.json</c>, <c>keysets.json</c>, <c>tls.pem</c> (key, then chain).</summary>
+internal sealed class TillFiles(IStateFiles files)
+{
+    public const string Keysets = "keysets.json";
+    public const string Tls = "tls.pem";
+
+    public async Task<AgentFile?> ReadAgentAsync(CancellationToken cancel) =>
+        await files.ReadAsync(AgentFile.Name, cancel) is { } bytes
+            ? StateJson.Read(bytes, StateJson.Strict.AgentFile, AgentFile.Name, AgentFile.CurrentFormat)
+            : null;
+
+    public Task SaveAgentAsync(AgentFile agent, CancellationToken cancel) =>
+        files.ReplaceAsync(AgentFile.Name, StrictJson.Write(agent, StateJson.Strict.AgentFile), cancel);
+
+    /// <summary>The trusted keyset: the chain on disk, verified from the pin of the bundle.</summary>
+    public async Task<Keyset> ReadKeysetAsync(KeysetPin pin, Es256Verify verify, CancellationToken cancel)
+    {
+        byte[] chain = await files.ReadAsync(Keysets, cancel) ?? throw new StorageException(
+            "keysets_missing", $"{Keysets} is missing in the state directory; restore it or enrol the till again.");
+        try
+        {
+            return KeysetChain.VerifyFromPin(KeysetChain.Read(chain), pin, verify);
+        }
+        catch (ProtocolException e)
+        {
+            throw new StorageException(
+                "keysets_damaged", $"{Keysets} does not verify ({e.Code}); restore it or enrol the till again.", e);
+        }
+    }
+
+    public Task<byte[]?> ReadTlsAsync(CancellationToken cancel) => files.ReadAsync(Tls, cancel);
+
+    public async Task EnsureTlsKeyAsync(CancellationToken cancel)
+    {
+        if (await files.ReadAsync(Tls, cancel) is null)
+        {
+            using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            await files.ReplaceAsync(Tls, Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem() + "\n"), cancel);
+        }
+    }
+
+    /// <summary>PKCS#10, DER, that asks for exactly the agent's name.</summary>
+    public async Task<byte[]> CertificateRequestAsync(string agentId, CancellationToken cancel)
+    {
+        using ECDsa key = await ReadTlsKeyAsync(cancel);
+        CertificateRequest request = new($"CN={agentId}", key, HashAlgorithmName.SHA256);
+        SubjectAlternativeNameBuilder names = new();
+        names.AddUri(new Uri($"license-agent:{agentId}"));
+        request.CertificateExtensions.Add(names.Build());
+        return request.CreateSigningRequest();
+    }
+
+    /// <summary>Key and chain in one durable replace, so that no crash leaves a key without its certificate.</summary>
+    public async Task SaveCertificateAsync(IReadOnlyList<string> chain, CancellationToken cancel)
+    {
+        using ECDsa key = await ReadTlsKeyAsync(cancel);
+        StringBuilder pem = new(key.ExportPkcs8PrivateKeyPem());
+        pem.Append('\n');
+        foreach (string der in chain)
+        {
+            if (!Base64UrlText.TryDecode(der, out byte[] bytes))
+            {
+                throw new NoContactException("malformed", "The certificate chain of the answer is not base64url.");
+            }
+
+            pem.Append(PemEncoding.Write("CERTIFICATE", bytes)).Append('\n');
+        }
+
+        await files.ReplaceAsync(Tls, Encoding.ASCII.GetBytes(pem.ToString()), cancel);
+    }
+
+    private async Task<ECDsa> ReadTlsKeyAsync(CancellationToken cancel)
+    {
+        byte[] pem = await files.ReadAsync(Tls, cancel) ?? throw new StorageException(
+            "tls_missing", $"{Tls} is missing in the state directory; restore it or enrol the till again.");
+        ECDsa key = ECDsa.Create();
+        key.ImportFromPem(Encoding.ASCII.GetString(pem));
+        return key;
+    }
+}

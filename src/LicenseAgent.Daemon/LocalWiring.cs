@@ -1,0 +1,114 @@
+using LicenseAgent.Core;
+using LicenseAgent.Daemon.Audit;
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.LocalApi.Operators;
+using LicenseAgent.Daemon.LocalApi.Validation;
+using LicenseAgent.Daemon.Loop;
+using LicenseAgent.Daemon.Metrics;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Replay;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Protocol.Audit;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Management;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Daemon;
+
+/// <summary>Connects the local API to loop, audit log, replay guard and metrics; it knows none of them by type.</summary>
+internal static class LocalWiring
+{
+    // An attempt raises the alert for this long; each further one prolongs it.
+    private static readonly TimeSpan DenialAlert = TimeSpan.FromHours(1);
+
+    public static LocalSurfaces Connect(
+        AgentConfig config, AgentPorts ports, Till till, AgentLoop loop, ReplayGuard replay, AgentMetrics metrics)
+    {
+        LocalContext context = new(() => loop.Snapshot, ports.BootClock, ports.Time, JournalOf(till.Audit, config));
+        return LocalSurfaces.Create(config, new LocalSources(
+            context, loop.Tickets.Commands(), ports.Randomness, ports.VerifyEs256,
+            token => TagOf(till, token), (uid, nonce, bootMs) => VerdictOf(replay.TryAccept(uid, nonce, bootMs)),
+            metrics.Validated, Denials(ports, loop, metrics), () => RenderMetrics(metrics, loop, till, ports),
+            new AuditSources(till.AuditReader.Page, cancel => Task.FromResult(Verify(till, ports)))));
+    }
+
+    private static LocalJournal JournalOf(AuditLog audit, AgentConfig config) => new(
+        (in ValidationRecord r) => new ValueTask(audit.Append(new AuditedValidation(
+            r.Peer.Uid, r.Peer.Gid, r.Peer.Pid, r.Nonce, r.TokenId, r.Reason, r.LicenseId, r.SecretVersion))
+            .Batch.Written),
+        r => audit.Append(EntryOf(r)),
+        async r => await audit.SyncAsync(audit.Append(EntryOf(r))),
+        audit.SyncAsync,
+        () => config.Audit.OnFailure == AuditFailure.Refuse && audit.Failing is not null);
+
+    private static AuditEntry EntryOf(CallRecord record)
+    {
+        AuditDetails details = [];
+        foreach (CallDetail detail in record.Details)
+        {
+            details.Add(detail.Name, detail.Text is { } text ? text : detail.Number);
+        }
+
+        AuditActor actor = record.Event == "management_called"
+            ? AuditActor.Operator(record.Peer.Uid, record.Peer.Gid, record.Peer.Pid, record.Role)
+            : AuditActor.App(record.Peer.Uid, record.Peer.Gid, record.Peer.Pid);
+        AuditOutcome outcome = record.Outcome switch
+        {
+            "ok" => AuditOutcome.Ok,
+            "refused" => AuditOutcome.Refused,
+            _ => AuditOutcome.Failed,
+        };
+        return new AuditEntry(record.Event, null, actor, outcome, details);
+    }
+
+    private static TokenTag TagOf(Till till, ReadOnlySpan<byte> token)
+    {
+        // Before enrolment nothing can be valid, and there is no key yet to hide tokens with.
+        Span<byte> key = stackalloc byte[Digest32.Length];
+        (till.Agent?.AuditKey ?? default).CopyTo(key);
+        return TokenTag.Of(key, token);
+    }
+
+    private static NonceVerdict VerdictOf(ReplayVerdict verdict) => verdict switch
+    {
+        ReplayVerdict.Accepted => NonceVerdict.Accepted,
+        ReplayVerdict.Replayed => NonceVerdict.Replayed,
+        ReplayVerdict.Full => NonceVerdict.Full,
+        _ => throw new InvariantBroken($"{verdict} is no verdict."),
+    };
+
+    private static Action Denials(AgentPorts ports, AgentLoop loop, AgentMetrics metrics)
+    {
+        const string id = "unauthorized_access";
+        ITimer over = ports.Time.CreateTimer(
+            _ => loop.Post(new AgentEvent.TroubleNoticed(id, null)), null,
+            Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        return () =>
+        {
+            metrics.AccessDenied();
+            if (over.Change(DenialAlert, Timeout.InfiniteTimeSpan) && !loop.Snapshot.Status.Alerts.Any(a => a.Id == id))
+            {
+                loop.Post(new AgentEvent.TroubleNoticed(
+                    id, "A process that is not allowed tried to connect; license-agent-cli audit tail names its UID."));
+            }
+        };
+    }
+
+    private static string RenderMetrics(AgentMetrics metrics, AgentLoop loop, Till till, AgentPorts ports)
+    {
+        TimeSpan skew = UtcTime.From(ports.Time.GetUtcNow()) - loop.Snapshot.Clock.At(ports.BootClock.BootMs);
+        metrics.SetMoving(till.Audit.Written.Seq, skew);
+        return metrics.Render();
+    }
+
+    /// <summary>The whole log as it stands now, against this till's key and what the server witnessed.</summary>
+    private static AuditVerifyResponse Verify(Till till, AgentPorts ports)
+    {
+        AuditIdentity identity = till.Audit.Identity;
+        using AuditVerifier verifier = new(new AuditTrust(
+            identity.AgentId, identity == AuditIdentity.None ? null : till.Agent?.Keys?.Signing, ports.VerifyEs256,
+            till.Witnessed is { } witnessed ? [new AuditAnchor("witness of the server", witnessed)] : []));
+        return till.AuditReader.Verify(verifier);
+    }
+}

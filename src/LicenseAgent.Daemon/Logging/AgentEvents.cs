@@ -1,0 +1,41 @@
+using Microsoft.Extensions.Logging;
+
+namespace LicenseAgent.Daemon.Logging;
+
+/// <summary>
+/// The operational log: every event has a number and a name that stay, past tense, and says nothing secret. Types that
+/// hold secret bytes have no text, so there is nothing of them to log by accident.
+/// </summary>
+internal static partial class AgentEvents
+{
+    [LoggerMessage(1, LogLevel.Information, "agent_started: version {Version}, configuration {Config}",
+        EventName = "agent_started")]
+    public static partial void Started(ILogger logger, string version, string config);
+
+    [LoggerMessage(2, LogLevel.Information, "agent_ready: mode {Mode} {Reason}", EventName = "agent_ready")]
+    public static partial void Ready(ILogger logger, string mode, string reason);
+
+    [LoggerMessage(3, LogLevel.Information, "agent_stopped", EventName = "agent_stopped")]
+    public static partial void Stopped(ILogger logger);
+
+    [LoggerMessage(4, LogLevel.Critical, "agent_failed: {Detail}", EventName = "agent_failed")]
+    public static partial void Failed(ILogger logger, Exception exception, string detail);
+
+    [LoggerMessage(5, LogLevel.Error,
+        "instance_refused: another license-agent holds {State}; stop it first", EventName = "instance_refused")]
+    public static partial void AnotherInstance(ILogger logger, string state);
+
+    [LoggerMessage(10, LogLevel.Information, "{What} ({Op}): {Outcome}", EventName = "transition_recorded")]
+    public static partial void Happened(ILogger logger, string what, string op, string outcome);
+
+    [LoggerMessage(11, LogLevel.Warning, "effect_failed: {Effect}: {Reason}: {Detail}", EventName = "effect_failed")]
+    public static partial void EffectFailed(ILogger logger, string effect, string reason, string detail);
+
+    [LoggerMessage(12, LogLevel.Warning, "run_file_damaged: run.json could not be read and was begun anew",
+        EventName = "run_file_damaged")]
+    public static partial void RunFileDamaged(ILogger logger);
+
+    [LoggerMessage(13, LogLevel.Warning, "audit_tail_found: {Torn} bytes torn, {Damaged} lines damaged, clean {Clean}",
+        EventName = "audit_tail_found")]
+    public static partial void AuditTailFound(ILogger logger, long torn, int damaged, bool clean);
+}

@@ -1,0 +1,169 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using LicenseAgent.Core;
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.Enrolment;
+using LicenseAgent.Daemon.Logging;
+using LicenseAgent.Daemon.Metrics;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Secrets;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Daemon.Upstream;
+using LicenseAgent.Protocol.Encoding;
+using Microsoft.Extensions.Logging;
+
+namespace LicenseAgent.Daemon.Loop;
+
+/// <summary>
+/// Carries out the effects that begin an activity: each runs beside the loop, on the loop's context, and ends with
+/// exactly one event, whatever goes wrong. The core begins one at a time, so there is at most one here.
+/// </summary>
+internal sealed class Activities(
+    AgentPorts ports, AgentConfig config, CoreSettings settings, Till till, CommandTickets tickets,
+    AgentMetrics metrics, ILogger logger)
+{
+    private readonly Opening _opening = new(ports, config, settings, till, metrics, logger);
+    private readonly Anchors _anchors = new(ports, till);
+    private readonly StateStore _store = new(ports.StateFiles, ports.TpmMemory);
+    private Task _running = Task.CompletedTask;
+
+    /// <summary>Starts the activity of an effect; false when the effect begins none.</summary>
+    public bool TryStart(
+        AgentEffect effect, AgentState state, Now now, ChannelWriter<AgentEvent> events, CancellationToken stop)
+    {
+        Func<CancellationToken, Task<AgentEvent>>? activity = effect switch
+        {
+            AgentEffect.LoadState => _opening.LoadAsync,
+            AgentEffect.LoadSecrets e => cancel => LoadSecretsAsync(e.Entries, cancel),
+            AgentEffect.Send e => cancel => SendAsync(e.Plan, MomentOf(state, now), cancel),
+            AgentEffect.StageSecret e => cancel => StageAsync(e, cancel),
+            AgentEffect.LoadPrevious e => async cancel => new AgentEvent.PreviousLoaded(
+                await till.Secrets!.LoadPreviousAsync(e.Versions, state.Clock.At(now.BootMs), cancel)),
+            AgentEffect.CommitGeneration e => cancel => CommitAsync(e.Next, cancel),
+            AgentEffect.ProbeTpm => ProbeAsync,
+            AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e.Checkpoint, state, now, cancel),
+            AgentEffect.Enroll e => cancel => EnrollAsync(e.Ticket, cancel),
+            _ => null,
+        };
+        if (activity is null)
+        {
+            return false;
+        }
+
+        InvariantBroken.Unless(_running.IsCompleted, "Two activities at a time.");
+        _running = RunAsync(activity, effect, events, stop);
+        return true;
+    }
+
+    /// <summary>Waits for what is under way, so that a stop never cuts a write in two.</summary>
+    public Task DrainAsync() => _running;
+
+    private async Task RunAsync(
+        Func<CancellationToken, Task<AgentEvent>> activity, AgentEffect effect, ChannelWriter<AgentEvent> events,
+        CancellationToken stop)
+    {
+        // Requests may be cut off by a stop; what writes is finished, which takes milliseconds.
+        CancellationToken cancel = effect is AgentEffect.Send or AgentEffect.Enroll ? stop : CancellationToken.None;
+        try
+        {
+            events.TryWrite(await activity(cancel));
+        }
+        catch (TpmUnavailableException e)
+        {
+            AgentEvents.EffectFailed(logger, effect.GetType().Name, e.Reason, e.Message);
+            events.TryWrite(effect is AgentEffect.Enroll
+                ? new AgentEvent.EnrollmentFailed("tpm", e.Message, Resumable: IsEnrolling())
+                : new AgentEvent.TpmFailed(HealthOf(e.Trouble), e.Message));
+        }
+        catch (EnvironmentException e) when (e is not NewerFormatException)
+        {
+            AgentEvents.EffectFailed(logger, effect.GetType().Name, e.Reason, e.Message);
+            events.TryWrite(Failure(effect, e));
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The loop is no longer reading events.
+        }
+        catch (Exception e)
+        {
+            // A bug, or a state this program must not touch: the loop ends with it and the host says which.
+            events.TryComplete(e);
+        }
+    }
+
+    private AgentEvent Failure(AgentEffect effect, EnvironmentException e) => effect switch
+    {
+        AgentEffect.Send => new AgentEvent.ContactFailed(e.Reason, (e as NoContactException)?.RetryAfter),
+        AgentEffect.StageSecret s => new AgentEvent.StagingFailed(
+            s.Answer.SecretVersion, (e as UnusableSecretException)?.Reason, e.Message),
+        AgentEffect.CommitGeneration => new AgentEvent.GenerationFailed(e.Message, e is GenerationContradiction),
+        AgentEffect.LoadState or AgentEffect.LoadSecrets => new AgentEvent.LoadFailed(e.Message),
+        AgentEffect.Enroll => new AgentEvent.EnrollmentFailed(
+            e is NoContactException ? "no_contact" : e.Reason, e.Message, Resumable: e.Retryable && IsEnrolling()),
+        _ => new AgentEvent.EffectFailed(e.Reason),
+    };
+
+    private async Task<AgentEvent> LoadSecretsAsync(ImmutableArray<SecretEntry> entries, CancellationToken cancel)
+    {
+        ImmutableArray<long>.Builder opened = ImmutableArray.CreateBuilder<long>();
+        ImmutableArray<long>.Builder unreadable = ImmutableArray.CreateBuilder<long>();
+        foreach (SecretEntry entry in entries)
+        {
+            (await till.Secrets!.LoadAsync(entry, cancel) ? opened : unreadable).Add(entry.Version);
+        }
+
+        return new AgentEvent.SecretsLoaded(opened.ToImmutable(), unreadable.ToImmutable());
+    }
+
+    private async Task<AgentEvent> SendAsync(RequestPlan plan, RequestMoment moment, CancellationToken cancel)
+    {
+        Exchanged exchanged = await till.Exchanger!.SendAsync(plan, moment, cancel);
+        return new AgentEvent.AnswerArrived(exchanged.Answer, exchanged.Raw, exchanged.SentBootMs);
+    }
+
+    private async Task<AgentEvent> StageAsync(AgentEffect.StageSecret effect, CancellationToken cancel)
+    {
+        Digest32 file = await till.Secrets!.StageAsync(effect.Answer, effect.Raw, cancel);
+        return new AgentEvent.SecretStaged(effect.Answer.SecretVersion, file);
+    }
+
+    private async Task<AgentEvent> CommitAsync(BoundState next, CancellationToken cancel)
+    {
+        await till.Audit.SyncAsync();
+        await _store.CommitAsync(next, cancel);
+        _anchors.GenerationChanged();
+        return new AgentEvent.GenerationCommitted(next);
+    }
+
+    private async Task<AgentEvent> ProbeAsync(CancellationToken cancel)
+    {
+        till.TpmFacts = await ports.TpmKeys.OpenAsync(till.Agent!.Anchor(), cancel);
+        return new AgentEvent.TpmReturned();
+    }
+
+    private async Task<AgentEvent> EnrollAsync(long? ticket, CancellationToken cancel)
+    {
+        Enroller enroller = new(ports, config, settings.BuildTime);
+        if (ticket is { } number && tickets.EnrollCallOf(number) is { } call)
+        {
+            till.Agent = await enroller.BeginAsync(call.Bundle, call.OwnerAuth, cancel);
+        }
+
+        EnrolledTill enrolled = await enroller.FinishAsync(till.Agent!, cancel);
+        till.TpmFacts = enrolled.Tpm;
+        await _opening.AdoptAsync(enrolled.Agent, cancel);
+        return _opening.EnrolledEvent(enrolled.Agent, enrolled.ServerTime, enrolled.SentBootMs);
+    }
+
+    private bool IsEnrolling() => till.Agent is { Phase: EnrollmentPhase.Enrolling };
+
+    private static RequestMoment MomentOf(AgentState state, Now now) =>
+        new(state.Clock.At(now.BootMs), now.Wall, state.Bound?.Generation ?? state.Counter);
+
+    private static TpmHealth HealthOf(TpmTrouble trouble) => trouble switch
+    {
+        TpmTrouble.Lockout => TpmHealth.Lockout,
+        TpmTrouble.Replaced => TpmHealth.Replaced,
+        _ => TpmHealth.Unavailable,
+    };
+}

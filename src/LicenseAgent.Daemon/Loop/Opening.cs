@@ -1,0 +1,156 @@
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using LicenseAgent.Core;
+using LicenseAgent.Daemon.Audit;
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.Enrolment;
+using LicenseAgent.Daemon.Logging;
+using LicenseAgent.Daemon.Metrics;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Secrets;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Daemon.Upstream;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
+using Microsoft.Extensions.Logging;
+
+namespace LicenseAgent.Daemon.Loop;
+
+/// <summary>Reads what is on disk at start, in the order it depends on each other, and builds the till from it.</summary>
+internal sealed class Opening(
+    AgentPorts ports, AgentConfig config, CoreSettings settings, Till till, AgentMetrics metrics, ILogger logger)
+{
+    private readonly TillFiles _files = new(ports.StateFiles);
+    private readonly StateLoader _loader = new(
+        ports.StateFiles, ports.TpmMemory, new StateStore(ports.StateFiles, ports.TpmMemory));
+    private bool _countersRestored;
+
+    public async Task<AgentEvent> LoadAsync(CancellationToken cancel)
+    {
+        AgentFile? agent = await _files.ReadAgentAsync(cancel);
+        till.Agent = agent;
+        if (agent is null or { Phase: EnrollmentPhase.MakingKeys or EnrollmentPhase.Refused })
+        {
+            return new AgentEvent.FoundNotEnrolled();
+        }
+
+        if (agent.Phase == EnrollmentPhase.Enrolling)
+        {
+            return new AgentEvent.FoundEnrolling(agent.AgentId);
+        }
+
+        (RunFile run, bool damaged) = await _loader.ReadRunAsync(cancel);
+        if (damaged)
+        {
+            AgentEvents.RunFileDamaged(logger);
+        }
+
+        RestoreCounters(run.Counters);
+        await AdoptAsync(agent, cancel);
+        till.TpmFacts = await ports.TpmKeys.OpenAsync(agent.Anchor(), cancel);
+        Identity identity = new(agent.AgentId, agent.Policy!);
+        return await _loader.LoadAsync(agent, cancel) switch
+        {
+            LoadedState.Good g => await OpenRevocationsAsync(new AgentEvent.StateLoaded(identity, g.Bound, run.Run), cancel),
+            LoadedState.Fresh => EnrolledEvent(agent, settings.BuildTime, ports.BootClock.BootMs),
+            LoadedState.Unusable u => new AgentEvent.StateUnusable(
+                identity, KeysetOf(agent), u.Reason, u.Counter, u.SlotHighest, run.Run),
+            _ => throw new InvariantBroken("A fourth kind of loaded state."),
+        };
+    }
+
+    /// <summary>Everything that follows from an identity: server, connection, secrets, audit log.</summary>
+    public async Task AdoptAsync(AgentFile agent, CancellationToken cancel)
+    {
+        till.Agent = agent;
+        TrustedServer server = new(
+            await _files.ReadKeysetAsync(agent.KeysetPin, ports.VerifyEs256, cancel), agent.AgentId, ports.VerifyEs256);
+        byte[] tls = await _files.ReadTlsAsync(cancel) ?? throw new StorageException(
+            "tls_missing", "tls.pem is missing in the state directory; restore it or enrol the till again.");
+        ports.Upstream.Configure(ServerAddress.Of(
+            config, agent.ServerUrl, agent.ServerName, agent.Pins, server.Keyset.Pins, agent.CaCert, tls,
+            settings.BuildTime));
+        using (X509Certificate2 certificate = X509Certificate2.CreateFromPem(Encoding.ASCII.GetString(tls)))
+        {
+            till.CertificateExpiry = UtcTime.From(new DateTimeOffset(certificate.NotAfter));
+        }
+
+        if (till.Server is null)
+        {
+            till.Server = server;
+            till.Secrets = new SecretStore(ports.StateFiles, ports.TpmKeys, till.Memory, server);
+            till.Exchanger = new Exchanger(
+                ports, agent.AgentId, server, till.Secrets, AuditEvidenceAsync, config.Server.Timeout,
+                settings.ProgramVersion);
+        }
+
+        AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing.Thumbprint().ToString());
+        if (till.Audit.Identity != identity)
+        {
+            await till.Audit.AdoptAsync(identity);
+        }
+    }
+
+    public AgentEvent EnrolledEvent(AgentFile agent, UtcTime serverTime, long sentBootMs)
+    {
+        return new AgentEvent.Enrolled(
+            new Identity(agent.AgentId, agent.Policy!), KeysetOf(agent), agent.Highest, agent.Counter, serverTime, sentBootMs);
+    }
+
+    /// <summary>What a request says of the log: never more than is on stable storage.</summary>
+    private async Task<AuditEvidence> AuditEvidenceAsync(AuditPoint? witnessed)
+    {
+        AuditLog audit = till.Audit;
+        AuditPoint synced;
+        try
+        {
+            synced = await audit.SyncAsync();
+        }
+        catch (EnvironmentException e)
+        {
+            // A full disk must not cost contact: the newest record that did reach the disk is reported.
+            AgentEvents.EffectFailed(logger, "audit", e.Reason, e.Message);
+            synced = audit.Synced;
+        }
+
+        return new AuditEvidence(synced.Seq, synced.Head, witnessed is null ? null : till.AuditReader.Point(witnessed.Seq));
+    }
+
+    private async Task<AgentEvent> OpenRevocationsAsync(AgentEvent.StateLoaded loaded, CancellationToken cancel)
+    {
+        FileReference? wanted = loaded.Bound.Revocations;
+        if (await ports.StateFiles.ReadAsync(EffectRunner.Revocations, cancel) is not { } raw)
+        {
+            return wanted is null ? loaded : loaded with { Bound = loaded.Bound with { Revocations = null } };
+        }
+
+        try
+        {
+            RevocationList? list = till.Server!.ReadStoredCheckIn(raw).Revocations;
+            if (list is not null && list.Version >= (wanted?.Version ?? 0))
+            {
+                till.Revoke(list);
+                FileReference found = new(list.Version, Digest32.Sha256(raw));
+                return loaded with { Run = loaded.Run with { Levels = loaded.Run.Levels with { Revocations = found } } };
+            }
+        }
+        catch (NoContactException e)
+        {
+            AgentEvents.EffectFailed(logger, "revocations", e.Reason, e.Message);
+        }
+
+        // Missing, damaged or put back: the server is asked for the list again from zero.
+        return loaded with { Bound = loaded.Bound with { Revocations = null } };
+    }
+
+    private static FileReference KeysetOf(AgentFile agent) => new(agent.KeysetPin.Version, agent.KeysetPin.Sha256);
+
+    private void RestoreCounters(CounterState counters)
+    {
+        if (!_countersRestored)
+        {
+            metrics.Restore(counters);
+            _countersRestored = true;
+        }
+    }
+}

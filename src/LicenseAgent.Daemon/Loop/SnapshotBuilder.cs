@@ -1,0 +1,90 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.Globalization;
+using LicenseAgent.Core;
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.Secrets;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Protocol.Keysets;
+using LicenseAgent.Protocol.Management;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Daemon.Loop;
+
+/// <summary>Makes the immutable view that validations and status calls read, from the state and what the till holds.</summary>
+internal sealed class SnapshotBuilder(AgentConfig config, Till till)
+{
+    private Keyset? _keyset;
+    private FrozenDictionary<string, EcPublicJwk> _licenseKeys = FrozenDictionary<string, EcPublicJwk>.Empty;
+
+    public AgentSnapshot Build(AgentState state, Now now)
+    {
+        UtcTime trusted = state.Clock.At(now.BootMs);
+        FrozenDictionary<string, UsableSecret> secrets = Usable(state);
+        UsableSecret? active = secrets.Values.FirstOrDefault(s => s.State == SecretState.Active);
+        return new AgentSnapshot(
+            state.Identity?.AgentId ?? "", state.Clock, Views.Facts(state), secrets, active, Views.Highest(state),
+            state.Keyset?.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted));
+    }
+
+    private FrozenDictionary<string, UsableSecret> Usable(AgentState state)
+    {
+        Dictionary<string, UsableSecret> usable = new(StringComparer.Ordinal);
+        foreach (UsableEntry entry in Views.Usable(state))
+        {
+            HeldSecret held = till.Secrets?.Find(entry.Entry.Version)
+                ?? throw new InvariantBroken($"v{entry.Entry.Version} is loaded and not held.");
+            usable[held.Kid] = new UsableSecret(
+                held.Version, held.Kid, entry.Entry.State, entry.End, held.TokenKey, Protections.Tpm);
+        }
+
+        return usable.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    private FrozenDictionary<string, EcPublicJwk> LicenseKeys()
+    {
+        if (till.Server is { } server && !ReferenceEquals(server.Keyset, _keyset))
+        {
+            _keyset = server.Keyset;
+            _licenseKeys = _keyset.Keys
+                .Where(k => k.May(KeyScopes.License))
+                .ToFrozenDictionary(k => k.Kid, k => k.PublicKey, StringComparer.Ordinal);
+        }
+
+        return _licenseKeys;
+    }
+
+    private SnapshotStatus Status(AgentState state, UtcTime trusted)
+    {
+        List<SecretView> secrets =
+        [
+            .. (state.Bound?.Secrets ?? []).Select(s => ViewOf(state, s, trusted)),
+        ];
+        if (state.Run.Pending is { } pending)
+        {
+            secrets.Add(ViewOf(state, pending.Entry, trusted));
+        }
+
+        return new SnapshotStatus(
+            secrets, state.Run.Levels.MinValidVersion, TpmOf(state), Views.RotationDue(state), state.Run.LastContact,
+            [.. state.Alerts.Select(a => new AlertView(a.Key, a.Value.Severity, a.Value.Since, a.Value.Detail))]);
+    }
+
+    private TpmResponse TpmOf(AgentState state) => new(
+        Views.TpmReport(state), config.Tpm.Device, till.TpmFacts?.Manufacturer, till.TpmFacts?.Firmware,
+        till.TpmFacts?.LockoutCounter, state.Bound?.Generation, null, null, null,
+        till.Agent?.Keys?.Signing.Thumbprint().ToString(), Hex(config.Tpm.SigningHandle),
+        Hex(config.Tpm.DecryptionHandle), till.Agent?.Keys?.SrkName,
+        state.TpmDetail.Length == 0 ? null : state.TpmDetail);
+
+    private static SecretView ViewOf(AgentState state, SecretEntry s, UtcTime trusted)
+    {
+        bool over = state.Run.Levels.Forbids(s.Version) || (s.State == SecretState.Grace && trusted >= s.GraceUntil);
+        SecretState shown = over ? SecretState.Invalidated : s.State;
+        return new SecretView(
+            s.Version, shown.ToString().ToUpperInvariant(), s.Kcv, s.Created, s.ValidFrom, s.ValidUntil, s.GraceUntil);
+    }
+
+    private static string Hex(uint handle) => "0x" + handle.ToString("x8", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,57 @@
+using System.Collections.Frozen;
+using LicenseAgent.Daemon.Audit;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Secrets;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Daemon.Upstream;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
+
+namespace LicenseAgent.Daemon.Loop;
+
+/// <summary>
+/// What the loop and its activities share: the audit log, and what exists only once the till has an identity, its
+/// server, secrets and revocations. Owned by the loop's thread, but for the log.
+/// </summary>
+internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader auditReader) : IDisposable
+{
+    private AuditPoint? _witnessed;
+
+    public SecretMemory Memory { get; } = memory;
+
+    /// <summary>The log: an unnamed chain before enrolment, this till's afterwards. Any thread.</summary>
+    public AuditLog Audit { get; } = audit;
+
+    public AuditReader AuditReader { get; } = auditReader;
+
+    public AgentFile? Agent { get; set; }
+
+    public TrustedServer? Server { get; set; }
+
+    public SecretStore? Secrets { get; set; }
+
+    public Exchanger? Exchanger { get; set; }
+
+    public FrozenSet<string> RevokedLicenses { get; private set; } = FrozenSet<string>.Empty;
+
+    public TpmFacts? TpmFacts { get; set; }
+
+    /// <summary>The last audit record the server countersigned; set by the loop, read by any thread.</summary>
+    public AuditPoint? Witnessed
+    {
+        get => Volatile.Read(ref _witnessed);
+        set => Volatile.Write(ref _witnessed, value);
+    }
+
+    /// <summary><c>notAfter</c> of the certificate this till shows to the server.</summary>
+    public UtcTime? CertificateExpiry { get; set; }
+
+    public void Revoke(RevocationList list) =>
+        RevokedLicenses = list.LicenseIds.ToFrozenSet(StringComparer.Ordinal);
+
+    public void Dispose()
+    {
+        Secrets?.Dispose();
+        Memory.Dispose();
+    }
+}

@@ -1,0 +1,23 @@
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Encoding;
+
+namespace LicenseAgent.Daemon.Upstream;
+
+/// <summary>
+/// Where the server is: what the bundle brought, the configuration where it says otherwise, and the pins of both and of
+/// the keyset.
+/// </summary>
+internal static class ServerAddress
+{
+    public static UpstreamSettings Of(
+        AgentConfig config, string url, string name, IReadOnlyList<string> bundlePins,
+        IReadOnlyList<string> keysetPins, string bundleCa, ReadOnlyMemory<byte>? clientPem, UtcTime verificationTime)
+    {
+        Base64UrlText.TryDecode(bundleCa, out byte[] ca);
+        IReadOnlyList<string> pins = config.Server.CertPins.Count > 0 ? config.Server.CertPins : bundlePins;
+        return new UpstreamSettings(
+            config.Server.Url ?? url, name, [.. pins.Concat(keysetPins).Distinct(StringComparer.Ordinal)], ca,
+            clientPem, verificationTime);
+    }
+}
