@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Adapters.Kestrel;
+using LicenseAgent.Daemon.Adapters.Tls;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.Logging;
@@ -75,7 +76,7 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
             TimeProvider.System);
         using StateFiles files = new(config.Paths.State);
         using AuditFile auditFile = new(config.Audit.Path);
-        using TlsUpstream upstream = new();
+        using TlsUpstream upstream = new(TimeProvider.System);
         AgentPorts ports = new(
             tpm, tpm, tpm, Es256.Verify, files, auditFile, new PoolWorkItems(), upstream, new BootClock(),
             new OsRandomness(), TimeProvider.System);
