@@ -38,8 +38,8 @@ public sealed record VerifiedLicense(LicenseClaims Claims, string InnerJws, stri
 public delegate EcPublicJwk? LicenseSigner(string kid);
 
 /// <summary>
-/// Decrypts and verifies a token so that its time tells nothing: every way to fail costs one failed decryption (the BCL
-/// reports those by exception, the costly part) and one signature verification, like a wrong tag does.
+/// Decrypts and verifies a token so that its time tells nothing: every way to fail costs one signature verification and
+/// two decryptions, at least one of them failed (the BCL reports those by exception, the costly part).
 /// </summary>
 public static class LicenseOpening
 {
@@ -61,6 +61,7 @@ public static class LicenseOpening
         if (!LicenseToken.TryOpen(shape, contentKey, out byte[] inner))
         {
             DummyVerify(shape.CiphertextText, verify);
+            DummyDecrypt(shape, contentKey);
             return LicenseOutcome.WrongTag;
         }
         LicenseOutcome outcome = Verify(inner, signers, verify, out ParsedJws? jws);
