@@ -45,4 +45,7 @@ public sealed class AgentException : Exception
 
     /// <summary>How long the agent asks to wait, where it does.</summary>
     public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>The agent was reached and the connection broke; a fresh one may be served.</summary>
+    internal bool ConnectionBroke { get; init; }
 }

@@ -114,7 +114,10 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
         _ => new(
             AgentFault.Unreachable,
             $"The connection on {socketPath} broke before the answer. Was license-agent stopped? "
-            + "systemctl status license-agent", e),
+            + "systemctl status license-agent", e)
+        {
+            ConnectionBroke = true,
+        },
     };
 
     private AgentException NotConnected(SocketException e) => e.SocketErrorCode switch
@@ -128,7 +131,7 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
             $"Nobody listens on {socketPath}. Is license-agent running? systemctl status license-agent", e),
         SocketError.AccessDenied => new(
             AgentFault.NotPermitted,
-            $"This user may not reach {socketPath}: its directory wants mode 0755 and it wants 0666. {accessRemedy}", e),
+            $"This user may not reach {socketPath}: its directory wants mode 0755, it wants 0666. {accessRemedy}", e),
         SocketError.WouldBlock or SocketError.TryAgain => new(
             AgentFault.Busy, $"Too many connections wait on {socketPath}. Try again.", e),
         _ => new(AgentFault.Unreachable, $"The socket {socketPath} failed ({e.SocketErrorCode}).", e),

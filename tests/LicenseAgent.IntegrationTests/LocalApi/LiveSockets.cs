@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LicenseAgent.IntegrationTests.LocalApi;
 
-/// <summary>Both sockets of an agent whose snapshot was made by hand, on real Kestrel, in their own directory.</summary>
+/// <summary>Both sockets of an agent whose snapshot was made by hand, on real Kestrel, in a directory.</summary>
 internal sealed class LiveSockets : IAsyncDisposable
 {
     public const uint ListedUid = 1001, UnlistedUid = 1002, ViewerUid = 1003;

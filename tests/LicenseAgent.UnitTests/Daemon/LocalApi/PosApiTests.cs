@@ -1,0 +1,197 @@
+using System.Buffers;
+using System.Text;
+using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.LocalApi.Peers;
+using LicenseAgent.Daemon.LocalApi.Validation;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Local;
+using Xunit;
+
+namespace LicenseAgent.UnitTests.Daemon.LocalApi;
+
+public sealed class PosApiTests : IDisposable
+{
+    private static readonly PeerCredentials Peer = new(1001, 1001, 42);
+
+    private readonly LocalBench _bench = new();
+    private readonly BenchJournal _journal = new();
+    private readonly RecentLicenses _recent = new();
+    private readonly List<(string Reason, bool Valid)> _metered = [];
+    private readonly PosApi _api;
+    private NonceVerdict _nonce = NonceVerdict.Accepted;
+    private int _noncesTried;
+
+    public PosApiTests()
+    {
+        NonceVerdict Try(uint uid, Nonce16 nonce, long bootMs)
+        {
+            _noncesTried++;
+            return _nonce;
+        }
+
+        _api = new PosApi(
+            _bench.Context(_journal.Journal), _bench.Validator(), new RateLimit(10, 20, _bench.Clock), Try, _recent,
+            (reason, valid, _) => _metered.Add((reason, valid)));
+    }
+
+    public void Dispose() => _bench.Dispose();
+
+    [Fact]
+    public async Task A_validation_is_recorded_metered_and_remembered()
+    {
+        await PostAsync(Request(_bench.Mint(LocalBench.Claims())));
+        ValidationRecord record = Assert.Single(_journal.Validations);
+        Assert.Equal(
+            (Peer, "VALID", "lic-1", 16), (record.Peer, record.Reason, record.LicenseId, record.TokenId.Length));
+        Assert.Equal(("VALID", true), Assert.Single(_metered));
+        Assert.Equal(("lic-1", "VALID"), (Assert.Single(_recent.Views()).LicenseId, _recent.Views()[0].Reason));
+    }
+
+    [Fact]
+    public async Task A_refused_validation_is_recorded_too()
+    {
+        await PostAsync(Request("x"u8.ToArray()));
+        Assert.Equal(("INVALID_TOKEN", null), (_journal.Validations[0].Reason, _journal.Validations[0].LicenseId));
+    }
+
+    [Fact]
+    public async Task No_answer_leaves_before_its_record_is_written()
+    {
+        _journal.HoldWrites = new TaskCompletionSource();
+        Task<(LocalAnswer Answer, string Body)> answer = PostAsync(Request(_bench.Mint(LocalBench.Claims())));
+        Assert.Single(_journal.Validations);
+        Assert.False(answer.IsCompleted);
+        _journal.HoldWrites.SetResult();
+        Assert.Equal(200, (await answer).Answer.Status);
+    }
+
+    [Fact]
+    public async Task Where_the_record_cannot_be_had_the_answer_is_503_and_tells_nothing()
+    {
+        _journal.Failure = new StorageException("disk_full", "no space");
+        (LocalAnswer answer, string body) = await PostAsync(Request(_bench.Mint(LocalBench.Claims())));
+        Assert.Equal(503, answer.Status);
+        Assert.DoesNotContain("VALID", body, StringComparison.Ordinal);
+        Assert.Contains(ProblemCodes.NotReady, body, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{}")]
+    [InlineData("""{"license_token":"x","nonce":"AAAAAAAAAAAAAAAAAAAAAB"}""")]
+    [InlineData("""{"license_token":"x","nonce":"AAAAAAAAAAAAAAAAAAAAA="}""")]
+    [InlineData("""{"license_token":1,"nonce":"AAAAAAAAAAAAAAAAAAAAAA"}""")]
+    [InlineData("""{"license_token":null,"nonce":"AAAAAAAAAAAAAAAAAAAAAA"}""")]
+    [InlineData("""{"license_token":"x","nonce":"AAAAAAAAAAAAAAAAAAAAAA","more":1}""")]
+    [InlineData("""{"license_token":"x","license_token":"x","nonce":"AAAAAAAAAAAAAAAAAAAAAA"}""")]
+    [InlineData("""{"license_token":"\ud800","nonce":"AAAAAAAAAAAAAAAAAAAAAA"}""")]
+    [InlineData("""{"license_token":"\u0000","nonce":"AAAAAAAAAAAAAAAAAAAAAA"}""")]
+    [InlineData("""{"license_token":"x","nonce":"AAAAAAAAAAAAAAAAAAAAAA"} x""")]
+    [InlineData("""[{"license_token":"x","nonce":"AAAAAAAAAAAAAAAAAAAAAA"}]""")]
+    public async Task A_request_of_another_shape_is_400_and_consumes_no_nonce(string json)
+    {
+        (LocalAnswer answer, string body) = await PostAsync(Encoding.UTF8.GetBytes(json));
+        Assert.Equal((400, 0), (answer.Status, _noncesTried));
+        Assert.Contains("\"code\":\"bad_request\"", body, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"license_token":"x"}""", "/nonce")]
+    [InlineData("""{"license_token":"x","nonce":"AA"}""", "/nonce")]
+    [InlineData("""{"license_token":"x","nonce":"AAAAAAAAAAAAAAAAAAAAAA","a/b":1}""", "/a~1b")]
+    public async Task The_problem_points_at_the_member(string json, string pointer)
+    {
+        (_, string body) = await PostAsync(Encoding.UTF8.GetBytes(json));
+        Assert.Contains($"\"member\":\"{pointer}\"", body, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"license_token":"TOKEN","nonce":"NONCE"}""")]
+    [InlineData("""{"nonce":"NONCE","license_token":"TOKEN"}""")]
+    [InlineData(" {\t\"nonce\" :\n\"NONCE\" , \"license_token\":\r\"TOKEN\" } \n")]
+    [InlineData("""{"nonce":"NONCE","license_\u0074oken":"TOKEN"}""")]
+    [InlineData("""{"nonce":"NONCE","license_token":"\u0065yJTAIL"}""")]
+    public async Task A_request_may_be_written_in_any_way_that_JSON_knows(string shape)
+    {
+        string token = Encoding.ASCII.GetString(_bench.Mint(LocalBench.Claims()));
+        string json = shape.Replace("TOKEN", token, StringComparison.Ordinal)
+            .Replace("TAIL", token[3..], StringComparison.Ordinal)
+            .Replace("NONCE", "AAAAAAAAAAAAAAAAAAAAAA", StringComparison.Ordinal);
+        (_, string body) = await PostAsync(Encoding.UTF8.GetBytes(json));
+        const string begin = """{"valid":true,"reason":"VALID","nonce":"AAAAAAAAAAAAAAAAAAAAAA",""";
+        Assert.StartsWith(begin, body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_replayed_nonce_is_409_and_noted()
+    {
+        _nonce = NonceVerdict.Replayed;
+        (LocalAnswer answer, _) = await PostAsync(Request(_bench.Mint(LocalBench.Claims())));
+        Assert.Equal((409, "nonce_replayed"), (answer.Status, Assert.Single(_journal.Notes).Event));
+        Assert.Empty(_journal.Validations);
+    }
+
+    [Fact]
+    public async Task A_full_nonce_store_is_429_with_a_time()
+    {
+        _nonce = NonceVerdict.Full;
+        (LocalAnswer answer, _) = await PostAsync(Request(_bench.Mint(LocalBench.Claims())));
+        Assert.Equal((429, 30), (answer.Status, answer.RetryAfterSeconds));
+    }
+
+    [Fact]
+    public async Task The_nonce_is_checked_before_the_mode()
+    {
+        _nonce = NonceVerdict.Replayed;
+        _bench.Snapshot = _bench.Snapshot with { Mode = _bench.Snapshot.Mode with { ValidUntil = null } };
+        Assert.Equal(409, (await PostAsync(Request("x"u8.ToArray()))).Answer.Status);
+    }
+
+    [Fact]
+    public async Task The_rate_comes_before_the_shape_of_a_request()
+    {
+        for (int i = 0; i < 20; i++)
+            await PostAsync("{}"u8.ToArray());
+        (LocalAnswer answer, _) = await PostAsync("{}"u8.ToArray());
+        Assert.Equal((429, 1), (answer.Status, answer.RetryAfterSeconds));
+    }
+
+    [Theory]
+    [InlineData("NORMAL", 200, "READY")]
+    [InlineData("DEGRADED", 200, "DEGRADED")]
+    [InlineData("EXHAUSTED", 503, "NOT_READY")]
+    [InlineData("no active secret", 503, "NOT_READY")]
+    [InlineData("records refused", 503, "NOT_READY")]
+    public async Task Health_tells_whether_a_validation_can_succeed(string what, int status, string word)
+    {
+        _bench.Clock.BootMs += (long)(what switch
+        {
+            "DEGRADED" => LocalBench.Day,
+            "EXHAUSTED" => 8 * LocalBench.Day,
+            _ => TimeSpan.Zero,
+        }).TotalMilliseconds;
+        if (what == "no active secret")
+            _bench.Snapshot = _bench.Snapshot with { Active = null };
+        _journal.Refusing = what == "records refused";
+        (LocalAnswer answer, string body) = await CallAsync("GET", LocalPaths.Health, default);
+        Assert.Equal(status, answer.Status);
+        Assert.StartsWith($$"""{"status":"{{word}}",""", body, StringComparison.Ordinal);
+    }
+
+    private static byte[] Request(byte[] token) => Encoding.ASCII.GetBytes(
+        $$"""{"license_token":"{{Encoding.ASCII.GetString(token)}}","nonce":"AAAAAAAAAAAAAAAAAAAAAA"}""");
+
+    private Task<(LocalAnswer Answer, string Body)> PostAsync(byte[] json) =>
+        CallAsync("POST", LocalPaths.ValidateLicense, json);
+
+    private async Task<(LocalAnswer Answer, string Body)> CallAsync(
+        string method, string path, ReadOnlyMemory<byte> json)
+    {
+        const string type = "application/json; charset=utf-8";
+        var body = new ArrayBufferWriter<byte>();
+        LocalAnswer answer = await _api.HandleAsync(
+            new LocalCall(Peer, method, path, "", type, json, Oversized: false), body, default);
+        return (answer, body.Text());
+    }
+}
