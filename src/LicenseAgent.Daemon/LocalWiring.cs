@@ -25,41 +25,13 @@ internal static class LocalWiring
     public static LocalSurfaces Connect(
         AgentConfig config, AgentPorts ports, Till till, AgentLoop loop, ReplayGuard replay, AgentMetrics metrics)
     {
-        LocalContext context = new(() => loop.Snapshot, ports.BootClock, ports.Time, JournalOf(till.Audit, config));
+        LocalContext context = new(
+            () => loop.Snapshot, ports.BootClock, ports.Time, LocalJournal.Over(till.Audit, config.Audit.OnFailure));
         return LocalSurfaces.Create(config, new LocalSources(
             context, loop.Tickets.Commands(), ports.Randomness, ports.VerifyEs256,
-            token => TagOf(till, token), (uid, nonce, bootMs) => VerdictOf(replay.TryAccept(uid, nonce, bootMs)),
-            metrics.Validated, Denials(ports, loop, metrics), () => RenderMetrics(metrics, loop, till, ports),
+            token => TagOf(till, token), replay.TryAccept, metrics.Validated, Denials(ports, loop, metrics),
+            () => RenderMetrics(metrics, loop, till, ports),
             new AuditSources(till.AuditReader.Page, cancel => Task.FromResult(Verify(till, ports)))));
-    }
-
-    private static LocalJournal JournalOf(AuditLog audit, AgentConfig config) => new(
-        (in ValidationRecord r) => new ValueTask(audit.Append(new AuditedValidation(
-            r.Peer.Uid, r.Peer.Gid, r.Peer.Pid, r.Nonce, r.TokenId, r.Reason, r.LicenseId, r.SecretVersion))
-            .Batch.Written),
-        r => audit.Append(EntryOf(r)),
-        async r => await audit.SyncAsync(audit.Append(EntryOf(r))),
-        audit.SyncAsync,
-        () => config.Audit.OnFailure == AuditFailure.Refuse && audit.Failing is not null);
-
-    private static AuditEntry EntryOf(CallRecord record)
-    {
-        AuditDetails details = [];
-        foreach (CallDetail detail in record.Details)
-        {
-            details.Add(detail.Name, detail.Text is { } text ? text : detail.Number);
-        }
-
-        AuditActor actor = record.Event == "management_called"
-            ? AuditActor.Operator(record.Peer.Uid, record.Peer.Gid, record.Peer.Pid, record.Role)
-            : AuditActor.App(record.Peer.Uid, record.Peer.Gid, record.Peer.Pid);
-        AuditOutcome outcome = record.Outcome switch
-        {
-            "ok" => AuditOutcome.Ok,
-            "refused" => AuditOutcome.Refused,
-            _ => AuditOutcome.Failed,
-        };
-        return new AuditEntry(record.Event, null, actor, outcome, details);
     }
 
     private static TokenTag TagOf(Till till, ReadOnlySpan<byte> token)
@@ -69,14 +41,6 @@ internal static class LocalWiring
         (till.Agent?.AuditKey ?? default).CopyTo(key);
         return TokenTag.Of(key, token);
     }
-
-    private static NonceVerdict VerdictOf(ReplayVerdict verdict) => verdict switch
-    {
-        ReplayVerdict.Accepted => NonceVerdict.Accepted,
-        ReplayVerdict.Replayed => NonceVerdict.Replayed,
-        ReplayVerdict.Full => NonceVerdict.Full,
-        _ => throw new InvariantBroken($"{verdict} is no verdict."),
-    };
 
     private static Action Denials(AgentPorts ports, AgentLoop loop, AgentMetrics metrics)
     {

@@ -85,11 +85,9 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
             e => AgentEvents.EffectFailed(_logger, "metrics", e.GetType().Name, e.Message));
         using Agent agent = await Agent.CreateAsync(
             config, ports, new AgentProgram(Program.Version, Program.BuildTime), metrics, metricsFile.Publish, _logger);
-        using LocalSocketServer pos = Serve(agent.Surfaces.Pos, config.Pos.Socket);
-        using LocalSocketServer admin = Serve(agent.Surfaces.Admin, config.Management.Socket);
+        await using LocalSockets sockets = new(config, agent.Surfaces, Broke, TimeProvider.System, logs);
         using ServiceNotify service = new();
-        await pos.StartAsync(_stopAsked.Token);
-        await admin.StartAsync(_stopAsked.Token);
+        await sockets.StartAsync(_stopAsked.Token);
         Task running = agent.RunAsync(_stopAsked.Token);
         await Task.WhenAny(agent.Loop.Settled.Task, running);
         if (!running.IsCompleted)
@@ -99,7 +97,7 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
 
         await running;
         service.Stopping();
-        await StopServingAsync(pos, admin);
+        await StopServingAsync(sockets);
         agent.Surfaces.Pos.Denials.Turn();
         agent.Surfaces.Admin.Denials.Turn();
     }
@@ -128,12 +126,6 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         }
     }
 
-    private LocalSocketServer Serve(LocalSurface surface, string path) => new(
-        new LocalSocketSettings(
-            path, surface.Access, config.Pos.ConnectionsPerUid, config.Pos.Connections, config.Pos.HeaderTimeout,
-            config.Pos.IdleTimeout, surface.Handler, surface.Denials.Add, Broke),
-        TimeProvider.System, logs);
-
     private void SayReady(Agent agent, ServiceNotify service)
     {
         ModeFacts facts = agent.Loop.Snapshot.Mode;
@@ -143,11 +135,10 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         service.Ready($"{ModeText.Of(mode)} {reason}");
     }
 
-    private static async Task StopServingAsync(LocalSocketServer pos, LocalSocketServer admin)
+    private static async Task StopServingAsync(LocalSockets sockets)
     {
         using CancellationTokenSource limit = new(DrainTime, TimeProvider.System);
-        await pos.StopAsync(limit.Token);
-        await admin.StopAsync(limit.Token);
+        await sockets.StopAsync(limit.Token);
     }
 
     private void Stop(PosixSignalContext signal)

@@ -11,7 +11,7 @@ namespace LicenseAgent.Daemon.LocalApi;
 /// <param name="Denied">Told of each connection turned away; for the counter and the alert.</param>
 internal sealed record LocalSources(
     LocalContext Context, AgentCommands Commands, IRandomness Randomness, Es256Verify VerifyEs256,
-    TokenAuditId TokenAuditId, NonceGuard Nonces, ValidationMeter Meter, Action Denied, Func<string> Metrics,
+    TokenTagger TagToken, NonceGuard Nonces, ValidationMeter Meter, Action Denied, Func<string> Metrics,
     AuditSources Audit);
 
 /// <summary>One socket's handler and what it does about peers it turns away.</summary>
@@ -28,7 +28,7 @@ internal sealed record LocalSurfaces(LocalSurface Pos, LocalSurface Admin)
         LocalContext context = sources.Context;
         var recent = new RecentLicenses();
         var pos = new PosApi(
-            context, new LicenseValidator(sources.Randomness, sources.VerifyEs256, sources.TokenAuditId),
+            context, new LicenseValidator(sources.Randomness, sources.VerifyEs256, sources.TagToken),
             new RateLimit(config.Pos.Rate, config.Pos.Burst, context.BootClock), sources.Nonces, recent, sources.Meter);
         var calls = new ManagementCalls(context, new ManagementSources(
             sources.Commands, recent, sources.Metrics, sources.Audit));
@@ -36,9 +36,9 @@ internal sealed record LocalSurfaces(LocalSurface Pos, LocalSurface Admin)
             context, new Roles(config.Management),
             new RateLimit(ManagementRate, ManagementBurst, context.BootClock), calls);
         return new LocalSurfaces(
-            new LocalSurface(pos.HandleAsync, PeerAccess.Of(config.Pos), Denials("pos")),
-            new LocalSurface(management.HandleAsync, PeerAccess.Of(config.Management), Denials("admin")));
+            new LocalSurface(pos.HandleAsync, PeerAccess.Of(config.Pos), Denials(DeniedAt.Pos)),
+            new LocalSurface(management.HandleAsync, PeerAccess.Of(config.Management), Denials(DeniedAt.Admin)));
 
-        AccessDenials Denials(string socket) => new(socket, context.Journal, context.BootClock, sources.Denied);
+        AccessDenials Denials(DeniedAt socket) => new(socket, context.Journal, context.BootClock, sources.Denied);
     }
 }

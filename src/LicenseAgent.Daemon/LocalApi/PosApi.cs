@@ -2,7 +2,9 @@ using System.Buffers;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Replay;
 using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 
@@ -21,16 +23,8 @@ internal sealed record LocalContext(
     }
 }
 
-/// <summary>What became of a nonce.</summary>
-internal enum NonceVerdict
-{
-    Accepted,
-    Replayed,
-    Full,
-}
-
 /// <summary>Accepts a nonce once per UID within its window, at a time of CLOCK_BOOTTIME.</summary>
-internal delegate NonceVerdict NonceGuard(uint uid, Nonce16 nonce, long bootMs);
+internal delegate ReplayVerdict NonceGuard(uint uid, Nonce16 nonce, long bootMs);
 
 /// <summary>Told of every validation that was answered.</summary>
 /// <param name="took">From the first byte judged to the last byte written.</param>
@@ -80,25 +74,26 @@ internal sealed class PosApi(
             return new(Problems.Write(Shapes.Malformed(e), body));
         }
 
-        NonceVerdict accepted = nonces(call.Peer.Uid, nonce, context.BootClock.BootMs);
-        if (accepted == NonceVerdict.Full)
+        ReplayVerdict accepted = nonces(call.Peer.Uid, nonce, context.BootClock.BootMs);
+        if (accepted == ReplayVerdict.Full)
             return new(Problems.Write(Problems.NonceStoreFull, body, NonceStoreFullSeconds));
-        if (accepted == NonceVerdict.Replayed)
+        if (accepted == ReplayVerdict.Replayed)
             return Replayed(call.Peer, nonce, body);
 
         Moment now = context.Now();
         Verdict verdict = validator.Judge(token, now);
         if (verdict.Token is { } verified)
             recent.Note(verified, verdict.Reason, now.TrustedNow);
-        ValueTask written = context.Journal.Validated(new ValidationRecord(
-            call.Peer, nonce, verdict.Reason, validator.AuditIdOf(token, verdict), verdict.Token?.Claims.Sub,
-            verdict.Token?.Version));
+        PeerCredentials peer = call.Peer;
+        Task written = context.Journal.Validated(new AuditedValidation(
+            peer.Uid, peer.Gid, peer.Pid, nonce, validator.TagOf(token, verdict), verdict.Reason,
+            verdict.Token?.Claims.Sub, verdict.Token?.Version));
         return Answer(written, verdict, nonce, started, body);
     }
 
     /// <summary>The nonce counts as used, so its record must be written before anybody sees an answer.</summary>
     private async ValueTask<LocalAnswer> Answer(
-        ValueTask written, Verdict verdict, Nonce16 nonce, long started, IBufferWriter<byte> body)
+        Task written, Verdict verdict, Nonce16 nonce, long started, IBufferWriter<byte> body)
     {
         try
         {
@@ -115,8 +110,9 @@ internal sealed class PosApi(
 
     private ValueTask<LocalAnswer> Replayed(PeerCredentials peer, Nonce16 nonce, IBufferWriter<byte> body)
     {
-        context.Journal.Noted(new CallRecord(
-            "nonce_replayed", peer, null, "refused", [CallDetail.Of("nonce", nonce.ToString())]));
+        context.Journal.Noted(new AuditEntry(
+            "nonce_replayed", null, AuditActor.App(peer.Uid, peer.Gid, peer.Pid), AuditOutcome.Refused,
+            new AuditDetails { { "nonce", nonce.ToString() } }));
         return new(Problems.Write(Problems.NonceReplayed, body));
     }
 }

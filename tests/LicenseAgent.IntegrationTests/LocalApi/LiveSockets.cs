@@ -4,6 +4,7 @@ using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Operators;
 using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Replay;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
@@ -82,14 +83,14 @@ internal sealed class LiveSockets : IAsyncDisposable
             (_, _) => Refuse<EnrollOutcome>(),
             _ => Task.FromResult(new CommandAnswer<RotateOutcome>(new RotateOutcome("rotated", 7, null), null)),
             (_, _, _) => Refuse<InvalidateOutcome>()),
-        new OsBytes(), Protocol.Jose.Es256.Verify, LocalBench.AuditId, AcceptOnce, (_, _, _) => { }, () => { },
+        new OsBytes(), Protocol.Jose.Es256.Verify, LocalBench.Tag, AcceptOnce, (_, _, _) => { }, () => { },
         () => "license_agent_mode 1\n",
         new AuditSources((_, _) => new AuditPage([], null), _ => throw new NotSupportedException()));
 
-    private NonceVerdict AcceptOnce(uint uid, Nonce16 nonce, long bootMs)
+    private ReplayVerdict AcceptOnce(uint uid, Nonce16 nonce, long bootMs)
     {
         lock (_nonces)
-            return _nonces.Add((uid, nonce)) ? NonceVerdict.Accepted : NonceVerdict.Replayed;
+            return _nonces.Add((uid, nonce)) ? ReplayVerdict.Accepted : ReplayVerdict.Replayed;
     }
 
     private static Task<CommandAnswer<T>> Refuse<T>()

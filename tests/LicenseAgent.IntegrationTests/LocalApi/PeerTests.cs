@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using System.Text.Json;
-using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Protocol.Audit;
 using Xunit;
 
 namespace LicenseAgent.IntegrationTests.LocalApi;
@@ -75,8 +75,8 @@ public sealed class PeerTests : IAsyncLifetime
             using Socket socket = RawHttp.ConnectAs(LiveSockets.UnlistedUid, _live.Pos);
             await RawHttp.ReadAsync(socket, cancel);
         }
-        CallRecord record = Assert.Single(_live.Journal.Notes);
-        Assert.Equal(("access_denied", LiveSockets.UnlistedUid), (record.Event, record.Peer.Uid));
+        AuditEntry record = Assert.Single(_live.Journal.Notes);
+        Assert.Equal(("access_denied", LiveSockets.UnlistedUid), (record.Event, record.Actor.Uid));
     }
 
     [Fact]

@@ -103,5 +103,6 @@ public sealed class VendorProofTests : IDisposable
     private static string Kid(ECDsa key) => EcPublicJwk.From(key).Thumbprint().ToString();
 
     private static string Sign(ECDsa key, string kid, ReadOnlySpan<byte> payload) =>
-        System.Text.Encoding.ASCII.GetString(CompactJws.Create(new JwsHeader(kid, JoseTypes.LicenseJwt), payload, data => Es256.Sign(key, data)));
+        System.Text.Encoding.ASCII.GetString(CompactJws.Create(
+            new JwsHeader(kid, JoseTypes.LicenseJwt), payload, data => Es256.Sign(key, data)));
 }

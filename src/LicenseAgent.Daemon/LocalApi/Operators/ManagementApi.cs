@@ -2,6 +2,7 @@ using System.Buffers;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
@@ -27,7 +28,7 @@ internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit
         if (changes && await CannotRecordAsync(context.Journal.Synced()) is { } reason)
             return Problems.Write(Problems.NotReady($"Nothing was done: {Unwritable(reason)}"), body);
         var content = new ArrayBufferWriter<byte>();
-        (LocalAnswer answer, string outcome) = await CarryOutAsync(call, role, content, cancel);
+        (LocalAnswer answer, AuditOutcome outcome) = await CarryOutAsync(call, role, content, cancel);
         string? lost = await CannotRecordAsync(RecordAsync(call, role, answer.Status, outcome));
         if (changes && lost is not null)
         {
@@ -57,7 +58,7 @@ internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit
         }
     }
 
-    private async ValueTask<(LocalAnswer Answer, string Outcome)> CarryOutAsync(
+    private async ValueTask<(LocalAnswer Answer, AuditOutcome Outcome)> CarryOutAsync(
         LocalCall call, Role role, ArrayBufferWriter<byte> content, CancellationToken cancel)
     {
         try
@@ -67,35 +68,37 @@ internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit
                 : await calls.CarryOutAsync(call, content, cancel);
             return (outcome.Answer, outcome switch
             {
-                { Answer.Status: >= 500 } or { Failed: true } => "failed",
-                { Answer.Status: >= 400 } => "refused",
-                _ => "ok",
+                { Answer.Status: >= 500 } or { Failed: true } => AuditOutcome.Failed,
+                { Answer.Status: >= 400 } => AuditOutcome.Refused,
+                _ => AuditOutcome.Ok,
             });
         }
         catch (ProtocolException e)
         {
             content.ResetWrittenCount();
-            return (Problems.Write(Shapes.Malformed(e), content), "refused");
+            return (Problems.Write(Shapes.Malformed(e), content), AuditOutcome.Refused);
         }
         catch (EnvironmentException e)
         {
             content.ResetWrittenCount();
-            return (Problems.Write(Problems.NotReady(e.Message), content), "failed");
+            return (Problems.Write(Problems.NotReady(e.Message), content), AuditOutcome.Failed);
         }
         catch (OperationCanceledException)
         {
             // The caller hung up; the record says so, and the loop decides what becomes of what it began.
             content.ResetWrittenCount();
-            return (Problems.Write(Problems.NotReady("The caller went away."), content), "failed");
+            return (Problems.Write(Problems.NotReady("The caller went away."), content), AuditOutcome.Failed);
         }
     }
 
-    private Task RecordAsync(LocalCall call, Role role, int status, string outcome) =>
-        context.Journal.Called(new CallRecord(
-            "management_called", call.Peer, Roles.Word(role), outcome,
-            [
-                CallDetail.Of("method", LimitedText.Cut(call.Method, RecordedPathBytesMax)),
-                CallDetail.Of("path", LimitedText.Cut(call.Path, RecordedPathBytesMax)),
-                CallDetail.Of("status", status),
-            ]));
+    private Task RecordAsync(LocalCall call, Role role, int status, AuditOutcome outcome) =>
+        context.Journal.Called(new AuditEntry(
+            "management_called", null,
+            AuditActor.Operator(call.Peer.Uid, call.Peer.Gid, call.Peer.Pid, Roles.Word(role)), outcome,
+            new AuditDetails
+            {
+                { "method", LimitedText.Cut(call.Method, RecordedPathBytesMax) },
+                { "path", LimitedText.Cut(call.Path, RecordedPathBytesMax) },
+                { "status", status },
+            }));
 }

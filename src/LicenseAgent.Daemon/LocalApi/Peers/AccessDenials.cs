@@ -1,4 +1,6 @@
 using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Audit;
+using LicenseAgent.Protocol.Local;
 
 namespace LicenseAgent.Daemon.LocalApi.Peers;
 
@@ -7,8 +9,7 @@ namespace LicenseAgent.Daemon.LocalApi.Peers;
 /// at once, further ones as one counted record when the minute is over. Driven by <see cref="Turn"/>, about once a
 /// second. One lock.
 /// </summary>
-/// <param name="socket"><c>pos</c> or <c>admin</c>.</param>
-internal sealed class AccessDenials(string socket, LocalJournal journal, IBootClock clock, Action denied)
+internal sealed class AccessDenials(DeniedAt socket, LocalJournal journal, IBootClock clock, Action denied)
 {
     private const long MinuteMs = 60_000;
 
@@ -57,13 +58,16 @@ internal sealed class AccessDenials(string socket, LocalJournal journal, IBootCl
         }
     }
 
-    private void Record(PeerCredentials peer, Admission why, long count) => journal.Noted(new CallRecord(
-        "access_denied", peer, null, "refused",
-        [
-            CallDetail.Of("socket", socket),
-            CallDetail.Of("why", why == Admission.NotAllowed ? "peer_not_allowed" : "too_many_connections"),
-            CallDetail.Of("count", count),
-        ]));
+    private void Record(PeerCredentials peer, Admission why, long count) => journal.Noted(new AuditEntry(
+        "access_denied", null,
+        new AuditActor(socket.Actor, peer.Uid, peer.Gid, peer.Pid, null),
+        AuditOutcome.Refused,
+        new AuditDetails
+        {
+            { "socket", socket.Name },
+            { "why", why == Admission.NotAllowed ? ProblemCodes.PeerNotAllowed : ProblemCodes.TooManyConnections },
+            { "count", count },
+        }));
 
     private sealed class Run(PeerCredentials first, Admission why, long sinceMs)
     {
@@ -75,4 +79,12 @@ internal sealed class AccessDenials(string socket, LocalJournal journal, IBootCl
 
         public long Further { get; set; }
     }
+}
+
+/// <summary>A socket and who connects to it.</summary>
+internal sealed record DeniedAt(string Name, AuditActorKind Actor)
+{
+    public static DeniedAt Pos { get; } = new("pos", AuditActorKind.App);
+
+    public static DeniedAt Admin { get; } = new("admin", AuditActorKind.Operator);
 }

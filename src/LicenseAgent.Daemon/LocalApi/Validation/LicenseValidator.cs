@@ -2,8 +2,8 @@ using System.Security.Cryptography;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.Secrets;
-using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Local;
@@ -16,7 +16,7 @@ namespace LicenseAgent.Daemon.LocalApi.Validation;
 /// order is fixed: mode, token shape, kid, open and verify, audience, revocation, times. Nonce and rate come before and
 /// are not its concern.
 /// </summary>
-internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verify, TokenAuditId auditId)
+internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verify, TokenTagger tag)
 {
     // A token minted a moment ago by a server whose clock is a little ahead begins at once.
     private static readonly TimeSpan NotBeforeLeeway = TimeSpan.FromSeconds(300);
@@ -46,7 +46,7 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
     }
 
     /// <summary>What stands in the audit log for a token, verified or not.</summary>
-    public TokenTag AuditIdOf(ReadOnlySpan<byte> token, in Verdict verdict) => verdict.Token?.AuditId ?? auditId(token);
+    public TokenTag TagOf(ReadOnlySpan<byte> token, in Verdict verdict) => verdict.Token?.Tag ?? tag(token);
 
     private Verdict JudgeNew(ReadOnlySpan<byte> token, Digest32 digest, in Moment at, in Verdict refused)
     {
@@ -78,7 +78,7 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
         }
 
         var verified = new VerifiedToken(
-            license!, shape.Kid, shape.Version, snapshot.KeysetVersion, auditId(token));
+            license!, shape.Kid, shape.Version, snapshot.KeysetVersion, tag(token));
         _verified.Add(digest, verified);
         return JudgeLicense(verified, secret, at, refused.Mode);
     }
@@ -153,7 +153,7 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
 }
 
 /// <summary>Stands for a token in the audit log: a keyed hash, so that the log does not give tokens away.</summary>
-internal delegate TokenTag TokenAuditId(ReadOnlySpan<byte> token);
+internal delegate TokenTag TokenTagger(ReadOnlySpan<byte> token);
 
 /// <summary>What protects a secret.</summary>
 internal static class ProtectionWords

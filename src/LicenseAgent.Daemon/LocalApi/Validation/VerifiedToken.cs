@@ -16,13 +16,13 @@ internal sealed class VerifiedToken
 {
     private RenewedToken? _renewed;
 
-    public VerifiedToken(VerifiedLicense license, string kid, long version, long keysetVersion, TokenTag auditId)
+    public VerifiedToken(VerifiedLicense license, string kid, long version, long keysetVersion, TokenTag tag)
     {
         License = license;
         Kid = kid;
         Version = version;
         KeysetVersion = keysetVersion;
-        AuditId = auditId;
+        Tag = tag;
         InnerJws = Encoding.ASCII.GetBytes(license.InnerJws);
         ClaimMembers = WriteClaims(license.Claims, version);
     }
@@ -39,7 +39,7 @@ internal sealed class VerifiedToken
     public long KeysetVersion { get; }
 
     /// <summary>What stands for the token in the audit log.</summary>
-    public TokenTag AuditId { get; }
+    public TokenTag Tag { get; }
 
     public byte[] InnerJws { get; }
 

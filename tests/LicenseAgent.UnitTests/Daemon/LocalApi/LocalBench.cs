@@ -67,9 +67,9 @@ internal sealed class LocalBench : IDisposable
 
     public Moment Now => new(Snapshot, Snapshot.Clock.At(Clock.BootMs), Time.Now);
 
-    public static TokenAuditId AuditId => token => TokenTag.Of("bench"u8, token);
+    public static TokenTagger Tag => token => TokenTag.Of("key"u8, token);
 
-    public LicenseValidator Validator() => new(new OsBytes(), CountingVerify, AuditId);
+    public LicenseValidator Validator() => new(new OsBytes(), CountingVerify, Tag);
 
     public LocalContext Context(LocalJournal journal) => new(() => Snapshot, Clock, Time, journal);
 
@@ -154,11 +154,11 @@ internal sealed class OsBytes : IRandomness
 /// <summary>A journal in memory that tells what was appended and synced, and can hold or fail writing.</summary>
 internal sealed class BenchJournal
 {
-    public List<ValidationRecord> Validations { get; } = [];
+    public List<AuditedValidation> Validations { get; } = [];
 
-    public List<CallRecord> Notes { get; } = [];
+    public List<AuditEntry> Notes { get; } = [];
 
-    public List<CallRecord> Calls { get; } = [];
+    public List<AuditEntry> Calls { get; } = [];
 
     public int Syncs { get; private set; }
 
@@ -169,7 +169,7 @@ internal sealed class BenchJournal
     public bool Refusing { get; set; }
 
     public LocalJournal Journal => new(
-        (in ValidationRecord record) => new ValueTask(Added(Validations, record)),
+        (in AuditedValidation record) => Added(Validations, record),
         record => Added(Notes, record),
         record => Added(Calls, record),
         () =>
@@ -189,6 +189,10 @@ internal sealed class BenchJournal
 
 internal static class Answered
 {
+    public static AuditValue Detail(this AuditEntry entry, string name) =>
+        entry.Details.Single(detail => detail.Key == name).Value;
+
+
     public static string Text(this ArrayBufferWriter<byte> body) =>
         System.Text.Encoding.UTF8.GetString(body.WrittenSpan);
 }

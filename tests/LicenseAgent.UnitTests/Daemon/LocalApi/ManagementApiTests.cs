@@ -9,6 +9,7 @@ using LicenseAgent.Daemon.LocalApi.Operators;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
 using Xunit;
@@ -93,13 +94,13 @@ public sealed class ManagementApiTests : IDisposable
     public async Task Every_call_is_recorded_with_its_outcome(string method, string path, uint uid, int status)
     {
         await CallAsync(method, path, uid);
-        CallRecord record = Assert.Single(_journal.Calls);
+        AuditEntry record = Assert.Single(_journal.Calls);
         string? role = uid == Admin ? "admin" : uid == Viewer ? "viewer" : null;
         Assert.Equal(
-            ("management_called", uid, role, status == 200 ? "ok" : "refused"),
-            (record.Event, record.Peer.Uid, record.Role, record.Outcome));
-        Assert.Contains(CallDetail.Of("path", path), record.Details);
-        Assert.Contains(CallDetail.Of("status", status), record.Details);
+            ("management_called", uid, role, status == 200 ? AuditOutcome.Ok : AuditOutcome.Refused),
+            (record.Event, record.Actor.Uid, record.Actor.Role, record.Outcome));
+        Assert.Equal<AuditValue>(path, record.Detail("path"));
+        Assert.Equal<AuditValue>((long)status, record.Detail("status"));
     }
 
     [Fact]
@@ -154,7 +155,7 @@ public sealed class ManagementApiTests : IDisposable
     {
         _rotate = () => new CommandAnswer<RotateOutcome>(new RotateOutcome("failed", null, "no_contact"), null);
         Assert.Equal(200, (await CallAsync("POST", "/v1/rotate", Admin)).Answer.Status);
-        Assert.Equal("failed", _journal.Calls[0].Outcome);
+        Assert.Equal(AuditOutcome.Failed, _journal.Calls[0].Outcome);
     }
 
     [Fact]
@@ -172,7 +173,7 @@ public sealed class ManagementApiTests : IDisposable
     {
         _rotate = () => throw new StorageException("state_write", "state.json cannot be written: no space left.");
         (LocalAnswer answer, string body) = await CallAsync("POST", "/v1/rotate", Admin);
-        Assert.Equal((503, "failed"), (answer.Status, _journal.Calls[0].Outcome));
+        Assert.Equal((503, AuditOutcome.Failed), (answer.Status, _journal.Calls[0].Outcome));
         Assert.Contains("no space left", body, StringComparison.Ordinal);
     }
 

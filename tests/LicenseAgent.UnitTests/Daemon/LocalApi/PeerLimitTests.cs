@@ -2,6 +2,7 @@ using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Tokens;
 using Xunit;
@@ -97,24 +98,24 @@ public sealed class PeerLimitTests : IDisposable
     public void The_first_denial_is_recorded_at_once_and_the_rest_of_its_minute_as_a_number()
     {
         int counted = 0;
-        var denials = new AccessDenials("pos", _journal.Journal, _bench.Clock, () => counted++);
+        var denials = new AccessDenials(DeniedAt.Pos, _journal.Journal, _bench.Clock, () => counted++);
         for (int i = 0; i < 10; i++)
             denials.Add(new PeerCredentials(9, 9, 1), Admission.NotAllowed);
-        Assert.Equal([1], Counts());
+        Assert.Equal([1L], Counts());
         _bench.Clock.BootMs += 59_999;
         denials.Turn();
-        Assert.Equal([1], Counts());
+        Assert.Equal([1L], Counts());
         _bench.Clock.BootMs += 1;
         denials.Turn();
         denials.Turn();
-        Assert.Equal([1, 9], Counts());
+        Assert.Equal([1L, 9L], Counts());
         Assert.Equal(10, counted);
     }
 
     [Fact]
     public void Denials_of_another_UID_or_of_another_kind_are_recorded_apart()
     {
-        var denials = new AccessDenials("pos", _journal.Journal, _bench.Clock, () => { });
+        var denials = new AccessDenials(DeniedAt.Pos, _journal.Journal, _bench.Clock, () => { });
         denials.Add(new PeerCredentials(9, 9, 1), Admission.NotAllowed);
         denials.Add(new PeerCredentials(8, 8, 1), Admission.NotAllowed);
         denials.Add(new PeerCredentials(8, 8, 1), Admission.TooMany);
@@ -124,13 +125,13 @@ public sealed class PeerLimitTests : IDisposable
     [Fact]
     public void A_flood_of_made_up_UIDs_fills_neither_memory_nor_log()
     {
-        var denials = new AccessDenials("pos", _journal.Journal, _bench.Clock, () => { });
+        var denials = new AccessDenials(DeniedAt.Pos, _journal.Journal, _bench.Clock, () => { });
         for (uint uid = 0; uid < 1000; uid++)
             denials.Add(new PeerCredentials(uid, uid, 1), Admission.NotAllowed);
         Assert.Equal(256, _journal.Notes.Count);
         _bench.Clock.BootMs += 60_000;
         denials.Turn();
-        Assert.Equal(1000, Counts().Sum());
+        Assert.Equal((257, (AuditValue)744L), (Counts().Length, Counts()[^1]));
     }
 
     [Fact]
@@ -157,8 +158,7 @@ public sealed class PeerLimitTests : IDisposable
         Assert.Equal(("lic-64", "lic-1"), (recent.Views()[0].LicenseId, recent.Views()[63].LicenseId));
     }
 
-    private long[] Counts() =>
-        [.. _journal.Notes.Select(note => note.Details.Single(detail => detail.Name == "count").Number)];
+    private AuditValue[] Counts() => [.. _journal.Notes.Select(note => note.Detail("count"))];
 
     private static Admission Enter(ConnectionGate gate, uint uid) => gate.Enter(new PeerCredentials(uid, uid, 1));
 
@@ -166,7 +166,7 @@ public sealed class PeerLimitTests : IDisposable
         "", uids, gids, 1, 1, 1, 1, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
 
     private static VerifiedToken Token(string license = "lic-1") => new(
-        new VerifiedLicense(LocalBench.Claims(license), "a.b.c", "kid"), "pos-001.v6", 6, 3, []);
+        new VerifiedLicense(LocalBench.Claims(license), "a.b.c", "kid"), "pos-001.v6", 6, 3, default);
 
     private static int Weight() => Token().Weight;
 

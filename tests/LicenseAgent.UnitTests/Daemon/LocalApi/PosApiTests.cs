@@ -4,6 +4,8 @@ using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Replay;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 using Xunit;
@@ -19,12 +21,12 @@ public sealed class PosApiTests : IDisposable
     private readonly RecentLicenses _recent = new();
     private readonly List<(string Reason, bool Valid)> _metered = [];
     private readonly PosApi _api;
-    private NonceVerdict _nonce = NonceVerdict.Accepted;
+    private ReplayVerdict _nonce = ReplayVerdict.Accepted;
     private int _noncesTried;
 
     public PosApiTests()
     {
-        NonceVerdict Try(uint uid, Nonce16 nonce, long bootMs)
+        ReplayVerdict Try(uint uid, Nonce16 nonce, long bootMs)
         {
             _noncesTried++;
             return _nonce;
@@ -41,9 +43,8 @@ public sealed class PosApiTests : IDisposable
     public async Task A_validation_is_recorded_metered_and_remembered()
     {
         await PostAsync(Request(_bench.Mint(LocalBench.Claims())));
-        ValidationRecord record = Assert.Single(_journal.Validations);
-        Assert.Equal(
-            (Peer, "VALID", "lic-1", 16), (record.Peer, record.Reason, record.LicenseId, record.TokenId.Length));
+        AuditedValidation record = Assert.Single(_journal.Validations);
+        Assert.Equal((1001u, "VALID", "lic-1", 6), (record.Uid, record.Reason, record.LicenseId, record.SecretVersion));
         Assert.Equal(("VALID", true), Assert.Single(_metered));
         Assert.Equal(("lic-1", "VALID"), (Assert.Single(_recent.Views()).LicenseId, _recent.Views()[0].Reason));
     }
@@ -126,7 +127,7 @@ public sealed class PosApiTests : IDisposable
     [Fact]
     public async Task A_replayed_nonce_is_409_and_noted()
     {
-        _nonce = NonceVerdict.Replayed;
+        _nonce = ReplayVerdict.Replayed;
         (LocalAnswer answer, _) = await PostAsync(Request(_bench.Mint(LocalBench.Claims())));
         Assert.Equal((409, "nonce_replayed"), (answer.Status, Assert.Single(_journal.Notes).Event));
         Assert.Empty(_journal.Validations);
@@ -135,7 +136,7 @@ public sealed class PosApiTests : IDisposable
     [Fact]
     public async Task A_full_nonce_store_is_429_with_a_time()
     {
-        _nonce = NonceVerdict.Full;
+        _nonce = ReplayVerdict.Full;
         (LocalAnswer answer, _) = await PostAsync(Request(_bench.Mint(LocalBench.Claims())));
         Assert.Equal((429, 30), (answer.Status, answer.RetryAfterSeconds));
     }
@@ -143,7 +144,7 @@ public sealed class PosApiTests : IDisposable
     [Fact]
     public async Task The_nonce_is_checked_before_the_mode()
     {
-        _nonce = NonceVerdict.Replayed;
+        _nonce = ReplayVerdict.Replayed;
         _bench.Snapshot = _bench.Snapshot with { Mode = _bench.Snapshot.Mode with { ValidUntil = null } };
         Assert.Equal(409, (await PostAsync(Request("x"u8.ToArray()))).Answer.Status);
     }
