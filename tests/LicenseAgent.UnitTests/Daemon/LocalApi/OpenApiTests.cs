@@ -7,6 +7,7 @@ using System.Text.Json.Serialization.Metadata;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Protocol.Enrolment;
+using LicenseAgent.Protocol.Keysets;
 using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
 using Xunit;
@@ -49,7 +50,8 @@ public sealed class OpenApiTests
         IEnumerable<string> required = Schemas.GetProperty(record).TryGetProperty("required", out JsonElement names)
             ? names.EnumerateArray().Select(name => name.GetString()!)
             : [];
-        Assert.Equal(type.Properties.Where(property => !MayBeAbsent(property)).Select(property => property.Name), required);
+        Assert.Equal(
+            type.Properties.Where(property => !MayBeAbsent(property)).Select(property => property.Name), required);
     }
 
     [Theory]
@@ -172,14 +174,16 @@ public sealed class OpenApiTests
         name = name switch
         {
             "array" => $"array of {Described(schema.GetProperty("items"))}",
-            "object" when schema.TryGetProperty("additionalProperties", out JsonElement value) => $"map of {Described(value)}",
+            "object" when schema.TryGetProperty("additionalProperties", out JsonElement value) =>
+                $"map of {Described(value)}",
             _ => name,
         };
         return nullable ? name + "?" : name;
     }
 
     private static IEnumerable<string> Words(string record, string member) => Schemas.GetProperty(record)
-        .GetProperty("properties").GetProperty(member).GetProperty("enum").EnumerateArray().Select(word => word.GetString()!);
+        .GetProperty("properties").GetProperty(member).GetProperty("enum").EnumerateArray()
+        .Select(word => word.GetString()!);
 
     private static JsonElement Load()
     {
