@@ -14,10 +14,11 @@ namespace LicenseAgent.Daemon.Audit;
 /// <param name="Clean">The last record is a stop, or there is none.</param>
 /// <param name="SinceCheckpoint">Records since the last checkpoint, as far as was looked.</param>
 /// <param name="CheckpointUpMs">When it was written, if in this boot.</param>
+/// <param name="OfAnother">The log is whole at its beginning and began for another identity.</param>
 /// <param name="Recorded">Event, op and outcome of what was recorded since the last clean stop.</param>
 internal sealed record AuditEnd(
     AuditPoint Point, long Length, long Torn, int Damaged, bool Clean, int SinceCheckpoint, long? CheckpointUpMs,
-    HashSet<string> Recorded)
+    bool OfAnother, HashSet<string> Recorded)
 {
     public const string StartedEvent = "agent_started";
     public const string StoppedEvent = "agent_stopped";
@@ -36,8 +37,8 @@ internal sealed record AuditEnd(
         AuditSegment newest = file.Segments()[^1];
         long length = BackwardLines.WholeLength(file, newest);
         var genesis = new AuditPoint(0, identity.Genesis);
-        var end = new AuditEnd(genesis, length, newest.Length - length, 0, Clean: true, 0, null, []);
-        var lines = new BackwardLines(file);
+        var end = new AuditEnd(genesis, length, newest.Length - length, 0, Clean: true, 0, null, IsOfAnother(file, identity), []);
+        var lines = BackwardLines.OfChain(file);
         while (lines.MoveNext())
         {
             if (AuditLine.TryParse(lines.Current, out AuditLine last))
@@ -55,6 +56,16 @@ internal sealed record AuditEnd(
             end = end with { Damaged = end.Damaged + 1 };
         }
         return end;
+    }
+
+    private static bool IsOfAnother(IAuditFile file, AuditIdentity identity)
+    {
+        byte[] bytes = new byte[AuditFormat.MaxLineBytes];
+        ReadOnlySpan<byte> text = bytes.AsSpan(0, file.Read(file.Segments().First(s => s.IsOfChain).Name, 0, bytes));
+        int end = text.IndexOf((byte)'\n');
+        using var sha256 = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        return end > 0 && AuditLine.TryParse(text[..end], out AuditLine first) && first.Seq == 1
+            && first.Hash == first.ComputeHash(sha256) && first.Prev != identity.Genesis;
     }
 
     private static AuditEnd LookBack(BackwardLines lines, AuditEnd end, byte[] boot)

@@ -29,17 +29,23 @@ internal sealed partial class AuditLog
         AuditEnd end = AuditEnd.Read(ports.File, identity, ports.Clock.BootId);
         var log = new AuditLog(ports, identity, onFailure, end);
         await log.SettleAsync(end.Torn > 0);
+
+        // A crash came between the new identity and the new chain: the chain of the old one ends here. Should that
+        // fail now, the log is failing and says so.
+        if (end.OfAnother)
+            _ = log.AdoptAsync(identity);
+        AuditPoint continues = end.OfAnother ? new AuditPoint(0, identity.Genesis) : end.Point;
         log.Append(new AuditEntry(
             AuditEnd.StartedEvent, null, AuditActor.Agent, AuditOutcome.Ok,
             new AuditDetails
             {
                 { "clean", end.Clean },
-                { "continues", end.Point.Seq },
+                { "continues", continues.Seq },
                 { "torn_bytes", end.Torn },
                 { "damaged_lines", (long)end.Damaged },
                 { "agent_version", agentVersion },
             }));
-        return new AuditOpening(log, end.Clean, end.Point, end.Torn, end.Damaged);
+        return new AuditOpening(log, end.Clean, continues, end.Torn, end.Damaged);
     }
 
     /// <summary>Adds the record of the stop and waits for its fsync. Nothing may be appended any more.</summary>

@@ -124,7 +124,7 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
     private List<AuditSegment> Segments()
     {
         long newest = wholeLength();
-        return [.. file.Segments().Select(s =>
+        return [.. file.Segments().Where(s => s.IsOfChain).Select(s =>
             s.Name == AuditFormat.NewestSegment ? s with { Length = Math.Min(newest, s.Length) } : s)];
     }
 

@@ -4,12 +4,11 @@ using LicenseAgent.Protocol.Audit;
 namespace LicenseAgent.Daemon.Audit;
 
 /// <summary>
-/// The log's lines from the last to the first, across segments, read in chunks. Bytes behind the last newline of a
-/// segment are skipped.
+/// Lines of files from the last to the first, read in chunks. Bytes behind the last newline of a file are skipped.
 /// </summary>
-internal sealed class BackwardLines(IAuditFile file, int chunkBytes = 256 * 1024)
+internal sealed class BackwardLines(IAuditFile file, IEnumerable<AuditSegment> segments, int chunkBytes = 256 * 1024)
 {
-    private readonly Stack<AuditSegment> _segments = new(file.Segments());
+    private readonly Stack<AuditSegment> _segments = new(segments);
 
     // Of the current segment: the bytes from _start on, of which those before _end are not yet given out.
     private readonly byte[] _buffer = new byte[chunkBytes + AuditFormat.MaxLineBytes];
@@ -24,6 +23,9 @@ internal sealed class BackwardLines(IAuditFile file, int chunkBytes = 256 * 1024
 
     /// <summary>The segment of <see cref="Current"/>.</summary>
     public string Segment => _segment;
+
+    /// <summary>The present chain, from its end.</summary>
+    public static BackwardLines OfChain(IAuditFile file) => new(file, file.Segments().Where(s => s.IsOfChain));
 
     public bool MoveNext()
     {

@@ -1,3 +1,5 @@
+using LicenseAgent.Protocol.Audit;
+
 namespace LicenseAgent.Daemon.Ports;
 
 /// <summary>
@@ -7,7 +9,10 @@ namespace LicenseAgent.Daemon.Ports;
 /// </summary>
 internal interface IAuditFile
 {
-    /// <summary>The segments, oldest first; <c>audit.log</c> is always there and last.</summary>
+    /// <summary>
+    /// The files, <c>audit.log</c> always there and last, before it its closed segments, oldest first, and before those
+    /// what <see cref="CloseAsync"/> set aside under other names.
+    /// </summary>
     IReadOnlyList<AuditSegment> Segments();
 
     /// <summary>Bytes of a segment from an offset: at most <paramref name="into"/>.Length, fewer at its end.</summary>
@@ -37,4 +42,8 @@ internal interface IAuditFile
 
 /// <summary>A file of the log.</summary>
 /// <param name="Length">In bytes.</param>
-internal readonly record struct AuditSegment(string Name, long Length);
+internal readonly record struct AuditSegment(string Name, long Length)
+{
+    /// <summary>Part of the present chain, by its name.</summary>
+    public bool IsOfChain => Name == AuditFormat.NewestSegment || AuditFormat.TryReadSegmentName(Name, out _);
+}

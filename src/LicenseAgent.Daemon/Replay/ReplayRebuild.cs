@@ -25,28 +25,61 @@ internal static class ReplayRebuild
     public static int Run(IAuditFile file, ReplayGuard guard, IBootClock clock)
     {
         long now = clock.BootMs;
-        byte[] thisBoot = Encoding.UTF8.GetBytes(clock.BootId);
-        var held = new List<RememberedNonce>();
-        var counting = new List<RememberedNonce>();
-        var age = new AgeBackwards();
-        var lines = new BackwardLines(file);
+        var found = new Found(Encoding.UTF8.GetBytes(clock.BootId), now);
+        BackwardLines? lines = BackwardLines.OfChain(file);
+        while (lines is not null)
+            lines = Collect(lines, ref found) is { } before ? ChainBefore(file, before) : null;
+        found.Counting.Reverse();
+        guard.Restore(found.Counting.Where(n => n.BootMs > now - ReplayGuard.WindowMs));
+        guard.Restore(found.Held);
+        return guard.Count;
+    }
+
+    /// <returns>The file of the chain before, where the first record names it and is itself recent enough.</returns>
+    private static string? Collect(BackwardLines lines, ref Found found)
+    {
+        string? before = null;
         while (lines.MoveNext())
         {
             if (!AuditLine.TryParse(lines.Current, out AuditLine line))
                 continue;
-            if (age.Of(line.Boot, line.UpMs) > ReplayGuard.WindowMs + DisorderMs)
-                break;
-            if (!line.TryGetNonce(out uint uid, out Nonce16 nonce))
-                continue;
-            if (line.Boot.SequenceEqual(thisBoot))
-                counting.Add(new RememberedNonce(uid, nonce, Math.Min(line.UpMs, now)));
-            else
-                held.Add(new RememberedNonce(uid, nonce, now));
+            if (found.Age.Of(line.Boot, line.UpMs) > ReplayGuard.WindowMs + DisorderMs)
+                return null;
+            if (line.TryGetNonce(out uint uid, out Nonce16 nonce))
+                found.Add(line.Boot, new RememberedNonce(uid, nonce, line.UpMs));
+            before = line.Event.SequenceEqual("chain_started"u8) ? ClosedName(line.Details) : null;
         }
-        counting.Reverse();
-        guard.Restore(counting.Where(n => n.BootMs > now - ReplayGuard.WindowMs));
-        guard.Restore(held);
-        return guard.Count;
+        return before;
+    }
+
+    private static BackwardLines? ChainBefore(IAuditFile file, string name)
+    {
+        AuditSegment closed = file.Segments().FirstOrDefault(s => s.Name == name && !s.IsOfChain);
+        return closed.Name is null ? null : new BackwardLines(file, [closed]);
+    }
+
+    private static string? ClosedName(ReadOnlySpan<byte> details)
+    {
+        ReadOnlySpan<byte> head = "{\"closed\":\""u8;
+        int end = details.StartsWith(head) ? details[head.Length..].IndexOf((byte)'"') : -1;
+        return end < 0 ? null : Encoding.UTF8.GetString(details.Slice(head.Length, end));
+    }
+
+    private struct Found(byte[] thisBoot, long now)
+    {
+        public AgeBackwards Age;
+
+        public readonly List<RememberedNonce> Counting { get; } = [];
+
+        public readonly List<RememberedNonce> Held { get; } = [];
+
+        public readonly void Add(ReadOnlySpan<byte> boot, RememberedNonce nonce)
+        {
+            if (boot.SequenceEqual(thisBoot))
+                Counting.Add(nonce with { BootMs = Math.Min(nonce.BootMs, now) });
+            else
+                Held.Add(nonce with { BootMs = now });
+        }
     }
 
     /// <summary>The least age a record can have, seen from the last one, while walking backwards over boots.</summary>

@@ -132,6 +132,8 @@ internal sealed class AuditBench
     public static AuditVerifier Verifier(params AuditAnchor[] anchors) =>
         new(new AuditTrust(AgentId, PublicKey, Es256.Verify, anchors));
 
+    public string Text => System.Text.Encoding.UTF8.GetString(Disk.Content);
+
     public AuditVerifyResponse Verify(params AuditAnchor[] anchors) => Verify(Disk, anchors);
 
     public static AuditVerifyResponse Verify(DiskOfAudit disk, params AuditAnchor[] anchors)

@@ -1,4 +1,5 @@
 using LicenseAgent.Daemon.Audit;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Protocol.Messages;
 using Xunit;
@@ -41,7 +42,7 @@ public sealed class AuditLogTests
         AuditPoint point = await syncing;
         Assert.Equal(2, point.Seq);
         Assert.Equal(point, bench.Log.Synced);
-        Assert.True(bench.Verify(new AuditAnchorOf("request", point).Anchor).Ok);
+        Assert.True(bench.Verify(new AuditAnchor("request", point)).Ok);
     }
 
     [Fact]
@@ -102,13 +103,6 @@ public sealed class AuditLogTests
         AuditVerifyResponse result = second.Verify();
         Assert.True(result.Ok);
         Assert.Equal(2, result.LastSeq);
-        Assert.Contains($"\"clean\":false,\"continues\":1,\"torn_bytes\":{second.Opening.Torn}", Text(disk));
-    }
-
-    private static string Text(DiskOfAudit disk) => System.Text.Encoding.UTF8.GetString(disk.Content);
-
-    private sealed record AuditAnchorOf(string Source, AuditPoint Point)
-    {
-        public LicenseAgent.Protocol.Audit.AuditAnchor Anchor => new(Source, Point);
+        Assert.Contains($"\"clean\":false,\"continues\":1,\"torn_bytes\":{second.Opening.Torn}", second.Text, StringComparison.Ordinal);
     }
 }

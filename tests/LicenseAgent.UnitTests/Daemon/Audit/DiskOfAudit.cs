@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Audit;
 
@@ -27,6 +28,9 @@ internal sealed class DiskOfAudit : IAuditFile
 
     /// <summary>Reading back after a failed fsync gives zeros: the cache dropped the pages too.</summary>
     public bool ForgetOnFailedSync { get; set; }
+
+    /// <summary>Whether it ever did.</summary>
+    public bool HasForgotten { get; private set; }
 
     public int Appends { get; private set; }
 
@@ -66,8 +70,7 @@ internal sealed class DiskOfAudit : IAuditFile
         {
             return
             [
-                .. _closed.Values.Where(c => AuditFormat.TryReadSegmentName(c.Name, out _))
-                    .Select(c => new AuditSegment(c.Name, c.Content.Length)),
+                .. _closed.Values.Select(c => new AuditSegment(c.Name, c.Content.Length)).OrderBy(s => s.IsOfChain),
                 new AuditSegment(AuditFormat.NewestSegment, _written.Count),
             ];
         }
@@ -77,9 +80,11 @@ internal sealed class DiskOfAudit : IAuditFile
     {
         lock (_gate)
         {
-            byte[] content = segment == AuditFormat.NewestSegment ? [.. _written] : Closed(segment);
+            ReadOnlySpan<byte> content = segment == AuditFormat.NewestSegment
+                ? CollectionsMarshal.AsSpan(_written)
+                : Closed(segment);
             int count = (int)Math.Clamp(content.Length - offset, 0, into.Length);
-            content.AsSpan((int)Math.Min(offset, content.Length), count).CopyTo(into);
+            content.Slice((int)Math.Min(offset, content.Length), count).CopyTo(into);
             return count;
         }
     }
@@ -113,6 +118,7 @@ internal sealed class DiskOfAudit : IAuditFile
                 _dropped.Add((_durable.Count, covers));
                 if (ForgetOnFailedSync)
                     Zero(_written, _durable.Count, covers);
+                HasForgotten |= ForgetOnFailedSync;
                 throw new StorageException("io_error", "fsync of audit.log failed: Input/output error.");
             }
             MakeDurable(covers);
@@ -142,6 +148,8 @@ internal sealed class DiskOfAudit : IAuditFile
         {
             if (FailCuts)
                 return Task.FromException(new StorageException("io_error", "rename of audit.log failed."));
+            if (_closed.Values.Any(c => c.Name == name && !c.Content.AsSpan().SequenceEqual(_written.ToArray())))
+                return Task.FromException(new StorageException("audit_name_taken", $"{name} is another file."));
             _closed.Add(++_closedCount, (name, [.. _written]));
             _written.Clear();
             _durable.Clear();

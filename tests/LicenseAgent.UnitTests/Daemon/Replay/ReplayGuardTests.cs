@@ -42,6 +42,46 @@ public sealed class ReplayGuardTests
         Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(1000, AuditBench.Nonce(accepted), T + 900_000));
     }
 
+    [Fact]
+    public void The_store_of_all_uids_together_is_bounded_and_frees_what_has_passed()
+    {
+        using ReplayGuard guard = Guard(rate: 1_000_000);
+        for (int i = 0; i < ReplayGuard.TotalMax; i++)
+            Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept((uint)(i % 2), AuditBench.Nonce(i), T));
+        Assert.Equal(ReplayVerdict.Full, guard.TryAccept(7, AuditBench.Nonce(0), T + 899_999));
+        Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(7, AuditBench.Nonce(0), T + 900_000));
+        Assert.Equal(1, guard.Count);
+    }
+
+    [Fact]
+    public void It_answers_as_a_plain_set_would_through_any_sequence()
+    {
+        var random = new Random(11);
+        using ReplayGuard guard = Guard();
+        var model = new Dictionary<int, long>();
+        long now = T;
+        for (int i = 0; i < 200_000; i++)
+        {
+            now += random.Next(50) == 0 ? random.Next(120_000) : random.Next(300);
+            int nonce = random.Next(3_000);
+            bool seen = model.TryGetValue(nonce, out long at) && now - at < ReplayGuard.WindowMs;
+            ReplayVerdict expected = seen ? ReplayVerdict.Replayed : ReplayVerdict.Accepted;
+            Assert.Equal((i, expected), (i, guard.TryAccept(1000, AuditBench.Nonce(nonce), now)));
+            if (!seen)
+                model[nonce] = now;
+        }
+    }
+
+    [Fact]
+    public void A_clock_read_before_another_threads_forgets_nothing_early()
+    {
+        using ReplayGuard guard = Guard();
+        guard.TryAccept(1000, AuditBench.Nonce(1), T + 5);
+        guard.TryAccept(1000, AuditBench.Nonce(2), T);
+        Assert.Equal(ReplayVerdict.Replayed, guard.TryAccept(1000, AuditBench.Nonce(2), T + 899_999));
+        Assert.Equal(ReplayVerdict.Replayed, guard.TryAccept(1000, AuditBench.Nonce(1), T + 900_004));
+    }
+
     internal static ReplayGuard Guard(int rate = 200) => new(rate, new FixedRandomness());
 
     private sealed class FixedRandomness : IRandomness
