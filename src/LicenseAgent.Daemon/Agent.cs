@@ -55,7 +55,7 @@ internal sealed class Agent : IDisposable
         TrustedNowSource trustedNow = new(program.BuildTime);
         AuditOpening opening = await AuditLog.OpenAsync(
             new AuditLogPorts(ports.AuditFile, ports.WorkItems, ports.BootClock, ports.Time, trustedNow.At),
-            IdentityOf(known, ports.AuditFile), config.Audit.OnFailure, program.Version);
+            IdentityOf(known), config.Audit.OnFailure, program.Version);
         if (opening.Torn > 0 || opening.Damaged > 0 || !opening.Clean)
         {
             AgentEvents.AuditTailFound(logger, opening.Torn, opening.Damaged, opening.Clean);
@@ -101,22 +101,11 @@ internal sealed class Agent : IDisposable
     }
 
     /// <summary>
-    /// Whose chain the log is. A crash between enrolment and the first record of the new chain leaves the unnamed chain of
-    /// before; the first record tells, because it is chained to the identity.
+    /// Whose chain the log is. Where a crash came between enrolment and the first record of the new chain, opening the log
+    /// begins it.
     /// </summary>
-    private static AuditIdentity IdentityOf(AgentFile? agent, IAuditFile file)
-    {
-        if (agent is not { Phase: EnrollmentPhase.Enrolled, Keys: { } keys })
-        {
-            return AuditIdentity.None;
-        }
-
-        AuditIdentity identity = new(agent.AgentId, keys.Signing.Thumbprint().ToString());
-        byte[] head = new byte[AuditFormat.MaxLineBytes];
-        ReadOnlySpan<byte> text = head.AsSpan(0, file.Read(file.Segments()[0].Name, 0, head));
-        int end = text.IndexOf((byte)'\n');
-        bool unnamed = end >= 0 && AuditLine.TryParse(text[..end], out AuditLine first)
-            && first.Prev == AuditIdentity.None.Genesis;
-        return unnamed ? AuditIdentity.None : identity;
-    }
+    private static AuditIdentity IdentityOf(AgentFile? agent) =>
+        agent is { Phase: EnrollmentPhase.Enrolled, Keys: { } keys }
+            ? new AuditIdentity(agent.AgentId, keys.Signing.Thumbprint().ToString())
+            : AuditIdentity.None;
 }
