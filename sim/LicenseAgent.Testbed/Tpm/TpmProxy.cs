@@ -76,10 +76,10 @@ public sealed class TpmProxy : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
-        _listener.Dispose();
-        _controlListener.Dispose();
         await _accepting;
         await _acceptingControl;
+        _listener.Dispose();
+        _controlListener.Dispose();
         await Task.WhenAll(_clients.Values);
         await _upstream.StopAsync();
         _turn.Dispose();

@@ -62,9 +62,9 @@ internal sealed class MssimBridge : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
+        await Task.WhenAll(_serving);
         _commands.Dispose();
         _platform.Dispose();
-        await Task.WhenAll(_serving);
         _stopping.Dispose();
     }
 
