@@ -39,7 +39,7 @@ public sealed record ServerOptions
     public IPEndPoint Listen { get; init; } = new(IPAddress.Loopback, 8443);
 
     /// <summary>/healthz, /readyz, /metrics in clear; keep it on loopback.</summary>
-    public IPEndPoint ManagementListen { get; init; } = new(IPAddress.Loopback, 8444);
+    public IPEndPoint ManagementListen { get; init; } = DefaultManagementListen;
 
     public Policy Policy { get; init; } = new();
 
@@ -53,6 +53,8 @@ public sealed record ServerOptions
 
     /// <summary>How long an enrolment bundle can be used.</summary>
     public TimeSpan BundleLifetime { get; init; } = TimeSpan.FromHours(24);
+
+    internal static IPEndPoint DefaultManagementListen => new(IPAddress.Loopback, 8444);
 
     internal Uri UrlForAgents => PublicUrl ?? new Uri($"https://{ServerName}:{Listen.Port}");
 }

@@ -60,8 +60,9 @@ internal sealed class AgentDesk(ServerData data, VersionKeys keys, TimeProvider 
         agentId, "rotation_ordered",
         (session, agent) => AgentRows.SetRotateAbove(session, agentId, Books.Load(session, agent).Active));
 
-    public Task ReEnrollAsync(string agentId, bool wanted) => OrderAsync(
-        agentId, "re_enrollment_ordered", (session, _) => AgentRows.SetReEnroll(session, agentId, wanted));
+    /// <summary>Holds until the agent has enrolled anew.</summary>
+    public Task ReEnrollAsync(string agentId) => OrderAsync(
+        agentId, "re_enrollment_ordered", (session, _) => AgentRows.SetReEnroll(session, agentId));
 
     /// <summary>Ends every version below <paramref name="version"/>, which may be at most one above the
     /// highest.</summary>

@@ -28,6 +28,7 @@ internal static class AgentCommands
             Add(desk), List(desk), Show(desk), LimitGrace(desk), InvalidateBelow(desk),
             Order(desk, "suspend", "Stop the agent from validating", (agents, id) => agents.SuspendAsync(id, true)),
             Order(desk, "resume", "End a suspension", (agents, id) => agents.SuspendAsync(id, false)),
+            Order(desk, "re-enroll", "Ask for a new enrolment of the till", (agents, id) => agents.ReEnrollAsync(id)),
             Order(desk, "rotate-now", "Have the agent rotate at once", (agents, id) => agents.RotateNowAsync(id)),
         };
     }

@@ -43,10 +43,10 @@ internal static class CommandLine
             });
         }
 
-        ServerOptions Options(ParseResult parsed) =>
-            Settings.Read(parsed, parsed.GetValue(config), context.Environment);
+        Settings Given(ParseResult parsed) => Settings.Of(parsed, parsed.GetValue(config), context.Environment);
+        ServerOptions Options(ParseResult parsed) => Given(parsed).ToOptions();
         root.Add(ServeCommand.Create(context, Options));
-        root.Add(HealthcheckCommand.Create(context, Options));
+        root.Add(HealthcheckCommand.Create(context, parsed => Given(parsed).ToManagementListen()));
         root.Add(AgentCommands.Create(context, Options));
         root.Add(LicenseCommands.Create(context, Options));
 

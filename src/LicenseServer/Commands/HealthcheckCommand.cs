@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net;
 
 namespace LicenseServer.Commands;
 
@@ -7,26 +8,26 @@ internal static class HealthcheckCommand
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
-    public static Command Create(CommandContext context, Func<ParseResult, ServerOptions> options)
+    public static Command Create(CommandContext context, Func<ParseResult, IPEndPoint> listen)
     {
         var command = new Command("healthcheck", "Ask the running server whether it is ready");
-        command.SetAction((parsed, _) => CheckAsync(context, options(parsed)));
+        command.SetAction((parsed, _) => CheckAsync(context, listen(parsed)));
         return command;
     }
 
-    private static async Task<int> CheckAsync(CommandContext context, ServerOptions options)
+    private static async Task<int> CheckAsync(CommandContext context, IPEndPoint listen)
     {
         using var client = new HttpClient { Timeout = Timeout };
         try
         {
-            var page = new Uri($"http://{options.ManagementListen}/readyz");
+            var page = new Uri($"http://{listen}/readyz");
             using var answer = await client.GetAsync(page, context.Stop);
             context.Output.Write(await answer.Content.ReadAsStringAsync(context.Stop));
             return answer.IsSuccessStatusCode ? CommandLine.Ok : CommandLine.No;
         }
         catch (Exception error) when (error is HttpRequestException or TaskCanceledException)
         {
-            context.Error.WriteLine($"license-server: nothing answers on {options.ManagementListen}: {error.Message}");
+            context.Error.WriteLine($"license-server: nothing answers on {listen}: {error.Message}");
             return CommandLine.Unreachable;
         }
     }

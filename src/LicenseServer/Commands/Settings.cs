@@ -45,22 +45,24 @@ internal sealed class Settings
 
     private Settings(Func<Setting, string?> find) => _find = find;
 
-    /// <exception cref="SettingsException">With every error at once.</exception>
-    public static ServerOptions Read(ParseResult parsed, string? file, Func<string, string?> environment)
+    /// <exception cref="SettingsException">The file has a line that is no setting, or one twice.</exception>
+    public static Settings Of(ParseResult parsed, string? file, Func<string, string?> environment)
     {
         var lines = file is null ? [] : ReadFile(file);
-        return Build(setting =>
+        return new Settings(setting =>
             parsed.GetValue<string?>(setting.Option) ?? environment(setting.Variable)
             ?? lines.GetValueOrDefault(setting.Variable));
     }
 
-    /// <inheritdoc cref="Read"/>
-    public static ServerOptions Build(Func<Setting, string?> find)
-    {
-        var settings = new Settings(find);
-        var options = settings.Build();
-        return settings._errors.Count == 0 ? options : throw new SettingsException(settings._errors);
-    }
+    /// <exception cref="SettingsException">With every error at once.</exception>
+    public ServerOptions ToOptions() => Checked(Build());
+
+    /// <summary>Where a running server answers; for this no certificate needs to be named.</summary>
+    /// <exception cref="SettingsException">The address is malformed.</exception>
+    public IPEndPoint ToManagementListen() =>
+        Checked(EndPoint("--management-listen", ServerOptions.DefaultManagementListen));
+
+    private T Checked<T>(T built) => _errors.Count == 0 ? built : throw new SettingsException(_errors);
 
     private ServerOptions Build()
     {

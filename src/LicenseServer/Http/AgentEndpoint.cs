@@ -25,6 +25,10 @@ internal sealed class AgentEndpoint(AgentApi api, Tally tally, int concurrentMax
         {
             await WriteAsync(context, await AnswerAsync(context));
         }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The agent went away; what was committed is kept, and its retry gets the same outcome.
+        }
         finally
         {
             Interlocked.Decrement(ref _inFlight);

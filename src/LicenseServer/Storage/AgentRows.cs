@@ -92,8 +92,8 @@ internal static class AgentRows
     public static void SetRotateAbove(SqlSession session, string agentId, long? version) =>
         session.Run("UPDATE agents SET rotate_above = ?2 WHERE agent_id = ?1", agentId, version);
 
-    public static void SetReEnroll(SqlSession session, string agentId, bool wanted) =>
-        session.Run("UPDATE agents SET re_enroll = ?2 WHERE agent_id = ?1", agentId, wanted ? 1L : 0L);
+    public static void SetReEnroll(SqlSession session, string agentId) =>
+        session.Run("UPDATE agents SET re_enroll = 1 WHERE agent_id = ?1", agentId);
 
     public static void SetRevocationsVersion(SqlSession session, string agentId, long version) => session.Run(
         "UPDATE agents SET revocations_version = max(revocations_version, ?2) WHERE agent_id = ?1", agentId, version);

@@ -35,7 +35,7 @@ public sealed class CheckInTests : IAsyncLifetime
     {
         var until = _server.Now + TimeSpan.FromDays(1);
         await _server.Agents.LimitGraceAsync("pos-001", until);
-        await _server.Agents.ReEnrollAsync("pos-001", wanted: true);
+        await _server.Agents.ReEnrollAsync("pos-001");
         await _server.Agents.SuspendAsync("pos-001", suspended: true);
         Directive[] all = [new SuspendDirective(), new LimitGraceDirective(until), new ReEnrollDirective()];
         Assert.Equal(all, await DirectivesAsync());

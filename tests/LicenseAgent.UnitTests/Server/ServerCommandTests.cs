@@ -129,10 +129,11 @@ public sealed class ServerCommandTests : IDisposable
             [.. Full("serve"), "--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0"], context);
         var line = await ready.Line.WaitAsync(TestContext.Current.CancellationToken);
         var management = new Uri(line.Split("management=")[1]);
-        Assert.Equal(0, await RunAsync("healthcheck", "--management-listen", "127.0.0.1:" + management.Port));
+        string[] check = ["healthcheck", "--management-listen", "127.0.0.1:" + management.Port];
+        Assert.Equal(0, await CommandLine.RunAsync(check, Context(_ => null)));
         await stop.CancelAsync();
         Assert.Equal(0, await serving);
-        Assert.Equal(3, await RunAsync("healthcheck", "--management-listen", "127.0.0.1:" + management.Port));
+        Assert.Equal(3, await CommandLine.RunAsync(check, Context(_ => null)));
     }
 
     [Fact]

@@ -14,6 +14,9 @@ namespace LicenseAgent.UnitTests.Server;
 /// <summary>A whole license server on a database file of its own, with a clock that the test moves.</summary>
 internal sealed class ServerHarness : IAsyncDisposable
 {
+    /// <summary>The time of the clock at the start of every test.</summary>
+    public static readonly DateTimeOffset Begin = new(2026, 11, 20, 12, 0, 0, TimeSpan.Zero);
+
     private readonly ScratchDirectory _scratch = new();
 
     private ServerHarness(DateTimeOffset now)
@@ -58,7 +61,7 @@ internal sealed class ServerHarness : IAsyncDisposable
 
     public static async Task<ServerHarness> StartAsync(Func<ServerOptions, ServerOptions>? change = null)
     {
-        var harness = new ServerHarness(new DateTimeOffset(2026, 11, 20, 12, 0, 0, TimeSpan.Zero));
+        var harness = new ServerHarness(Begin);
         harness.Options = change?.Invoke(harness.Options) ?? harness.Options;
         harness.App = await ServerApp.CreateAsync(harness.Options, harness.Clock);
         return harness;

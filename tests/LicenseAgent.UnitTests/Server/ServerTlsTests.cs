@@ -162,15 +162,8 @@ public sealed class ServerTlsTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
     }
 
-    private static Task<HttpResponseMessage> PostAsync(HttpClient client, Uri url, byte[] body)
-    {
-        var content = new ByteArrayContent(body);
-        content.Headers.ContentType = new("application/jose");
-        return client.PostAsync(url, content, Cancel);
-    }
-
     private Task<HttpResponseMessage> PostAsync(HttpClient client, string path, byte[] body) =>
-        PostAsync(client, new Uri(_server.App.AgentUrl, path), body);
+        AgentHttp.PostAsync(client, _server, path, body, Cancel);
 
     private Task<HttpResponseMessage> CheckInAsync(HttpClient client) =>
         PostAsync(client, AgentPaths.CheckIn, _agent.Sign(_agent.CheckInRequest()));
@@ -179,25 +172,9 @@ public sealed class ServerTlsTests : IAsyncLifetime
 
     private X509Certificate2 With(X509Certificate2 certificate) => certificate.CopyWithPrivateKey(_agent.TlsKey);
 
-    // The test's clock is not the machine's, so the chain is judged at the test's time.
     private HttpClient Client(
-        X509Certificate2? certificate = null, SslProtocols protocols = SslProtocols.Tls13, TlsCipherSuite? suite = null)
-    {
-        var policy = new X509ChainPolicy
-        {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
-            RevocationMode = X509RevocationMode.NoCheck,
-            VerificationTime = new DateTime(2026, 11, 20, 12, 0, 0, DateTimeKind.Utc),
-        };
-        policy.CustomTrustStore.Add(X509CertificateLoader.LoadCertificateFromFile(_server.Tree.ServerCaCertificate));
-        var handler = new SocketsHttpHandler();
-        handler.SslOptions.EnabledSslProtocols = protocols;
-        handler.SslOptions.CertificateChainPolicy = policy;
-        if (suite is { } only) handler.SslOptions.CipherSuitesPolicy = new CipherSuitesPolicy([only]);
-        if (certificate is not null)
-            handler.SslOptions.ClientCertificateContext = SslStreamCertificateContext.Create(certificate, null, true);
-        return new HttpClient(handler);
-    }
+        X509Certificate2? certificate = null, SslProtocols protocols = SslProtocols.Tls13, TlsCipherSuite? suite = null) =>
+        AgentHttp.Client(_server, certificate, protocols, suite);
 
     private async Task<string> OpenSslClientAsync(string option, string session)
     {
