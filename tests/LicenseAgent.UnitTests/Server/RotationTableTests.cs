@@ -162,6 +162,20 @@ public sealed class RotationTableTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_restored_server_drops_a_lower_PENDING_even_if_the_agent_says_it_saw_nothing()
+    {
+        var agent = await _server.ActiveAsync(2);
+        var pending = await agent.PrepareAsync();
+        var restore = await _server.BackupAsync();
+        await agent.ConfirmAsync(pending.SecretVersion);
+        await agent.RotateAsync();
+        await restore();
+        agent.Highest = 0;
+        Assert.Equal(5, (await agent.PrepareAsync()).SecretVersion);
+        Assert.Equal("GGBAP", _server.States());
+    }
+
+    [Fact]
     public async Task A_restored_server_commits_the_confirm_of_a_number_above_its_highest()
     {
         var agent = await _server.ActiveAsync(1);
