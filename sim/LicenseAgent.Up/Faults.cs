@@ -1,0 +1,58 @@
+namespace LicenseAgent.Up;
+
+/// <summary>Faults that the live view can repeat: healthy for a while, broken for a while.</summary>
+internal static class Faults
+{
+    private static readonly TimeSpan Healthy = TimeSpan.FromSeconds(15), Broken = TimeSpan.FromSeconds(10);
+
+    public static IReadOnlyList<string> Names { get; } = ["server-down", "tpm-down", "tpm-hung", "agent-killed"];
+
+    /// <summary>Repeats the fault until cancelled; every till is hit by those that are about a till.</summary>
+    public static async Task RepeatAsync(string name, Stage stage, Action<string> say, CancellationToken cancel)
+    {
+        while (true)
+        {
+            say("healthy");
+            await Task.Delay(Healthy, cancel);
+            say(name);
+            await BreakAsync(name, stage, cancel);
+            await Task.Delay(Broken, cancel);
+            await MendAsync(name, stage, cancel);
+        }
+    }
+
+    private static async Task BreakAsync(string name, Stage stage, CancellationToken cancel)
+    {
+        if (name == "server-down")
+        {
+            await stage.Server.KillAsync();
+        }
+
+        foreach (StageTill till in stage.Tills)
+        {
+            switch (name)
+            {
+                case "tpm-down": await till.Tpm.KillAsync(); break;
+                case "tpm-hung": till.Tpm.Stop(); break;
+                case "agent-killed": await till.RestartAgentAsync(cancel); break;
+            }
+        }
+    }
+
+    private static async Task MendAsync(string name, Stage stage, CancellationToken cancel)
+    {
+        if (name == "server-down")
+        {
+            await stage.Server.RestartAsync(cancel);
+        }
+
+        foreach (StageTill till in stage.Tills)
+        {
+            switch (name)
+            {
+                case "tpm-down": await till.Tpm.RestartAsync(cancel); break;
+                case "tpm-hung": till.Tpm.Continue(); break;
+            }
+        }
+    }
+}
