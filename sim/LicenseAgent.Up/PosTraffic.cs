@@ -26,6 +26,7 @@ internal sealed class PosTraffic : IAsyncDisposable
     private long _valid, _refused, _errors;
     private string? _lastRefusal, _lastError;
     private int _waiting, _measured;
+    private bool _disposed;
 
     public PosTraffic(LicenseAgentClient client, int rate)
     {
@@ -68,6 +69,12 @@ internal sealed class PosTraffic : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
         await _stop.CancelAsync();
         await _sending;
         await Wait.UntilAsync(

@@ -8,6 +8,15 @@ internal sealed class Screen
     public bool IsTerminal { get; } = !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") is { } term
         && term != "dumb";
 
+    // A log is not 80 columns wide; only a terminal wraps.
+    public Screen()
+    {
+        if (Console.IsOutputRedirected)
+        {
+            AnsiConsole.Profile.Width = 1000;
+        }
+    }
+
     public void Line(string text) => AnsiConsole.WriteLine(text);
 
     /// <summary>A step that was seen, and what was seen of it.</summary>

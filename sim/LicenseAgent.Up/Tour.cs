@@ -41,6 +41,9 @@ internal sealed class Tour(Screen screen)
         catch (Exception e) when (e is NotSeen or TimeoutException or AgentException or InvalidOperationException)
         {
             screen.Missed(Elapsed, _step, e.Message);
+
+            // What the agents say comes through a pipe: their last words may still be in it.
+            await Task.Delay(TimeSpan.FromSeconds(1), cancel);
             foreach (StageTill till in stage.Tills)
             {
                 screen.Line($"What the agent of {till.Name} said last:");
@@ -173,7 +176,7 @@ internal sealed class Tour(Screen screen)
         Wait.UntilAsync(async () => (await till.StatusAsync(cancel)).Mode == mode, limit, cancel);
 
     private static Task UntilMetricAsync(StageTill till, string line, CancellationToken cancel) => Wait.UntilAsync(
-        async () => (await File.ReadAllTextAsync(till.Folder.MetricsFile, cancel)).Contains(line, StringComparison.Ordinal),
+        async () => (await File.ReadAllLinesAsync(till.Folder.MetricsFile, cancel)).Contains(line),
         TimeSpan.FromSeconds(60), cancel);
 
     private static TrafficCount RequireClean(PosTraffic traffic)
