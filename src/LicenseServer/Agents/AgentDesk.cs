@@ -12,9 +12,9 @@ namespace LicenseServer.Agents;
 internal sealed class OrderRefusedException(string message) : Exception(message);
 
 /// <summary>What operators do to agents: add them, and set the levels that their check-ins are told.</summary>
-internal sealed class AgentDesk(ServerData data, VersionKeys keys, TimeProvider time, FillRandom random, string actor)
+internal sealed class AgentDesk(ServerStore store, VersionKeys keys, TimeProvider time, FillRandom random, string actor)
 {
-    private Database Database => data.Database;
+    private Database Database => store.Database;
 
     private UtcTime Now => UtcTime.From(time.GetUtcNow());
 
@@ -26,7 +26,7 @@ internal sealed class AgentDesk(ServerData data, VersionKeys keys, TimeProvider 
             throw new OrderRefusedException($"'{agentId}' is no agent id: 1-63 of a-z, 0-9, '-', no '-' at an end");
         var token = new byte[Digest32.Length];
         random(token);
-        var expires = Now + data.Options.BundleLifetime;
+        var expires = Now + store.Options.BundleLifetime;
         var hash = Digest32.Sha256(token);
         await Database.WriteAsync(session =>
         {
@@ -37,11 +37,11 @@ internal sealed class AgentDesk(ServerData data, VersionKeys keys, TimeProvider 
             return isNew;
         });
 
-        using var certificate = PemFile.ReadCertificate(data.Options.TlsCertFile);
-        using var authority = PemFile.ReadCertificate(data.Options.ServerCaCertFile);
-        var keyset = data.CurrentKeyset();
+        using var certificate = PemFile.ReadCertificate(store.Options.TlsCertFile);
+        using var authority = PemFile.ReadCertificate(store.Options.ServerCaCertFile);
+        var keyset = store.CurrentKeyset();
         return new EnrollmentBundle(
-            1, agentId, data.Options.UrlForAgents.GetLeftPart(UriPartial.Authority), data.Options.ServerName,
+            1, agentId, store.Options.UrlForAgents.GetLeftPart(UriPartial.Authority), store.Options.ServerName,
             [SpkiPin.Of(certificate).ToString()], Base64UrlText.Encode(authority.RawData),
             new KeysetPin(keyset.Keyset.Version, keyset.PayloadSha256), Digest32.From(token), expires);
     }
@@ -76,7 +76,7 @@ internal sealed class AgentDesk(ServerData data, VersionKeys keys, TimeProvider 
                     $"the highest version of {agentId} is {agent.Highest}: at most {agent.Highest + 1} can be ordered");
             }
 
-            var books = new Books(session, agent, keys, data.Options.Policy, Now, null, actor);
+            var books = new Books(session, agent, keys, store.Options.Policy, Now, null, actor);
             books.Apply(RotationRules.InvalidateBelow(books.Versions, version), epoch: null);
             AgentRows.SetInvalidateBelow(session, agentId, books.Versions.InvalidBelow);
             VersionRows.InvalidateBelow(session, agentId, version);

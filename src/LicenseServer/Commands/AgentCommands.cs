@@ -165,9 +165,9 @@ internal static class AgentCommands
         public async Task<int> RunAsync(ParseResult parsed, Func<AgentDesk, Task> work)
         {
             FillRandom random = RandomNumberGenerator.Fill;
-            await using var data = await ServerData.OpenAsync(options(parsed), context.Time, random);
-            var keys = new VersionKeys(data.Keys, random);
-            await work(new AgentDesk(data, keys, context.Time, random, context.Actor));
+            await using var store = await ServerStore.OpenAsync(options(parsed), context.Time, random);
+            var keys = new VersionKeys(store.Keys, random);
+            await work(new AgentDesk(store, keys, context.Time, random, context.Actor));
             return CommandLine.Ok;
         }
     }

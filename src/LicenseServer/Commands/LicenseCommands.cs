@@ -94,9 +94,9 @@ internal static class LicenseCommands
 
     private static async Task<int> RunAsync(CommandContext context, ServerOptions options, Func<LicenseDesk, Task> work)
     {
-        await using var data = await ServerData.OpenAsync(options, context.Time, RandomNumberGenerator.Fill);
-        var keys = new VersionKeys(data.Keys, RandomNumberGenerator.Fill);
-        await work(new LicenseDesk(data, keys, context.Time, RandomNumberGenerator.Fill, context.Actor));
+        await using var store = await ServerStore.OpenAsync(options, context.Time, RandomNumberGenerator.Fill);
+        var keys = new VersionKeys(store.Keys, RandomNumberGenerator.Fill);
+        await work(new LicenseDesk(store, keys, context.Time, RandomNumberGenerator.Fill, context.Actor));
         return CommandLine.Ok;
     }
 

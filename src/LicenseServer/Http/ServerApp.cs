@@ -30,7 +30,7 @@ public sealed class ServerApp : IAsyncDisposable
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopMax = TimeSpan.FromSeconds(10);
 
-    private readonly ServerData _data;
+    private readonly ServerStore _store;
     private readonly AgentTls _tls;
     private readonly CertificateAuthority _authority;
     private readonly WebApplication _web;
@@ -41,10 +41,10 @@ public sealed class ServerApp : IAsyncDisposable
     private Task _sweeping = Task.CompletedTask;
 
     private ServerApp(
-        ServerData data, AgentTls tls, CertificateAuthority authority, AgentApi api, WebApplication web,
+        ServerStore store, AgentTls tls, CertificateAuthority authority, AgentApi api, WebApplication web,
         TimeProvider time)
     {
-        (_data, _tls, _authority, _api, _web, _time) = (data, tls, authority, api, web, time);
+        (_store, _tls, _authority, _api, _web, _time) = (store, tls, authority, api, web, time);
         _log = web.Services.GetRequiredService<ILoggerFactory>().CreateLogger<ServerApp>();
     }
 
@@ -54,9 +54,9 @@ public sealed class ServerApp : IAsyncDisposable
     public Uri AgentUrl => new($"https://localhost:{Ports()[0]}");
 
     /// <summary>Where the management pages listen, once started.</summary>
-    public Uri ManagementUrl => new($"http://{_data.Options.ManagementListen.Address}:{Ports()[1]}");
+    public Uri ManagementUrl => new($"http://{_store.Options.ManagementListen.Address}:{Ports()[1]}");
 
-    internal ServerData Data => _data;
+    internal ServerStore Store => _store;
 
     /// <summary>The agent API without HTTP and TLS, usable before anything listens.</summary>
     internal AgentApi Api => _api;
@@ -72,35 +72,35 @@ public sealed class ServerApp : IAsyncDisposable
         random ??= RandomNumberGenerator.Fill;
         var tls = new AgentTls(options, time);
         var authority = CertificateAuthority.Load(options.AgentCaCertFile, options.AgentCaKeyFile, time);
-        var data = await ServerData.OpenAsync(options, time, random);
+        var store = await ServerStore.OpenAsync(options, time, random);
 
-        var keys = new VersionKeys(data.Keys, random);
+        var keys = new VersionKeys(store.Keys, random);
         var tally = new Tally();
-        var gate = new RequestGate(data.Database, Es256.Verify, new RateLimit(options.RateLimit, time), time);
+        var gate = new RequestGate(store.Database, Es256.Verify, new RateLimit(options.RateLimit, time), time);
         var api = new AgentApi(
-            data.Database, gate, new RotationActions(keys, options.Policy), new CheckIns(options.Policy),
-            new Enrollments(data.Database, authority, options.Policy, time),
-            new AnswerWriter(data.Keys.Response, keys, time), tally, time);
+            store.Database, gate, new RotationActions(keys, options.Policy), new CheckIns(options.Policy),
+            new Enrollments(store.Database, authority, options.Policy, time),
+            new AnswerWriter(store.Keys.Response, keys, time), tally, time);
         var agents = new AgentEndpoint(api, tally, options.ConcurrentRequestsMax);
-        var management = new ManagementEndpoint(data.Database, tally, tls.CertificateEnds, time);
+        var management = new ManagementEndpoint(store.Database, tally, tls.CertificateEnds, time);
 
         var web = Build(options, tls, loggers);
         around?.Invoke(web);
         web.Run(context => context.Features.Get<ManagementConnection>() is null
             ? agents.HandleAsync(context)
             : management.HandleAsync(context));
-        return new ServerApp(data, tls, authority, api, web, time);
+        return new ServerApp(store, tls, authority, api, web, time);
     }
 
     /// <exception cref="IOException">An address cannot be listened on.</exception>
     public async Task StartAsync(CancellationToken cancellation = default)
     {
-        if (_data.HasMadeKeys)
+        if (_store.HasMadeKeys)
         {
             _log.LogWarning(
                 "New keys were made in {Path}. Whoever reads that file can mint licenses: keep it apart from backups "
                 + "of the database, or name one elsewhere with --keys-file",
-                ServerData.KeysPath(_data.Options));
+                ServerStore.KeysPath(_store.Options));
         }
 
         await _web.StartAsync(cancellation);
@@ -115,7 +115,7 @@ public sealed class ServerApp : IAsyncDisposable
         using (var limit = new CancellationTokenSource(StopMax, TimeProvider.System)) await _web.StopAsync(limit.Token);
         await _web.DisposeAsync();
         await _sweeping;
-        await _data.DisposeAsync();
+        await _store.DisposeAsync();
         _tls.Dispose();
         _authority.Dispose();
     }
@@ -180,7 +180,7 @@ public sealed class ServerApp : IAsyncDisposable
         try
         {
             var now = LicenseAgent.Protocol.Encoding.UtcTime.From(_time.GetUtcNow());
-            return await _data.Database.WriteAsync(session => RequestRows.Sweep(session, now));
+            return await _store.Database.WriteAsync(session => RequestRows.Sweep(session, now));
         }
         catch (Exception error) when (error is WriteQueueFullException or Microsoft.Data.Sqlite.SqliteException)
         {

@@ -29,11 +29,11 @@ internal sealed record IssuedLicense(string LicenseId, string Jti, long SecretVe
 /// Mints and revokes licenses. A token is minted only under the version that its agent has confirmed and, at its last
 /// check-in, said to hold: one under any other would be refused at the till.
 /// </summary>
-internal sealed class LicenseDesk(ServerData data, VersionKeys keys, TimeProvider time, FillRandom random, string actor)
+internal sealed class LicenseDesk(ServerStore store, VersionKeys keys, TimeProvider time, FillRandom random, string actor)
 {
     private UtcTime Now => UtcTime.From(time.GetUtcNow());
 
-    public Task<IssuedLicense> IssueAsync(LicenseOrder order) => data.Database.WriteAsync(session =>
+    public Task<IssuedLicense> IssueAsync(LicenseOrder order) => store.Database.WriteAsync(session =>
     {
         var now = Now;
         var agent = AgentRows.Find(session, order.AgentId)
@@ -59,7 +59,7 @@ internal sealed class LicenseDesk(ServerData data, VersionKeys keys, TimeProvide
 
     /// <summary>Revokes a license id at every agent that holds a token of it.</summary>
     /// <returns>The agents that will be told.</returns>
-    public Task<IReadOnlyList<string>> RevokeAsync(string licenseId) => data.Database.WriteAsync(session =>
+    public Task<IReadOnlyList<string>> RevokeAsync(string licenseId) => store.Database.WriteAsync(session =>
     {
         var agents = LicenseRows.AgentsOf(session, licenseId);
         if (agents.Count == 0)
@@ -69,7 +69,7 @@ internal sealed class LicenseDesk(ServerData data, VersionKeys keys, TimeProvide
     });
 
     public IReadOnlyList<LicenseRow> Page(string? agentId, string afterJti, int count) =>
-        data.Database.Read(session => LicenseRows.Page(session, agentId, afterJti, count));
+        store.Database.Read(session => LicenseRows.Page(session, agentId, afterJti, count));
 
     private void Revoke(SqlSession session, string agentId, string licenseId)
     {
@@ -108,7 +108,7 @@ internal sealed class LicenseDesk(ServerData data, VersionKeys keys, TimeProvide
     {
         var notBefore = order.NotBefore ?? now;
         return new LicenseClaims(
-            data.Options.ServerName, order.LicenseId ?? NewId("lic"), [order.AgentId], NewId("jti"),
+            store.Options.ServerName, order.LicenseId ?? NewId("lic"), [order.AgentId], NewId("jti"),
             now.UnixSeconds, notBefore.UnixSeconds, order.Expires.UnixSeconds, order.Product, order.Features,
             order.Metadata);
     }
@@ -121,8 +121,8 @@ internal sealed class LicenseDesk(ServerData data, VersionKeys keys, TimeProvide
         try
         {
             return LicenseToken.Mint(
-                claims, data.Keys.License.Kid, SecretKid.Format(agentId, version.Version), key, iv,
-                data.Keys.License.Sign);
+                claims, store.Keys.License.Kid, SecretKid.Format(agentId, version.Version), key, iv,
+                store.Keys.License.Sign);
         }
         catch (ProtocolException error)
         {

@@ -108,7 +108,7 @@ public sealed class LicenseDeskTests : IAsyncLifetime
         var key = new byte[32];
         SecretKeys.TokenContentKey(secret, shape.Kid, key);
         using var gcm = new System.Security.Cryptography.AesGcm(key, 16);
-        var keyset = _server.App.Data.CurrentKeyset().Keyset;
+        var keyset = _server.App.Store.CurrentKeyset().Keyset;
         var outcome = LicenseOpening.Open(
             shape, gcm, kid => keyset.Find(kid, "license"), Es256.Verify, out var license);
         Assert.Equal(LicenseOutcome.Opened, outcome);

@@ -45,15 +45,15 @@ internal sealed class ServerHarness : IAsyncDisposable
 
     public ServerApp App { get; private set; } = null!;
 
-    public Database Database => App.Data.Database;
+    public Database Database => App.Store.Database;
 
     public UtcTime Now => UtcTime.From(Clock.Now);
 
-    public VersionKeys Keys => new(App.Data.Keys, RandomNumberGenerator.Fill);
+    public VersionKeys Keys => new(App.Store.Keys, RandomNumberGenerator.Fill);
 
-    public AgentDesk Agents => new(App.Data, Keys, Clock, RandomNumberGenerator.Fill, "operator:test");
+    public AgentDesk Agents => new(App.Store, Keys, Clock, RandomNumberGenerator.Fill, "operator:test");
 
-    public LicenseDesk Licenses => new(App.Data, Keys, Clock, RandomNumberGenerator.Fill, "operator:test");
+    public LicenseDesk Licenses => new(App.Store, Keys, Clock, RandomNumberGenerator.Fill, "operator:test");
 
     public string DatabasePath => Path.Combine(Options.DataDirectory, "license-server.db");
 

@@ -178,7 +178,7 @@ internal sealed class TestAgent
     {
         Assert.Equal(AnswerWriter.Signed, reply.ContentType);
         var jws = CompactJws.Parse(reply.Body, JoseTypes.ServerResponse, AgentApiLimits.AnswerBytes);
-        var key = _server.App.Data.CurrentKeyset().Keyset.Find(jws.Kid, "response");
+        var key = _server.App.Store.CurrentKeyset().Keyset.Find(jws.Kid, "response");
         Assert.True(jws.IsSignedBy(key!, Es256.Verify));
         var wire = AnswerJsonContext.Wire;
         if (reply.Status != 200) return StrictJson.Read(jws.Payload, wire.RefusalAnswer);

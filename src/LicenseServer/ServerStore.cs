@@ -11,7 +11,7 @@ namespace LicenseServer;
 /// The data directory, opened: keys, database, keyset. Whoever opens it first makes what is missing, be it
 /// <c>serve</c> or an operator's command.
 /// </summary>
-internal sealed class ServerData : IAsyncDisposable
+internal sealed class ServerStore : IAsyncDisposable
 {
     /// <summary>Rows of the audit that are verified at every start; the whole chain would take long after
     /// years.</summary>
@@ -19,7 +19,7 @@ internal sealed class ServerData : IAsyncDisposable
 
     private static readonly TimeSpan KeysetLifetime = TimeSpan.FromDays(365);
 
-    private ServerData(ServerOptions options, ServerKeys keys, Database database, bool madeKeys)
+    private ServerStore(ServerOptions options, ServerKeys keys, Database database, bool madeKeys)
     {
         Options = options;
         Keys = keys;
@@ -42,7 +42,7 @@ internal sealed class ServerData : IAsyncDisposable
     /// <exception cref="KeyFileException">The keys cannot be used.</exception>
     /// <exception cref="StorageException">The database cannot be used, or its audit is broken.</exception>
     /// <exception cref="PkiException">The server's certificate cannot be read.</exception>
-    public static async Task<ServerData> OpenAsync(ServerOptions options, TimeProvider time, FillRandom random)
+    public static async Task<ServerStore> OpenAsync(ServerOptions options, TimeProvider time, FillRandom random)
     {
         Directory.CreateDirectory(
             options.DataDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -50,18 +50,18 @@ internal sealed class ServerData : IAsyncDisposable
         var madeKeys = options.KeysFile is null && !File.Exists(keysPath) && KeyFile.TryCreate(keysPath, random);
         var keys = new ServerKeys(KeyFile.Read(keysPath), keysPath);
         var database = new Database(Path.Combine(options.DataDirectory, "license-server.db"));
-        var data = new ServerData(options, keys, database, madeKeys);
+        var store = new ServerStore(options, keys, database, madeKeys);
         var isSound = false;
         try
         {
-            data.CheckAudit();
-            await data.EnsureKeysetAsync(UtcTime.From(time.GetUtcNow()));
+            store.CheckAudit();
+            await store.EnsureKeysetAsync(UtcTime.From(time.GetUtcNow()));
             isSound = true;
-            return data;
+            return store;
         }
         finally
         {
-            if (!isSound) await data.DisposeAsync();
+            if (!isSound) await store.DisposeAsync();
         }
     }
 
