@@ -86,7 +86,7 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         using Agent agent = await Agent.CreateAsync(
             config, ports, new AgentProgram(Program.Version, Program.BuildTime), metrics, metricsFile.Publish, _logger);
         await using LocalSockets sockets = new(config, agent.Surfaces, Broke, TimeProvider.System, logs);
-        using ServiceNotify service = new();
+        using ServiceNotify service = new(_logger);
         await sockets.StartAsync(_stopAsked.Token);
         Task running = agent.RunAsync(_stopAsked.Token);
         await Task.WhenAny(agent.Loop.Settled.Task, running);

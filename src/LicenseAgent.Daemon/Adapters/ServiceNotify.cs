@@ -1,35 +1,63 @@
 using System.Net.Sockets;
 using System.Text;
+using LicenseAgent.Daemon.Logging;
+using Microsoft.Extensions.Logging;
 
 namespace LicenseAgent.Daemon.Adapters;
 
 /// <summary>
-/// sd_notify: tells a service manager READY, STATUS and STOPPING over the socket in NOTIFY_SOCKET, a path or, with
-/// <c>@</c>, an abstract name. Without one there is nobody to tell.
+/// sd_notify(3): tells a service manager READY, STATUS and STOPPING over the socket in NOTIFY_SOCKET, a path or, with
+/// <c>@</c>, an abstract name. Without one there is nobody to tell. A manager that cannot be reached is logged and is no
+/// reason to stop selling.
 /// </summary>
 internal sealed class ServiceNotify : IDisposable
 {
+    // The manager reads at once; where it does not, the agent must not wait for it.
+    private const int SendTimeoutMs = 1_000;
+
+    private readonly ILogger _logger;
+    private readonly string? _address;
     private readonly Socket? _socket;
 
-    public ServiceNotify()
+    public ServiceNotify(ILogger logger)
+        : this(logger, Environment.GetEnvironmentVariable("NOTIFY_SOCKET"))
     {
-        if (Environment.GetEnvironmentVariable("NOTIFY_SOCKET") is not { Length: > 0 } name)
-        {
-            return;
-        }
-
-        string path = name[0] == '@' ? '\0' + name[1..] : name;
-        _socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
-        _socket.Connect(new UnixDomainSocketEndPoint(path));
     }
 
-    public void Ready(string status) => Send($"READY=1\nSTATUS={status}");
+    /// <param name="address">Absolute path or <c>@name</c>; <see langword="null"/> or empty: nobody listens.</param>
+    public ServiceNotify(ILogger logger, string? address)
+    {
+        _logger = logger;
+        if (address is { Length: > 0 })
+        {
+            _address = address[0] == '@' ? '\0' + address[1..] : address;
+            _socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+            _socket.SendTimeout = SendTimeoutMs;
+        }
+    }
 
-    public void Status(string status) => Send($"STATUS={status}");
+    public void Ready(string status) => Send($"READY=1\nSTATUS={OneLine(status)}");
+
+    public void Status(string status) => Send($"STATUS={OneLine(status)}");
 
     public void Stopping() => Send("STOPPING=1");
 
     public void Dispose() => _socket?.Dispose();
 
-    private void Send(string message) => _socket?.Send(Encoding.UTF8.GetBytes(message));
+    // A line break would begin another assignment.
+    private static string OneLine(string status) => status.ReplaceLineEndings(" ");
+
+    private void Send(string message)
+    {
+        if (_socket is null)
+            return;
+        try
+        {
+            _socket.SendTo(Encoding.UTF8.GetBytes(message), new UnixDomainSocketEndPoint(_address!));
+        }
+        catch (Exception error) when (error is SocketException or ArgumentException)
+        {
+            AgentEvents.EffectFailed(_logger, "service_notify", error.GetType().Name, error.Message);
+        }
+    }
 }

@@ -3,8 +3,6 @@ using Serilog.Core;
 using Serilog.Events;
 using Serilog.Extensions.Logging;
 using Serilog.Formatting;
-using Serilog.Formatting.Display;
-using Serilog.Formatting.Json;
 
 namespace LicenseAgent.Daemon.Logging;
 
@@ -29,41 +27,18 @@ internal static class LogSetup
 
     public static SerilogLoggerFactory Create(LogStyle style)
     {
-        ITextFormatter formatter = style == LogStyle.Terminal
-            ? new MessageTemplateTextFormatter("{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}")
-            : new JsonLine(style == LogStyle.Journal);
         Logger logger = new LoggerConfiguration()
             .MinimumLevel.Information()
             .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
-            .WriteTo.Console(formatter)
+            .WriteTo.Console(FormatterOf(style))
             .CreateLogger();
         return new SerilogLoggerFactory(logger, dispose: true);
     }
 
-    /// <summary>JSON behind the syslog priority of its level.</summary>
-    private sealed class JsonLine(bool priority) : ITextFormatter
+    public static ITextFormatter FormatterOf(LogStyle style) => style switch
     {
-        private readonly JsonFormatter _json = new(renderMessage: true);
-
-        public void Format(LogEvent logEvent, TextWriter output)
-        {
-            if (priority)
-            {
-                output.Write('<');
-                output.Write(PriorityOf(logEvent.Level));
-                output.Write('>');
-            }
-
-            _json.Format(logEvent, output);
-        }
-
-        private static char PriorityOf(LogEventLevel level) => level switch
-        {
-            LogEventLevel.Fatal => '2',
-            LogEventLevel.Error => '3',
-            LogEventLevel.Warning => '4',
-            LogEventLevel.Information => '6',
-            _ => '7',
-        };
-    }
+        LogStyle.Terminal => new TerminalLine(),
+        LogStyle.Json => new JsonLine(withPriority: false),
+        _ => new JsonLine(withPriority: true),
+    };
 }
