@@ -18,8 +18,9 @@ namespace LicenseAgent.Client;
 /// </remarks>
 public sealed class LicenseAgentClient : IDisposable
 {
-    private const string AccessRemedy =
-        "List its UID in [pos] allowed_uids in /etc/license-agent/config.toml; then systemctl restart license-agent.";
+    internal const string AccessRemedy =
+        "List its UID in [pos] allowed_uids, or its group in allowed_gids, in /etc/license-agent/config.toml; "
+        + "then systemctl restart license-agent.";
 
     private readonly LicenseAgentClientOptions options;
     private readonly UnixSocketHttp socket;

@@ -48,6 +48,9 @@ public sealed class ManagementClient : IDisposable
         "List its UID in [management] admin_uids, or in viewer_uids to look only, in "
         + "/etc/license-agent/config.toml; then systemctl restart license-agent.";
 
+    // A POST without a body is sent again by the handler when its connection breaks; one with a body never is.
+    private static readonly byte[] NoMembers = "{}"u8.ToArray();
+
     private readonly ManagementClientOptions options;
     private readonly UnixSocketHttp socket;
 
@@ -112,7 +115,7 @@ public sealed class ManagementClient : IDisposable
 
     /// <summary>Has the agent rotate its secret now; answered when the rotation is over, done or failed.</summary>
     public Task<ManagementAnswer<RotateOutcome>> RotateAsync(CancellationToken cancel = default) =>
-        PostAsync(ManagementPaths.Rotate, null, Answers.RotateOutcome, cancel);
+        PostAsync(ManagementPaths.Rotate, NoMembers, Answers.RotateOutcome, cancel);
 
     /// <summary>Invalidates a version at once and for ever.</summary>
     /// <param name="force">Needed for the last usable one.</param>
@@ -122,7 +125,7 @@ public sealed class ManagementClient : IDisposable
         string path = string.Create(
             CultureInfo.InvariantCulture,
             $"{ManagementPaths.InvalidatePrefix}{version}{ManagementPaths.InvalidateSuffix}");
-        byte[]? body = force ? StrictJson.Write(new InvalidateCall(true), Requests.InvalidateCall) : null;
+        byte[] body = StrictJson.Write(new InvalidateCall(force ? true : null), Requests.InvalidateCall);
         return PostAsync(path, body, Answers.InvalidateOutcome, cancel);
     }
 
@@ -134,7 +137,7 @@ public sealed class ManagementClient : IDisposable
         Read(await SendAsync(HttpMethod.Get, path, null, timeout, cancel).ConfigureAwait(false), type);
 
     private async Task<ManagementAnswer<T>> PostAsync<T>(
-        string path, byte[]? json, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        string path, byte[] json, JsonTypeInfo<T> type, CancellationToken cancel) =>
         Read(await SendAsync(HttpMethod.Post, path, json, options.WorkTimeout, cancel).ConfigureAwait(false), type);
 
     private async Task<SocketAnswer> SendAsync(

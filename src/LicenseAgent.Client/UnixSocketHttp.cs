@@ -122,10 +122,6 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
 
     private AgentException NotConnected(SocketException e) => e.SocketErrorCode switch
     {
-        // How .NET words ENOENT and ENOTDIR of a Unix socket.
-        SocketError.AddressNotAvailable or SocketError.InvalidArgument => new(
-            AgentFault.Unreachable,
-            $"There is no socket {socketPath}. Is license-agent running? systemctl status license-agent", e),
         SocketError.ConnectionRefused => new(
             AgentFault.Unreachable,
             $"Nobody listens on {socketPath}. Is license-agent running? systemctl status license-agent", e),
@@ -134,6 +130,9 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
             $"This user may not reach {socketPath}: its directory wants mode 0755, it wants 0666. {accessRemedy}", e),
         SocketError.WouldBlock or SocketError.TryAgain => new(
             AgentFault.Busy, $"Too many connections wait on {socketPath}. Try again.", e),
+        _ when !File.Exists(socketPath) => new(
+            AgentFault.Unreachable,
+            $"There is no socket {socketPath}. Is license-agent running? systemctl status license-agent", e),
         _ => new(AgentFault.Unreachable, $"The socket {socketPath} failed ({e.SocketErrorCode}).", e),
     };
 
