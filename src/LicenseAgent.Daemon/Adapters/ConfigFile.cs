@@ -8,6 +8,8 @@ internal static class ConfigFile
 {
     public const string DefaultPath = "/etc/license-agent/config.toml";
 
+    private const int MaxNamedBytes = 64 * 1024; // a chain of ten certificates has 15 KiB
+
     public static ConfigOutcome Load(string path) => Load(path, ProcessEnvironment());
 
     public static ConfigOutcome Load(string path, IReadOnlyDictionary<string, string> environment)
@@ -20,11 +22,28 @@ internal static class ConfigFile
             // One byte beyond the limit is enough for the reader to refuse it.
             byte[] content = new byte[TomlReader.MaxBytes + 1];
             int length = file.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
-            return ConfigReader.Read(content.AsSpan(0, length), environment);
+            return ConfigReader.Read(content.AsSpan(0, length), environment, ReadNamed);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             return Refused($"the file cannot be read ({error.Message}); put one there or name another with --config");
+        }
+    }
+
+    private static NamedFile ReadNamed(string path)
+    {
+        try
+        {
+            using var file = File.OpenRead(path);
+            byte[] content = new byte[MaxNamedBytes + 1];
+            int length = file.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
+            return length <= MaxNamedBytes
+                ? new NamedFile(content[..length], null)
+                : new NamedFile(null, $"it has more than {MaxNamedBytes} bytes");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return new NamedFile(null, error.Message);
         }
     }
 

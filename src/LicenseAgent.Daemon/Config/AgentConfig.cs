@@ -10,12 +10,13 @@ internal sealed record AgentConfig(
 
 /// <param name="Url">Base of the agent API; <see langword="null"/> until enrolment brings it.</param>
 /// <param name="CertPins">Of <c>cert_pin</c> and <c>cert_pins</c>; more come with the bundle and the keyset.</param>
-/// <param name="ClientCert">Path of a PEM chain, used only while the agent has no certificate of its own.</param>
-/// <param name="CaCert">Path of a PEM file, or <see langword="null"/>: the bundle's.</param>
+/// <param name="ClientPem">
+/// Content of <c>client_cert</c> and <c>client_key</c>, used only while the agent has no certificate of its own.
+/// </param>
+/// <param name="CaPem">Content of <c>ca_cert</c>, or <see langword="null"/>: the bundle's.</param>
 /// <param name="Timeout">An answer later than this is no contact.</param>
 internal sealed record ServerConfig(
-    string? Url, IReadOnlyList<string> CertPins, string? ClientCert, string? ClientKey, string? CaCert,
-    TimeSpan Timeout);
+    string? Url, IReadOnlyList<string> CertPins, byte[]? ClientPem, byte[]? CaPem, TimeSpan Timeout);
 
 /// <param name="Id"><see langword="null"/> until enrolment brings it; afterwards it must be the same.</param>
 internal sealed record IdentityConfig(

@@ -16,16 +16,21 @@ internal sealed class ConfigReader
 
     private readonly ConfigValues _values;
     private readonly PathValues _paths;
+    private readonly TlsFileValues _files;
 
-    private ConfigReader(ReadOnlySpan<byte> file, IReadOnlyDictionary<string, string> environment)
+    private ConfigReader(
+        ReadOnlySpan<byte> file, IReadOnlyDictionary<string, string> environment, Func<string, NamedFile> read)
     {
         _values = new ConfigValues(TomlReader.Read(file), environment);
         _paths = new PathValues(_values, environment);
+        _files = new TlsFileValues(_values, _paths, read);
     }
 
-    public static ConfigOutcome Read(ReadOnlySpan<byte> file, IReadOnlyDictionary<string, string> environment)
+    /// <param name="read">Reads a file that the configuration names.</param>
+    public static ConfigOutcome Read(
+        ReadOnlySpan<byte> file, IReadOnlyDictionary<string, string> environment, Func<string, NamedFile> read)
     {
-        var reader = new ConfigReader(file, environment);
+        var reader = new ConfigReader(file, environment, read);
         var config = reader.ReadAll();
         return reader._values.Errors.Count == 0
             ? new ConfigOutcome(config, [])
@@ -35,7 +40,7 @@ internal sealed class ConfigReader
     /// <summary>Every <c>section.key</c> this version reads.</summary>
     public static IReadOnlyList<string> Keys()
     {
-        var reader = new ConfigReader([], new Dictionary<string, string>());
+        var reader = new ConfigReader([], new Dictionary<string, string>(), _ => default);
         reader.ReadAll();
         return [.. reader._values.Asked.Select(asked => $"{asked.Section}.{asked.Key}").Distinct()];
     }
@@ -69,17 +74,8 @@ internal sealed class ConfigReader
             AddPin(pins, "cert_pin", single);
         foreach (string pin in _values.Texts("server", "cert_pins", MaxPins) ?? [])
             AddPin(pins, "cert_pins", pin);
-        string? certificate = _paths.Optional("server", "client_cert");
-        string? key = _paths.Optional("server", "client_key");
-        if (certificate is null != key is null)
-        {
-            string given = key is null ? "client_cert" : "client_key";
-            _values.Refuse("server", given, "client_cert and client_key belong together; give both or none");
-        }
-
         return new ServerConfig(
-            url, pins, certificate, key, _paths.Optional("server", "ca_cert"),
-            Seconds("server", "timeout", 30, 1, 300));
+            url, pins, _files.Client(), _files.Authority(), Seconds("server", "timeout", 30, 1, 300));
     }
 
     private void AddPin(List<string> pins, string key, string pin)

@@ -17,13 +17,11 @@ internal sealed class PathValues(ConfigValues values, IReadOnlyDictionary<string
         if (values.Text(section, key) is not { } text)
             return null;
         string? path = Expand(section, key, text);
-        if (path is not null && !IsPlain(path))
-        {
-            values.Refuse(section, key, $"{key} = \"{text}\" is not usable; give an absolute path without \"..\" and "
-                + "control characters");
-        }
-
-        return path;
+        if (path is null || IsPlain(path))
+            return path;
+        values.Refuse(section, key, $"{key} = \"{text}\" is not usable; give an absolute path without \"..\" and "
+            + "control characters");
+        return null;
     }
 
     public string Socket(string section, string key, string standard)

@@ -65,7 +65,7 @@ internal sealed class Opening(
         till.Agent = agent;
         TrustedServer server = new(
             await _files.ReadKeysetAsync(agent.KeysetPin, ports.VerifyEs256, cancel), agent.AgentId, ports.VerifyEs256);
-        byte[] tls = await _files.ReadTlsAsync(cancel) ?? throw new StorageException(
+        byte[] tls = await _files.ReadTlsAsync(cancel) ?? config.Server.ClientPem ?? throw new StorageException(
             "tls_missing", "tls.pem is missing in the state directory; restore it or enrol the till again.");
         ports.Upstream.Configure(ServerAddress.Of(
             config, agent.ServerUrl, agent.ServerName, agent.Pins, server.Keyset.Pins, agent.CaCert, tls,

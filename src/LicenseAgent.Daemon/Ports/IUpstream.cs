@@ -20,7 +20,7 @@ internal interface IUpstream
 /// <param name="Url"><c>https://host:port</c>.</param>
 /// <param name="ServerName">The name its certificate must carry.</param>
 /// <param name="Pins">Accepted key pins, <c>sha256:…</c>, at least one.</param>
-/// <param name="CaCertificate">DER of the CA its certificate chains to.</param>
+/// <param name="CaCertificate">The CA its certificate chains to, in DER, or several in PEM.</param>
 /// <param name="ClientPem">Content of <c>tls.pem</c>, key and chain; <see langword="null"/> before enrolment.</param>
 /// <param name="VerificationTime">Proven now: the server certificate's <c>notAfter</c> is judged against it.</param>
 internal sealed record UpstreamSettings(

@@ -14,10 +14,10 @@ internal static class ServerAddress
         AgentConfig config, string url, string name, IReadOnlyList<string> bundlePins,
         IReadOnlyList<string> keysetPins, string bundleCa, ReadOnlyMemory<byte>? clientPem, UtcTime verificationTime)
     {
-        Base64UrlText.TryDecode(bundleCa, out byte[] ca);
+        Base64UrlText.TryDecode(bundleCa, out byte[] fromBundle);
         IReadOnlyList<string> pins = config.Server.CertPins.Count > 0 ? config.Server.CertPins : bundlePins;
         return new UpstreamSettings(
-            config.Server.Url ?? url, name, [.. pins.Concat(keysetPins).Distinct(StringComparer.Ordinal)], ca,
-            clientPem, verificationTime);
+            config.Server.Url ?? url, name, [.. pins.Concat(keysetPins).Distinct(StringComparer.Ordinal)],
+            config.Server.CaPem ?? fromBundle, clientPem ?? config.Server.ClientPem, verificationTime);
     }
 }

@@ -1,5 +1,7 @@
 using System.Text;
 using LicenseAgent.Daemon.Config;
+using LicenseAgent.UnitTests.Pki;
+using LicensePki;
 using Xunit;
 
 namespace LicenseAgent.UnitTests.Daemon.Config;
@@ -8,6 +10,9 @@ public sealed class ConfigReaderTests
 {
     private const string Pin1 = "sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
     private const string Pin2 = "sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    // Files that the configurations of these tests name, by path.
+    private static readonly Lazy<Dictionary<string, byte[]>> Tree = new(MakeTree);
 
     [Fact]
     public void An_empty_file_gives_the_defaults()
@@ -37,8 +42,8 @@ public sealed class ConfigReaderTests
             [server]
             url = "https://license-server.example.com"
             cert_pin = "{Pin1}"  # pin of the server certificate
-            client_cert = "/etc/license-agent/client.pem"
-            client_key = "/etc/license-agent/client.key"
+            client_cert = "/pki/client/pos-001.crt"
+            client_key = "/pki/client/pos-001.key"
 
             [agent]
             id = "pos-001"
@@ -55,6 +60,7 @@ public sealed class ConfigReaderTests
         Assert.Equal("https://license-server.example.com", config.Server.Url);
         Assert.Equal([Pin1], config.Server.CertPins);
         Assert.Equal("pos-001", config.Agent.Id);
+        Assert.NotNull(config.Server.ClientPem);
         Assert.Equal([1000u, 1001u], config.Management.AdminUids);
         Assert.Empty(config.Management.ViewerUids);
     }
@@ -105,8 +111,8 @@ public sealed class ConfigReaderTests
     [InlineData("[server]\nurl = \"h:443\"")]
     [InlineData("[server]\nurl = 1")]
     [InlineData("[server]\ncert_pins = [\"sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU\"]")]
-    [InlineData("[server]\nclient_cert = \"/c.pem\"")]
-    [InlineData("[server]\nclient_key = \"/c.key\"")]
+    [InlineData("[server]\nclient_cert = \"/pki/client/pos-001.crt\"")]
+    [InlineData("[server]\nclient_key = \"/pki/client/pos-001.key\"")]
     [InlineData("[server]\nca_cert = \"relative.pem\"")]
     [InlineData("[server]\nca_cert = \"/etc/../ca.pem\"")]
     [InlineData("[server]\nca_cert = \"$CREDENTIALS_DIRECTORY/ca.pem\"")]
@@ -172,7 +178,7 @@ public sealed class ConfigReaderTests
             ["LICENSE_AGENT__POS__ALLOWED_UIDS"] = " [ 1000, 1001 ] ",
             ["LICENSE_AGENT__DEGRADED__ALLOWED"] = "false",
         };
-        var config = ConfigReader.Read("[server]\nurl = \"https://h\"\n[pos]\nrate = 1"u8, environment).Config!;
+        var config = Read("[server]\nurl = \"https://h\"\n[pos]\nrate = 1", environment).Config!;
         Assert.Equal("https://other:8443", config.Server.Url);
         Assert.Equal(100_000, config.Pos.Rate);
         Assert.Equal([1000u, 1001u], config.Pos.AllowedUids);
@@ -188,7 +194,7 @@ public sealed class ConfigReaderTests
     [InlineData("LICENSE_AGENT__TPM__FALLBACK", "on_loss")]
     public void A_wrong_variable_is_named_by_its_name(string name, string value)
     {
-        var outcome = ConfigReader.Read("[pos]\nrate = 5"u8, new Dictionary<string, string> { [name] = value });
+        var outcome = Read("[pos]\nrate = 5", new() { [name] = value });
         string line = Assert.Single(ConfigReport.Lines("c.toml", outcome.Errors));
         Assert.StartsWith($"environment variable {name}: ", line, StringComparison.Ordinal);
     }
@@ -196,9 +202,9 @@ public sealed class ConfigReaderTests
     [Fact]
     public void A_path_below_the_credentials_directory_is_expanded()
     {
-        var environment = new Dictionary<string, string> { ["CREDENTIALS_DIRECTORY"] = "/run/credentials/a" };
-        var config = ConfigReader.Read("[server]\nca_cert = \"$CREDENTIALS_DIRECTORY/ca.pem\""u8, environment).Config;
-        Assert.Equal("/run/credentials/a/ca.pem", config!.Server.CaCert);
+        var environment = new Dictionary<string, string> { ["CREDENTIALS_DIRECTORY"] = "/pki/ca" };
+        var config = Read("[server]\nca_cert = \"$CREDENTIALS_DIRECTORY/server-ca.crt\"", environment).Config;
+        Assert.NotNull(config!.Server.CaPem);
     }
 
     [Fact]
@@ -219,8 +225,47 @@ public sealed class ConfigReaderTests
         Assert.Equal("c.toml: the configuration is valid" + right.NewLine, right.ToString());
     }
 
-    private static ConfigOutcome Read(string file) =>
-        ConfigReader.Read(Encoding.UTF8.GetBytes(file), new Dictionary<string, string>());
+    [Theory]
+    [InlineData("ca_cert = \"/pki/missing.pem\"", "cannot be read (not there)")]
+    [InlineData("ca_cert = \"/pki/ca/server-ca.key\"", "holds no certificate")]
+    [InlineData("client_cert = \"/pki/client/pos-001.crt\"\nclient_key = \"/pki/ca/agent-ca.key\"", "cannot be used")]
+    [InlineData("client_cert = \"/pki/client/pos-001.crt\"\nclient_key = \"/pki/x.key\"", "cannot be read (not there)")]
+    [InlineData("client_cert = \"/pki/client/pos-001.key\"\nclient_key = \"/pki/client/pos-001.key\"", "cannot be used")]
+    public void A_file_that_is_missing_or_not_what_it_should_be_is_one_error_on_its_line(string lines, string said)
+    {
+        var error = Assert.Single(Read("[server]\n" + lines).Errors);
+        Assert.InRange(error.Line, 2, 3);
+        Assert.Contains(said, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_pair_of_files_becomes_one_text_and_the_authority_another()
+    {
+        var server = Valid("""
+            [server]
+            ca_cert = "/pki/ca/server-ca.crt"
+            client_cert = "/pki/client/pos-001.crt"
+            client_key = "/pki/client/pos-001.key"
+            """).Server;
+        string client = Encoding.ASCII.GetString(server.ClientPem!);
+        Assert.Contains("BEGIN CERTIFICATE", client, StringComparison.Ordinal);
+        Assert.Contains("BEGIN PRIVATE KEY", client, StringComparison.Ordinal);
+        Assert.Equal(Tree.Value["/pki/ca/server-ca.crt"], server.CaPem);
+    }
+
+    private static ConfigOutcome Read(string file) => Read(file, []);
+
+    private static ConfigOutcome Read(string file, Dictionary<string, string> environment) => ConfigReader.Read(
+        Encoding.UTF8.GetBytes(file), environment,
+        path => Tree.Value.TryGetValue(path, out byte[]? content) ? new(content, null) : new(null, "not there"));
+
+    private static Dictionary<string, byte[]> MakeTree()
+    {
+        using var scratch = new ScratchDirectory();
+        DevTree.Create(scratch["pki"], new DevTreeOptions { AgentIds = ["pos-001"] }, TimeProvider.System);
+        return Directory.EnumerateFiles(scratch["pki"], "*", SearchOption.AllDirectories)
+            .ToDictionary(path => path[scratch.Path.Length..], File.ReadAllBytes);
+    }
 
     private static AgentConfig Valid(string file)
     {
