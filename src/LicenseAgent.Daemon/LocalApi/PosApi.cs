@@ -81,7 +81,17 @@ internal sealed class PosApi(
             return Replayed(call.Peer, nonce, body);
 
         Moment now = context.Now();
-        Verdict verdict = validator.Judge(token, now);
+        Verdict verdict;
+        try
+        {
+            verdict = validator.Judge(token, now);
+        }
+        catch (EnvironmentException e)
+        {
+            // More tokens are being opened at a time than there is locked memory for.
+            return new(Problems.Write(Problems.NotReady(e.Message), body));
+        }
+
         if (verdict.Token is { } verified)
             recent.Note(verified, verdict.Reason, now.TrustedNow);
         PeerCredentials peer = call.Peer;

@@ -47,6 +47,8 @@ internal static class Problems
         503, ProblemCodes.TooManyConnections, "Too many connections",
         "Close connections that are not needed, or keep one and use it again.");
 
+    public static Problem Conflict(string detail) => Of(409, ProblemCodes.Conflict, "Conflict", detail);
+
     public static Problem NotReady(string detail) => Of(503, ProblemCodes.NotReady, "Not ready", detail);
 
     public static LocalAnswer Write(

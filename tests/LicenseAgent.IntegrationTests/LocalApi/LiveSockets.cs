@@ -9,7 +9,6 @@ using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.UnitTests.Daemon.LocalApi;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LicenseAgent.IntegrationTests.LocalApi;
 
@@ -21,6 +20,9 @@ internal sealed class LiveSockets : IAsyncDisposable
     private readonly LocalSockets _sockets;
     private readonly HashSet<(uint, Nonce16)> _nonces = [];
 
+    // What handlers let through: nothing, in every test.
+    private readonly ErrorLog _log = new();
+
     private LiveSockets(Func<PosConfig, PosConfig> shape)
     {
         Directory.CreateDirectory(Home);
@@ -31,7 +33,8 @@ internal sealed class LiveSockets : IAsyncDisposable
         Config = new AgentConfig(
             null!, null!, null!, shape(pos), management, null!, new DegradedConfig(true), null!);
         LocalSurfaces surfaces = LocalSurfaces.Create(Config, Sources());
-        _sockets = new LocalSockets(Config, surfaces, Broken.Add, TimeProvider.System, NullLoggerFactory.Instance);
+        _sockets = new LocalSockets(
+            Config, surfaces, e => _log.Errors.Add(e.Message), TimeProvider.System, _log);
     }
 
     public string Home { get; } = Path.Combine(Path.GetTempPath(), "lsa-" + Path.GetRandomFileName());
@@ -45,9 +48,6 @@ internal sealed class LiveSockets : IAsyncDisposable
     public string Pos => Config.Pos.Socket;
 
     public string Admin => Config.Management.Socket;
-
-    /// <summary>What handlers let through: nothing, in every test.</summary>
-    public List<Exception> Broken { get; } = [];
 
     public static Task<LiveSockets> StartAsync() => StartAsync(pos => pos);
 
@@ -74,7 +74,7 @@ internal sealed class LiveSockets : IAsyncDisposable
         await _sockets.DisposeAsync();
         Bench.Dispose();
         Directory.Delete(Home, recursive: true);
-        Xunit.Assert.Empty(Broken);
+        Xunit.Assert.Empty(_log.Errors);
     }
 
     private LocalSources Sources() => new(

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using LicenseAgent.Core;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Protocol.Local;
 using Microsoft.AspNetCore.Connections;
@@ -30,7 +31,7 @@ internal sealed class LocalConnection
 }
 
 /// <summary>Kestrel's requests as <see cref="LocalCall"/>s: no hosting, no routing, no middleware between.</summary>
-internal sealed class LocalHttpApplication(LocalHandler handler, Action<Exception> broken)
+internal sealed class LocalHttpApplication(LocalHandler handler, Action<InvariantBroken> broken)
     : IHttpApplication<LocalConnection>
 {
     public LocalConnection CreateContext(IFeatureCollection contextFeatures)
@@ -60,10 +61,10 @@ internal sealed class LocalHttpApplication(LocalHandler handler, Action<Exceptio
         {
             // The peer went away; there is nobody to answer.
         }
-        catch (Exception e) when (e is not BadHttpRequestException)
+        catch (InvariantBroken e)
         {
-            // The task root of a request. What a handler lets through is a bug, and Kestrel answers 500; bad requests
-            // are Kestrel's own and it knows their status.
+            // Anything else that a handler lets through is logged by Kestrel and answered 500: no bytes on a socket may
+            // end the process. This tells that the process contradicts itself.
             broken(e);
             throw;
         }

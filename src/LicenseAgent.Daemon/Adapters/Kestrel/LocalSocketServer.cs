@@ -1,3 +1,4 @@
+using LicenseAgent.Core;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.Ports;
@@ -11,11 +12,11 @@ namespace LicenseAgent.Daemon.Adapters.Kestrel;
 
 /// <summary>One socket: where it is, who may connect, what answers.</summary>
 /// <param name="TurnedAway">Told of every connection that is not admitted; must not block.</param>
-/// <param name="Broken">Told of what a handler let through; the host decides what becomes of the process.</param>
+/// <param name="Broken">Told when the process contradicts itself; the host ends it.</param>
 internal sealed record LocalSocketSettings(
     string Path, PeerAccess Access, int ConnectionsPerUid, int Connections,
     TimeSpan HeaderTimeout, TimeSpan IdleTimeout,
-    LocalHandler Handler, Action<PeerCredentials, Admission> TurnedAway, Action<Exception> Broken);
+    LocalHandler Handler, Action<PeerCredentials, Admission> TurnedAway, Action<InvariantBroken> Broken);
 
 /// <summary>
 /// Kestrel on one Unix socket, HTTP/1.1 alone. <c>pos.sock</c> and <c>admin.sock</c> each have a server of their own,

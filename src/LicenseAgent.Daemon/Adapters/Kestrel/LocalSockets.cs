@@ -1,3 +1,4 @@
+using LicenseAgent.Core;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi;
 using Microsoft.Extensions.Logging;
@@ -14,9 +15,10 @@ internal sealed class LocalSockets : IAsyncDisposable
     private readonly LocalSocketServer _admin;
     private readonly ITimer _denials;
 
-    /// <param name="broken">Told of exceptions that no handler expects: a bug, or the end of the process.</param>
+    /// <param name="broken">Told when the process contradicts itself.</param>
     public LocalSockets(
-        AgentConfig config, LocalSurfaces surfaces, Action<Exception> broken, TimeProvider time, ILoggerFactory logs)
+        AgentConfig config, LocalSurfaces surfaces, Action<InvariantBroken> broken, TimeProvider time,
+        ILoggerFactory logs)
     {
         _pos = Server(config.Pos.Socket, surfaces.Pos, config.Pos, broken, time, logs);
         _admin = Server(config.Management.Socket, surfaces.Admin, config.Pos, broken, time, logs);
@@ -52,7 +54,7 @@ internal sealed class LocalSockets : IAsyncDisposable
 
     /// <summary>The limits of connections are those of <c>[pos]</c> on either socket.</summary>
     private static LocalSocketServer Server(
-        string path, LocalSurface surface, PosConfig limits, Action<Exception> broken, TimeProvider time,
+        string path, LocalSurface surface, PosConfig limits, Action<InvariantBroken> broken, TimeProvider time,
         ILoggerFactory logs) => new(
             new LocalSocketSettings(
                 path, surface.Access, limits.ConnectionsPerUid, limits.Connections, limits.HeaderTimeout,

@@ -21,7 +21,7 @@ internal sealed record ManagementSources(
 
 /// <summary>The audit log as it stands on disk.</summary>
 /// <param name="Page">Records after a sequence number, at most so many; reads what it needs and no more.</param>
-/// <param name="Verify">Reads the whole log; on the caller's thread, so one at a time.</param>
+/// <param name="Verify">Reads the whole log, on the caller's thread.</param>
 internal sealed record AuditSources(
     Func<long, int, AuditPage> Page, Func<CancellationToken, Task<AuditVerifyResponse>> Verify);
 
@@ -29,6 +29,9 @@ internal sealed record AuditSources(
 internal sealed class ManagementCalls(LocalContext context, ManagementSources sources)
 {
     private const string MetricsType = "text/plain; version=0.0.4; charset=utf-8";
+
+    // A verification reads up to the whole retention of the log: one at a time.
+    private bool _verifying;
 
     private static ManagementAnswerJsonContext Answers => ManagementAnswerJsonContext.Wire;
 
@@ -39,9 +42,7 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
         {
             ManagementPaths.Enroll => await EnrollAsync(call, body, cancel),
             ManagementPaths.Rotate => await RotateAsync(call, body, cancel),
-            ManagementPaths.AuditVerify => Shapes.NotGet(call, body) is { } refused
-                ? new(refused)
-                : new(Json(await sources.Audit.Verify(cancel), Answers.AuditVerifyResponse, body)),
+            ManagementPaths.AuditVerify => new(Shapes.NotGet(call, body) ?? await VerifyAsync(body, cancel)),
             _ when VersionToInvalidate(call.Path) is { } version => await InvalidateAsync(version, call, body, cancel),
             _ => new(Look(call, body)),
         };
@@ -83,6 +84,20 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
         if (!AuditQuery.TryParse(call.Query, out AuditQuery query))
             return Problems.Write(Problems.BadRequest(AuditQuery.Form, member: null), body);
         return Json(sources.Audit.Page(query.After, query.Limit), Answers.AuditPage, body);
+    }
+
+    private async ValueTask<LocalAnswer> VerifyAsync(IBufferWriter<byte> body, CancellationToken cancel)
+    {
+        if (Interlocked.Exchange(ref _verifying, true))
+            return Problems.Write(Problems.Conflict("A verification of the log is running: wait for its end."), body);
+        try
+        {
+            return Json(await sources.Audit.Verify(cancel), Answers.AuditVerifyResponse, body);
+        }
+        finally
+        {
+            Volatile.Write(ref _verifying, false);
+        }
     }
 
     private async ValueTask<ManagementOutcome> EnrollAsync(

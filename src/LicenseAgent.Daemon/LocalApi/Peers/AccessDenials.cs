@@ -21,7 +21,8 @@ internal sealed class AccessDenials(DeniedAt socket, LocalJournal journal, IBoot
 
     public void Add(PeerCredentials peer, Admission why)
     {
-        denied();
+        if (why == Admission.NotAllowed)
+            denied();
         lock (_gate)
         {
             Turn_NeedsLock();

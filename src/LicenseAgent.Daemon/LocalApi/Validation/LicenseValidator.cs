@@ -7,6 +7,7 @@ using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Local;
+using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Protocol.Tokens;
 
 namespace LicenseAgent.Daemon.LocalApi.Validation;
@@ -30,7 +31,7 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
         AgentSnapshot snapshot = at.Snapshot;
         AgentMode mode = snapshot.Mode.At(at.TrustedNow);
         var refused = new Verdict(
-            ValidationReasons.InvalidToken, mode, snapshot.Active?.Protection ?? ProtectionWords.Tpm);
+            ValidationReasons.InvalidToken, mode, snapshot.Active?.Protection ?? Protections.Tpm);
         if (ClosedBy(mode, snapshot.Mode) is { } closed)
             return refused with { Reason = closed };
 
@@ -154,9 +155,3 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
 
 /// <summary>Stands for a token in the audit log: a keyed hash, so that the log does not give tokens away.</summary>
 internal delegate TokenTag TokenTagger(ReadOnlySpan<byte> token);
-
-/// <summary>What protects a secret.</summary>
-internal static class ProtectionWords
-{
-    public const string Tpm = "tpm";
-}

@@ -24,6 +24,9 @@ public sealed class ManagementApiTests : IDisposable
     private readonly BenchJournal _journal = new();
     private readonly List<string> _done = [];
     private readonly ManagementApi _api;
+    private static readonly AuditVerifyResponse Verified = new(true, 1, 2, default, 0, 0, []);
+
+    private TaskCompletionSource<AuditVerifyResponse>? _verification;
     private Func<CommandAnswer<RotateOutcome>> _rotate =
         () => new CommandAnswer<RotateOutcome>(new RotateOutcome("rotated", 7, null), null);
 
@@ -42,7 +45,7 @@ public sealed class ManagementApiTests : IDisposable
                 _done.Add($"audit {after} {limit}");
                 return new AuditPage([JsonDocument.Parse("""{"seq":1}""").RootElement], 1);
             },
-            _ => Task.FromResult(new AuditVerifyResponse(true, 1, 2, default, 0, 0, [])));
+            _ => _verification?.Task ?? Task.FromResult(Verified));
         _api = new ManagementApi(
             context, new Roles(new ManagementConfig("", [Admin], [Viewer])), new RateLimit(1000, 1000, _bench.Clock),
             new ManagementCalls(context, new ManagementSources(
@@ -222,6 +225,17 @@ public sealed class ManagementApiTests : IDisposable
         Assert.Equal(("DEGRADED", 6L, 7L), (status.Mode, status.ActiveSecret!.Version, status.PendingSecret!.Version));
         Assert.Empty(status.GraceSecrets);
         Assert.Equal(LocalBench.Start + 2 * LocalBench.Day, status.TrustedNow);
+    }
+
+    [Fact]
+    public async Task One_verification_runs_at_a_time()
+    {
+        _verification = new TaskCompletionSource<AuditVerifyResponse>();
+        Task<(LocalAnswer Answer, string Body)> first = CallAsync("GET", "/v1/audit/verify", Viewer);
+        Assert.Equal(409, (await CallAsync("GET", "/v1/audit/verify", Admin)).Answer.Status);
+        _verification.SetResult(Verified);
+        Assert.Equal(200, (await first).Answer.Status);
+        Assert.Equal(200, (await CallAsync("GET", "/v1/audit/verify", Admin)).Answer.Status);
     }
 
     [Fact]

@@ -123,6 +123,15 @@ public sealed class PeerLimitTests : IDisposable
     }
 
     [Fact]
+    public void A_listed_peer_with_too_many_connections_is_no_unauthorised_access()
+    {
+        int counted = 0;
+        var denials = new AccessDenials(DeniedAt.Pos, _journal.Journal, _bench.Clock, () => counted++);
+        denials.Add(new PeerCredentials(8, 8, 1), Admission.TooMany);
+        Assert.Equal((0, 1), (counted, _journal.Notes.Count));
+    }
+
+    [Fact]
     public void A_flood_of_made_up_UIDs_fills_neither_memory_nor_log()
     {
         var denials = new AccessDenials(DeniedAt.Pos, _journal.Journal, _bench.Clock, () => { });

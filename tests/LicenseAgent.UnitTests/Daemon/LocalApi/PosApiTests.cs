@@ -125,6 +125,23 @@ public sealed class PosApiTests : IDisposable
     }
 
     [Fact]
+    public async Task Where_locked_memory_has_run_out_the_answer_is_503()
+    {
+        var taken = new List<LicenseAgent.Daemon.Secrets.SecretLease>();
+        byte[] request = Request(_bench.Mint(LocalBench.Claims()));
+        void TakeAll()
+        {
+            while (true)
+                taken.Add(_bench.Memory.Scratch());
+        }
+
+        Assert.Throws<StorageException>(TakeAll);
+        Assert.Equal(503, (await PostAsync(request)).Answer.Status);
+        taken.ForEach(lease => lease.Dispose());
+        Assert.Equal(200, (await PostAsync(request)).Answer.Status);
+    }
+
+    [Fact]
     public async Task A_replayed_nonce_is_409_and_noted()
     {
         _nonce = ReplayVerdict.Replayed;
