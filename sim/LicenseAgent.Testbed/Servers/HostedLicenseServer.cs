@@ -1,0 +1,125 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Security.Cryptography;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Enrolment;
+using LicenseAgent.Testbed.Processes;
+using LicenseServer;
+using LicenseServer.Agents;
+using LicenseServer.Http;
+using LicenseServer.Licenses;
+using LicenseServer.Storage;
+using Microsoft.AspNetCore.Builder;
+
+namespace LicenseAgent.Testbed.Servers;
+
+/// <summary>A version of an agent's secret as the license server's database has it.</summary>
+/// <param name="State">PENDING, ACTIVE, GRACE, INVALIDATED or BURNED.</param>
+public sealed record ServerVersion(long Version, string State, Kcv Kcv);
+
+/// <summary>What the license server's database says about one agent; versions rising.</summary>
+public sealed record ServerBooks(long Highest, UtcTime? LastSeen, IReadOnlyList<ServerVersion> Versions)
+{
+    public long Active => Only("ACTIVE");
+
+    public long Pending => Only("PENDING");
+
+    private long Only(string state) => Versions.SingleOrDefault(v => v.State == state)?.Version ?? 0;
+}
+
+/// <summary>
+/// The real license server in this process: real TLS on a free port, real database below a workplace, with a
+/// <see cref="FaultWrapper"/> around it.
+/// </summary>
+public sealed class HostedLicenseServer : IAsyncDisposable
+{
+    private const int VersionsMax = 1000;
+
+    private readonly ServerApp _app;
+    private readonly ConcurrentQueue<byte[]> _contentKeys;
+
+    private HostedLicenseServer(ServerApp app, FaultWrapper faults, ConcurrentQueue<byte[]> contentKeys) =>
+        (_app, Faults, _contentKeys) = (app, faults, contentKeys);
+
+    public FaultWrapper Faults { get; }
+
+    /// <summary>Every 32 random bytes the server drew: content keys of the secrets it sent are among them.</summary>
+    public IReadOnlyList<byte[]> Random32 => [.. _contentKeys];
+
+    public static async Task<HostedLicenseServer> StartAsync(
+        Workplace place, ServerSettings settings, CancellationToken cancel)
+    {
+        var faults = new FaultWrapper();
+        ConcurrentQueue<byte[]> drawn = new();
+        var options = new ServerOptions
+        {
+            DataDirectory = place.ServerData,
+            TlsCertFile = place.Pki.ServerCertificate,
+            TlsKeyFile = place.Pki.ServerKey,
+            AgentCaCertFile = place.Pki.AgentCaCertificate,
+            AgentCaKeyFile = place.Pki.AgentCaKey,
+            ServerCaCertFile = place.Pki.ServerCaCertificate,
+            Listen = new IPEndPoint(IPAddress.Loopback, 0),
+            ManagementListen = new IPEndPoint(IPAddress.Loopback, 0),
+            Policy = new Policy
+            {
+                RotationInterval = settings.RotationInterval,
+                GracePeriod = settings.GracePeriod,
+                CheckInInterval = settings.CheckInInterval,
+            },
+            RateLimit = new RateLimitOptions { PerMinute = 6000, Burst = 1000 },
+        };
+        var app = await ServerApp.CreateAsync(
+            options, TimeProvider.System, bytes => Draw(bytes, drawn),
+            around: web => web.Use(next => context => faults.InvokeAsync(context, next)));
+        try
+        {
+            await app.StartAsync(cancel);
+            return new HostedLicenseServer(app, faults, drawn);
+        }
+        catch (Exception)
+        {
+            await app.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Adds an agent and makes its bundle.</summary>
+    public async Task<EnrollmentBundle> AddAgentAsync(string agentId)
+    {
+        var keys = new VersionKeys(_app.Data.Keys, RandomNumberGenerator.Fill);
+        var desk = new AgentDesk(_app.Data, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
+
+        // The port was not known when the server was configured.
+        return await desk.AddAsync(agentId) with { ServerUrl = _app.AgentUrl.GetLeftPart(UriPartial.Authority) };
+    }
+
+    /// <summary>A license token for the agent, under its confirmed version.</summary>
+    public async Task<string> IssueAsync(string agentId)
+    {
+        var keys = new VersionKeys(_app.Data.Keys, RandomNumberGenerator.Fill);
+        var desk = new LicenseDesk(_app.Data, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
+        var expires = UtcTime.From(TimeProvider.System.GetUtcNow()) + TimeSpan.FromDays(30);
+        return (await desk.IssueAsync(new LicenseOrder(agentId, "register", expires))).Token;
+    }
+
+    /// <exception cref="InvalidOperationException">There is no such agent.</exception>
+    public ServerBooks Books(string agentId) => _app.Data.Database.Read(session =>
+    {
+        var agent = AgentRows.Find(session, agentId)
+            ?? throw new InvalidOperationException($"The license server knows no agent {agentId}.");
+        var rows = VersionRows.Latest(session, agentId, VersionsMax);
+        rows.Reverse();
+        return new ServerBooks(
+            agent.Highest, agent.LastSeen,
+            [.. rows.Select(r => new ServerVersion(r.Version, r.State.ToString().ToUpperInvariant(), r.Kcv))]);
+    });
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static void Draw(Span<byte> bytes, ConcurrentQueue<byte[]> drawn)
+    {
+        RandomNumberGenerator.Fill(bytes);
+        if (bytes.Length == 32) drawn.Enqueue(bytes.ToArray());
+    }
+}

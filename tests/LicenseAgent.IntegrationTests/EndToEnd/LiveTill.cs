@@ -1,0 +1,182 @@
+using LicenseAgent.Client;
+using LicenseAgent.Protocol.Enrolment;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Protocol.Keysets;
+using LicenseAgent.Protocol.Management;
+using LicenseAgent.Testbed.Processes;
+using LicenseAgent.Testbed.Servers;
+using LicenseAgent.Testbed.Tpm;
+
+namespace LicenseAgent.IntegrationTests.EndToEnd;
+
+/// <summary>
+/// One till with everything it needs: the real license server on a TLS port of this process, swtpm and the daemon as
+/// processes, a tap between the two. All of it is gone on dispose.
+/// </summary>
+internal sealed class LiveTill : IAsyncDisposable
+{
+    public const string Name = "pos-001";
+
+    private readonly Workplace _place = new();
+    private readonly CancellationToken _cancel;
+    private EnrollmentBundle? _bundle;
+    private ManagementClient? _operator;
+
+    private LiveTill(CancellationToken cancel)
+    {
+        _cancel = cancel;
+        Folder = _place.AddTill(Name);
+    }
+
+    public TillFolder Folder { get; }
+
+    public string ServerData => _place.ServerData;
+
+    public HostedLicenseServer Server { get; private set; } = null!;
+
+    public SwtpmProcess Tpm { get; private set; } = null!;
+
+    public TpmProxy Bus { get; private set; } = null!;
+
+    public AgentProcess Agent { get; private set; } = null!;
+
+    public ManagementClient Operator => _operator
+        ?? throw new InvalidOperationException("The agent does not run.");
+
+    /// <summary>Everything is up, the agent not enrolled.</summary>
+    /// <param name="checkIn">Left at 15 minutes, nothing but what the test asks for happens on the bus.</param>
+    public static async Task<LiveTill> StartAsync(CancellationToken cancel, TimeSpan? checkIn = null)
+    {
+        LiveTill till = new(cancel);
+        try
+        {
+            ServerSettings intervals = new() { CheckInInterval = checkIn ?? TimeSpan.FromMinutes(15) };
+            till.Server = await HostedLicenseServer.StartAsync(till._place, intervals, cancel);
+            till.Tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
+            till.Bus = TpmProxy.Start(till.Tpm);
+            till.Folder.WriteConfig(new TillSettings
+            {
+                TpmDevice = till.Bus.Device,
+                CheckInInterval = intervals.CheckInInterval,
+                ServerTimeout = TimeSpan.FromSeconds(10),
+            });
+            await till.StartAgentAsync();
+            return till;
+        }
+        catch (Exception)
+        {
+            await till.DisposeAsync();
+            throw;
+        }
+    }
+
+    public static async Task<LiveTill> StartEnrolledAsync(CancellationToken cancel, TimeSpan? checkIn = null)
+    {
+        LiveTill till = await StartAsync(cancel, checkIn);
+        try
+        {
+            await till.EnrolAsync();
+            await till.AgreementAsync();
+            return till;
+        }
+        catch (Exception)
+        {
+            await till.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Carries the bundle over; the same one when it is done again.</summary>
+    public async Task EnrolAsync()
+    {
+        _bundle ??= await Server.AddAgentAsync(Name);
+        await Operator.EnrollAsync(new EnrollCall(_bundle), _cancel);
+    }
+
+    public async Task StartAgentAsync()
+    {
+        Agent = await AgentProcess.StartAsync(Folder, _cancel);
+
+        // Connections of a client end with the agent they were made to.
+        _operator?.Dispose();
+        _operator = new ManagementClient(new ManagementClientOptions { SocketPath = Folder.AdminSocket });
+    }
+
+    /// <summary>SIGKILL; returns when the process is gone.</summary>
+    public Task KillAgentAsync() => Agent.Process.KillAsync();
+
+    public async Task RestartAgentAsync()
+    {
+        await Agent.DisposeAsync();
+        await StartAgentAsync();
+    }
+
+    public async Task<StatusResponse> StatusAsync() => (await Operator.StatusAsync(_cancel)).Value;
+
+    /// <summary>Waits until agent and server say the same: NORMAL, one ACTIVE, no PENDING on either side.</summary>
+    public async Task<TillBooks> AgreementAsync()
+    {
+        TillBooks? last = null;
+        StatusResponse? status = null;
+        return await Eventually.GetAsync(
+            async () =>
+            {
+                status = await StatusAsync();
+                if (status is not { Mode: "NORMAL", PendingSecret: null })
+                {
+                    return null;
+                }
+
+                last = Read();
+                return last.Agree ? last : null;
+            },
+            () => $"mode {status?.Mode} {status?.LockReason}, {last}\n{Agent.Process.Said}",
+            _cancel);
+    }
+
+    /// <summary>The state files as they lie on disk now, and the server's database.</summary>
+    public TillBooks Read() => TillBooks.Read(Folder.State, Server.Books(Name));
+
+    public async Task<LicenseValidation> ValidateAsync(string token)
+    {
+        using LicenseAgentClient application = new(new LicenseAgentClientOptions
+        {
+            SocketPath = Folder.PosSocket,
+            VendorKeys = VendorKeys(),
+            Timeout = TimeSpan.FromSeconds(30),
+        });
+        return await application.ValidateAsync(token, _cancel);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _operator?.Dispose();
+        if (Agent is not null)
+        {
+            await Agent.DisposeAsync();
+        }
+
+        if (Server is not null)
+        {
+            await Server.DisposeAsync();
+        }
+
+        if (Bus is not null)
+        {
+            await Bus.DisposeAsync();
+        }
+
+        if (Tpm is not null)
+        {
+            await Tpm.DisposeAsync();
+        }
+
+        _place.Dispose();
+    }
+
+    private IReadOnlyList<EcPublicJwk> VendorKeys() =>
+    [
+        .. KeysetChain.Read(File.ReadAllBytes(Path.Combine(Folder.State, "keysets.json")))[^1]
+            .Keyset.Keys.Where(k => k.May(KeyScopes.License)).Select(k => k.PublicKey),
+    ];
+}
