@@ -87,8 +87,8 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     /// <summary>Adds an agent and makes its bundle.</summary>
     public async Task<EnrollmentBundle> AddAgentAsync(string agentId)
     {
-        var keys = new VersionKeys(_app.Data.Keys, RandomNumberGenerator.Fill);
-        var desk = new AgentDesk(_app.Data, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
+        var keys = new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill);
+        var desk = new AgentDesk(_app.Store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
 
         // The port was not known when the server was configured.
         return await desk.AddAsync(agentId) with { ServerUrl = _app.AgentUrl.GetLeftPart(UriPartial.Authority) };
@@ -97,14 +97,14 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     /// <summary>A license token for the agent, under its confirmed version.</summary>
     public async Task<string> IssueAsync(string agentId)
     {
-        var keys = new VersionKeys(_app.Data.Keys, RandomNumberGenerator.Fill);
-        var desk = new LicenseDesk(_app.Data, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
+        var keys = new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill);
+        var desk = new LicenseDesk(_app.Store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
         var expires = UtcTime.From(TimeProvider.System.GetUtcNow()) + TimeSpan.FromDays(30);
         return (await desk.IssueAsync(new LicenseOrder(agentId, "register", expires))).Token;
     }
 
     /// <exception cref="InvalidOperationException">There is no such agent.</exception>
-    public ServerBooks Books(string agentId) => _app.Data.Database.Read(session =>
+    public ServerBooks Books(string agentId) => _app.Store.Database.Read(session =>
     {
         var agent = AgentRows.Find(session, agentId)
             ?? throw new InvalidOperationException($"The license server knows no agent {agentId}.");
