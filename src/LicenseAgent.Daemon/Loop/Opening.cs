@@ -16,7 +16,9 @@ using Microsoft.Extensions.Logging;
 
 namespace LicenseAgent.Daemon.Loop;
 
-/// <summary>Reads what is on disk at start, in the order it depends on each other, and builds the till from it.</summary>
+/// <summary>
+/// Reads what is on disk at start, in the order it depends on each other, and builds the till from it.
+/// </summary>
 internal sealed class Opening(
     AgentPorts ports, AgentConfig config, CoreSettings settings, Till till, AgentMetrics metrics, ILogger logger)
 {
@@ -51,10 +53,12 @@ internal sealed class Opening(
         Identity identity = new(agent.AgentId, agent.Policy!);
         return await _loader.LoadAsync(agent, cancel) switch
         {
-            LoadedState.Good g => await OpenRevocationsAsync(new AgentEvent.StateLoaded(identity, g.Bound, run.Run), cancel),
+            LoadedState.Good g => Loaded(
+                identity, g.Bound, run.Run, await OpenRevocationsAsync(g.Bound.Revocations, cancel)),
             LoadedState.Fresh => EnrolledEvent(agent, settings.BuildTime, ports.BootClock.BootMs),
             LoadedState.Unusable u => new AgentEvent.StateUnusable(
-                identity, KeysetOf(agent), u.Reason, u.Counter, u.SlotHighest, run.Run),
+                identity, KeysetOf(agent), u.Reason, u.Counter, u.SlotHighest,
+                Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel))),
             _ => throw new InvariantBroken("A fourth kind of loaded state."),
         };
     }
@@ -94,7 +98,8 @@ internal sealed class Opening(
     public AgentEvent EnrolledEvent(AgentFile agent, UtcTime serverTime, long sentBootMs)
     {
         return new AgentEvent.Enrolled(
-            new Identity(agent.AgentId, agent.Policy!), KeysetOf(agent), agent.Highest, agent.Counter, serverTime, sentBootMs);
+            new Identity(agent.AgentId, agent.Policy!), KeysetOf(agent), agent.Highest, agent.Counter, serverTime,
+            sentBootMs);
     }
 
     /// <summary>What a request says of the log: never more than is on stable storage.</summary>
@@ -113,15 +118,16 @@ internal sealed class Opening(
             synced = audit.Synced;
         }
 
-        return new AuditEvidence(synced.Seq, synced.Head, witnessed is null ? null : till.AuditReader.Point(witnessed.Seq));
+        return new AuditEvidence(
+            synced.Seq, synced.Head, witnessed is null ? null : till.AuditReader.Point(witnessed.Seq));
     }
 
-    private async Task<AgentEvent> OpenRevocationsAsync(AgentEvent.StateLoaded loaded, CancellationToken cancel)
+    /// <summary>The list on disk, if it is one of the server's and not older than <paramref name="wanted"/>.</summary>
+    private async Task<FileReference?> OpenRevocationsAsync(FileReference? wanted, CancellationToken cancel)
     {
-        FileReference? wanted = loaded.Bound.Revocations;
         if (await ports.StateFiles.ReadAsync(EffectRunner.Revocations, cancel) is not { } raw)
         {
-            return wanted is null ? loaded : loaded with { Bound = loaded.Bound with { Revocations = null } };
+            return null;
         }
 
         try
@@ -130,8 +136,7 @@ internal sealed class Opening(
             if (list is not null && list.Version >= (wanted?.Version ?? 0))
             {
                 till.Revoke(list);
-                FileReference found = new(list.Version, Digest32.Sha256(raw));
-                return loaded with { Run = loaded.Run with { Levels = loaded.Run.Levels with { Revocations = found } } };
+                return new FileReference(list.Version, Digest32.Sha256(raw));
             }
         }
         catch (NoContactException e)
@@ -139,9 +144,19 @@ internal sealed class Opening(
             AgentEvents.EffectFailed(logger, "revocations", e.Reason, e.Message);
         }
 
-        // Missing, damaged or put back: the server is asked for the list again from zero.
-        return loaded with { Bound = loaded.Bound with { Revocations = null } };
+        return null;
     }
+
+    /// <summary>
+    /// Neither state names a list that is not in memory (missing, damaged or put back): a check-in that names it would
+    /// not be given it again, and what it revokes would be valid for ever.
+    /// </summary>
+    private static AgentEvent.StateLoaded Loaded(
+        Identity identity, BoundState bound, RunState run, FileReference? revocations) => new(
+        identity, revocations is null ? bound with { Revocations = null } : bound, Naming(run, revocations));
+
+    private static RunState Naming(RunState run, FileReference? revocations) =>
+        run with { Levels = run.Levels with { Revocations = revocations } };
 
     private static FileReference KeysetOf(AgentFile agent) => new(agent.KeysetPin.Version, agent.KeysetPin.Sha256);
 
