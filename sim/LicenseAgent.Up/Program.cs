@@ -4,11 +4,7 @@ using LicenseAgent.Up;
 
 var once = new Option<bool>("--once") { Description = "Run the guided tour once; exit 0 only if every step was seen." };
 var agents = new Option<int>("--agents") { Description = "Tills to start (1 to 16).", DefaultValueFactory = _ => 1 };
-var pos = new Option<int>("--pos")
-{
-    Description = "Validations a second and till (1 to 5000).",
-    DefaultValueFactory = _ => 50,
-};
+var pos = new Option<int>("--pos") { Description = "Validations a second and till (1 to 5000).", DefaultValueFactory = _ => 50 };
 var fault = new Option<string?>("--fault")
 {
     Description = "Repeat a fault while it runs: " + string.Join(", ", Faults.Names) + ".",

@@ -34,7 +34,9 @@ public abstract record AgentEvent
         Identity Identity, FileReference Keyset, LockReason Reason, long Counter, long SlotHighest, RunState Run)
         : AgentEvent;
 
-    /// <summary>The disk did not give identity, state or secrets, earlier ones included; they are asked again.</summary>
+    /// <summary>
+    /// The disk did not give identity, state or secrets, earlier ones included; they are asked again.
+    /// </summary>
     public sealed record LoadFailed(string Detail) : AgentEvent;
 
     /// <summary>The audit log has grown enough since its last checkpoint.</summary>

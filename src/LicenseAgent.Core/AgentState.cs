@@ -22,7 +22,9 @@ public sealed record AgentState
 
     public Identity? Identity { get; init; }
 
-    /// <summary>As TPM and disk agree on it; <see langword="null"/> before the first and while LOCKED over it.</summary>
+    /// <summary>
+    /// As TPM and disk agree on it; <see langword="null"/> before the first and while LOCKED over it.
+    /// </summary>
     public BoundState? Bound { get; init; }
 
     /// <summary>The NV counter while there is no <see cref="Bound"/>: the next generation is one above.</summary>

@@ -101,8 +101,8 @@ internal sealed class Agent : IDisposable
     }
 
     /// <summary>
-    /// Whose chain the log is. Where a crash came between enrolment and the first record of the new chain, opening the log
-    /// begins it.
+    /// Whose chain the log is. Where a crash came between enrolment and the first record of the new chain, opening the
+    /// log begins it.
     /// </summary>
     private static AuditIdentity IdentityOf(AgentFile? agent) =>
         agent is { Phase: EnrollmentPhase.Enrolled, Keys: { } keys }

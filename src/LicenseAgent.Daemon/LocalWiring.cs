@@ -16,7 +16,9 @@ using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Daemon;
 
-/// <summary>Connects the local API to loop, audit log, replay guard and metrics; it knows none of them by type.</summary>
+/// <summary>
+/// Connects the local API to loop, audit log, replay guard and metrics; it knows none of them by type.
+/// </summary>
 internal static class LocalWiring
 {
     // An attempt raises the alert for this long; each further one prolongs it.

@@ -17,7 +17,8 @@ internal static class Program
 
     /// <summary>When this program was built, as the build wrote it into the assembly.</summary>
     public static UtcTime BuildTime { get; } = UtcTime.From(DateTimeOffset.Parse(
-        typeof(Program).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "BuildTime").Value!,
+        typeof(Program).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            .Single(a => a.Key == "BuildTime").Value!,
         CultureInfo.InvariantCulture));
 
     public static async Task<int> Main(string[] args)

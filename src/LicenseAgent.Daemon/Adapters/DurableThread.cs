@@ -4,9 +4,9 @@ using LicenseAgent.Daemon.Ports;
 namespace LicenseAgent.Daemon.Adapters;
 
 /// <summary>
-/// One named thread for durable calls of one kind: they run in the order they were given, a slow disk blocks nobody else,
-/// and a fault injected into the k-th call of a kind hits the k-th. What waits is bounded; beyond that a call is refused,
-/// because a disk that is so far behind will not catch up by being given more.
+/// One named thread for durable calls of one kind: they run in the order they were given, a slow disk blocks nobody
+/// else, and a fault injected into the k-th call of a kind hits the k-th. What waits is bounded; beyond that a call is
+/// refused, because a disk that is so far behind will not catch up by being given more.
 /// </summary>
 internal sealed class DurableThread : IDisposable
 {

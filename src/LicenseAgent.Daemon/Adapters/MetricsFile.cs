@@ -1,9 +1,10 @@
 namespace LicenseAgent.Daemon.Adapters;
 
 /// <summary>
-/// Writes <c>metrics.prom</c> for the textfile collector: whole or not at all by rename, under a name that the collector
-/// does not match meanwhile. No fsync: what a power cut takes is rewritten at the next start, and nobody decides by it.
-/// One write at a time on the thread pool; texts that come meanwhile replace each other, the newest wins.
+/// Writes <c>metrics.prom</c> for the textfile collector: whole or not at all by rename, under a name that the
+/// collector does not match meanwhile. No fsync: what a power cut takes is rewritten at the next start, and nobody
+/// decides by it. One write at a time on the thread pool; texts that come meanwhile replace each other, the newest
+/// wins.
 /// </summary>
 internal sealed class MetricsFile(string path, Action<Exception> failed)
 {

@@ -22,7 +22,8 @@ internal sealed class OpenDirectory : IDisposable
     public SafeFileHandle Handle { get; }
 
     /// <summary>Opens a directory, making it with <paramref name="mode"/> where it is missing.</summary>
-    /// <exception cref="StorageException">Unreachable, or somebody else could put files of their own into it.</exception>
+    /// <exception cref="StorageException">Unreachable, or somebody else could put files of their own into
+    /// it.</exception>
     public static OpenDirectory OpenOrMake(OpenDirectory? parent, string name, int mode)
     {
         bool made = Posix.MakeDirectory(parent, name, mode);

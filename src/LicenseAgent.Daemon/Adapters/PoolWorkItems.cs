@@ -3,8 +3,8 @@ using LicenseAgent.Daemon.Ports;
 namespace LicenseAgent.Daemon.Adapters;
 
 /// <summary>
-/// The thread pool's shared queue: work given by a request's thread waits behind other requests, and those join the batch
-/// meanwhile.
+/// The thread pool's shared queue: work given by a request's thread waits behind other requests, and those join the
+/// batch meanwhile.
 /// </summary>
 internal sealed class PoolWorkItems : IWorkItems
 {

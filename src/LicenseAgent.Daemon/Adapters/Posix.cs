@@ -150,7 +150,8 @@ internal static partial class Posix
             30 => ("read_only", "; remount the file system writable"), // EROFS
             1 or 13 => ("not_permitted", "; the agent's user must own the directory and its files"), // EPERM, EACCES
             5 => ("io_error", "; the disk is failing, replace it"), // EIO
-            20 or 40 => ("unsafe_path", "; a link or file stands where a directory belongs, remove it"), // ENOTDIR, ELOOP
+            // ENOTDIR, ELOOP
+            20 or 40 => ("unsafe_path", "; a link or file stands where a directory belongs, remove it"),
             _ => ("storage_failed", ""),
         };
         return new StorageException(reason, $"{call} of {path} failed: {fact}{remedy}.");

@@ -7,8 +7,8 @@ namespace LicenseAgent.Daemon.Adapters;
 
 /// <summary>
 /// sd_notify(3): tells a service manager READY, STATUS and STOPPING over the socket in NOTIFY_SOCKET, a path or, with
-/// <c>@</c>, an abstract name. Without one there is nobody to tell. A manager that cannot be reached is logged and is no
-/// reason to stop selling.
+/// <c>@</c>, an abstract name. Without one there is nobody to tell. A manager that cannot be reached is logged and is
+/// no reason to stop selling.
 /// </summary>
 internal sealed class ServiceNotify : IDisposable
 {

@@ -6,7 +6,9 @@ using LicenseAgent.Tpm;
 
 namespace LicenseAgent.Daemon.Adapters;
 
-/// <summary>The TPM behind the agent's ports: words of the agent in, words of the agent out, durations measured.</summary>
+/// <summary>
+/// The TPM behind the agent's ports: words of the agent in, words of the agent out, durations measured.
+/// </summary>
 internal sealed class TpmPort(TpmOptions options, AgentMetrics metrics, TimeProvider time)
     : ITpmKeys, ITpmMemory, ITpmClock, IAsyncDisposable
 {

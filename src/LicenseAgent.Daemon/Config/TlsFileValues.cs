@@ -8,8 +8,8 @@ namespace LicenseAgent.Daemon.Config;
 internal readonly record struct NamedFile(byte[]? Content, string? Wrong);
 
 /// <summary>
-/// The PEM files of <c>[server]</c>, read and tried while the configuration is: a till must not find out in the night of
-/// its first rotation that a key does not belong to its certificate.
+/// The PEM files of <c>[server]</c>, read and tried while the configuration is: a till must not find out in the night
+/// of its first rotation that a key does not belong to its certificate.
 /// </summary>
 internal sealed class TlsFileValues(ConfigValues values, PathValues paths, Func<string, NamedFile> read)
 {

@@ -7,8 +7,8 @@ using Serilog.Formatting.Json;
 namespace LicenseAgent.Daemon.Logging;
 
 /// <summary>
-/// <c>{"time","level","id","event","message", details…, "exception"}</c> on one line: whatever a text contains, a reader
-/// finds one event a line. <c>id</c> and <c>event</c> are absent from what a library logs without them.
+/// <c>{"time","level","id","event","message", details…, "exception"}</c> on one line: whatever a text contains, a
+/// reader finds one event a line. <c>id</c> and <c>event</c> are absent from what a library logs without them.
 /// </summary>
 internal sealed class JsonLine(bool withPriority) : ITextFormatter
 {

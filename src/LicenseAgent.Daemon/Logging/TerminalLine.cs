@@ -5,8 +5,8 @@ using Serilog.Formatting;
 namespace LicenseAgent.Daemon.Logging;
 
 /// <summary>
-/// Time, level, message for somebody who reads along. Control characters in a message are shown as <c>?</c>: a text that
-/// came over the network must neither move the cursor nor look like a line of its own.
+/// Time, level, message for somebody who reads along. Control characters in a message are shown as <c>?</c>: a text
+/// that came over the network must neither move the cursor nor look like a line of its own.
 /// </summary>
 internal sealed class TerminalLine : ITextFormatter
 {

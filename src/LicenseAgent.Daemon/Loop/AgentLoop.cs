@@ -57,13 +57,17 @@ internal sealed class AgentLoop : IDisposable
 
     public CommandTickets Tickets { get; }
 
-    /// <summary>Completes when the first outcome of loading is known: the agent can say the truth about itself.</summary>
+    /// <summary>
+    /// Completes when the first outcome of loading is known: the agent can say the truth about itself.
+    /// </summary>
     public TaskCompletionSource Settled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Queues an event; any thread.</summary>
     public void Post(AgentEvent happened) => _events.Writer.TryWrite(happened);
 
-    /// <summary>Runs until <paramref name="stop"/>; then what is under way is waited for and the run state is saved.</summary>
+    /// <summary>
+    /// Runs until <paramref name="stop"/>; then what is under way is waited for and the run state is saved.
+    /// </summary>
     public async Task RunAsync(CancellationToken stop)
     {
         await StepAsync(new AgentEvent.Started(), stop);

@@ -11,7 +11,9 @@ using Microsoft.Extensions.Logging;
 
 namespace LicenseAgent.Daemon.Loop;
 
-/// <summary>Carries out the effects that are awaited: durable writes, records, answers to operators, counters.</summary>
+/// <summary>
+/// Carries out the effects that are awaited: durable writes, records, answers to operators, counters.
+/// </summary>
 internal sealed class EffectRunner(
     AgentPorts ports, Till till, CommandTickets tickets, AgentMetrics metrics, ILogger logger)
 {

@@ -12,7 +12,9 @@ using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Daemon.Loop;
 
-/// <summary>Makes the immutable view that validations and status calls read, from the state and what the till holds.</summary>
+/// <summary>
+/// Makes the immutable view that validations and status calls read, from the state and what the till holds.
+/// </summary>
 internal sealed class SnapshotBuilder(AgentConfig config, Till till)
 {
     private Keyset? _keyset;

@@ -127,7 +127,8 @@ internal sealed class AgentMetrics
         WriteGauges(text, Gauges);
         text.Gauge("audit_seq", "Sequence number of the newest audit record.", Interlocked.Read(ref _auditSeq));
         text.Gauge("clock_skew_seconds", "Wall clock minus trusted now.", Interlocked.Read(ref _clockSkewMs) / 1000.0);
-        text.Family("build_info", "gauge", "Always 1; the version is in the label.").Sample("", 1, ("version", _version));
+        text.Family("build_info", "gauge", "Always 1; the version is in the label.")
+            .Sample("", 1, ("version", _version));
         _validationDuration.Write(text.Family(
             "validation_duration_seconds", "histogram", "Time to answer a validation, audit record included."));
         var tpm = text.Family("tpm_operation_duration_seconds", "histogram", "Time of TPM operations.");

@@ -22,7 +22,9 @@ internal interface ITpmKeys
 /// <summary>What provisioning made.</summary>
 internal sealed record TpmBirth(EcPublicJwk Signing, RsaPublicJwk Decryption, TpmAnchor Anchor);
 
-/// <summary>What a till remembers of its TPM: Names of SRK and keys, and the auth value of keys and NV indices.</summary>
+/// <summary>
+/// What a till remembers of its TPM: Names of SRK and keys, and the auth value of keys and NV indices.
+/// </summary>
 internal sealed record TpmAnchor(string SrkName, string SigningName, string DecryptionName, byte[] KeyAuth);
 
 /// <summary>What the TPM says of itself.</summary>

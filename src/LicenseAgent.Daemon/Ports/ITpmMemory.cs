@@ -12,7 +12,9 @@ internal interface ITpmMemory
     /// <summary>Increments the counter and returns what it reads back.</summary>
     Task<long> IncrementCounterAsync(CancellationToken cancel);
 
-    /// <summary>The slot of even (0) or odd (1) generations; <see langword="null"/> when never written or torn.</summary>
+    /// <summary>
+    /// The slot of even (0) or odd (1) generations; <see langword="null"/> when never written or torn.
+    /// </summary>
     Task<NvSlot?> ReadSlotAsync(int parity, CancellationToken cancel);
 
     Task WriteSlotAsync(int parity, NvSlot slot, CancellationToken cancel);

@@ -5,7 +5,9 @@ namespace LicenseAgent.Daemon.Ports;
 /// <summary>One HTTPS exchange with the license server over mutually authenticated, pinned TLS 1.3.</summary>
 internal interface IUpstream
 {
-    /// <summary>Where to go and how to know it; a change makes new connections. Called before the first exchange.</summary>
+    /// <summary>
+    /// Where to go and how to know it; a change makes new connections. Called before the first exchange.
+    /// </summary>
     void Configure(UpstreamSettings settings);
 
     /// <summary>

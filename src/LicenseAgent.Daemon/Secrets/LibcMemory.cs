@@ -3,7 +3,9 @@ using System.Runtime.InteropServices;
 
 namespace LicenseAgent.Daemon.Secrets;
 
-/// <summary>mmap, mlock and madvise for <see cref="SecretMemory"/>; constants are those of x86-64 and arm64 Linux.</summary>
+/// <summary>
+/// mmap, mlock and madvise for <see cref="SecretMemory"/>; constants are those of x86-64 and arm64 Linux.
+/// </summary>
 internal static unsafe partial class LibcMemory
 {
     private const int ProtNone = 0, ProtReadWrite = 1 | 2;
@@ -14,7 +16,9 @@ internal static unsafe partial class LibcMemory
     {
         void* region = mmap(null, length, ProtReadWrite, MapPrivateAnonymous, -1, 0);
         int error = Marshal.GetLastPInvokeError();
-        return region != unchecked((void*)-1) ? region : throw new Win32Exception(error, $"mmap failed with errno {error}.");
+        return region != unchecked((void*)-1)
+            ? region
+            : throw new Win32Exception(error, $"mmap failed with errno {error}.");
     }
 
     public static void Unmap(void* region, nuint length) => Check(munmap(region, length), "munmap");

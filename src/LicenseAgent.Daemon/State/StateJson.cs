@@ -15,7 +15,9 @@ internal sealed record RunFile(int Format, RunState Run, CounterState Counters)
     public const string Name = "run.json";
 }
 
-/// <summary>The files of the state directory, strict both ways: a member nobody knows is a file of another program.</summary>
+/// <summary>
+/// The files of the state directory, strict both ways: a member nobody knows is a file of another program.
+/// </summary>
 [JsonSerializable(typeof(BoundState))]
 [JsonSerializable(typeof(RunFile))]
 [JsonSerializable(typeof(AgentFile))]
@@ -71,5 +73,6 @@ internal sealed partial class StateJson : JsonSerializerContext
 internal sealed class NewerFormatException(string name, int format, int newest)
     : EnvironmentException(
         "newer_format",
-        $"{name} has format {format}, this program knows {newest}. Install the newer program again; nothing was touched.",
+        $"{name} has format {format}, this program knows {newest}. Install the newer program again; "
+        + "nothing was touched.",
         retryable: false, null);

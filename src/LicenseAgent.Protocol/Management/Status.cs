@@ -26,7 +26,8 @@ public sealed record AlertView(string Id, string Severity, UtcTime Since, string
 
 /// <summary><c>GET /v1/status</c>.</summary>
 /// <param name="LicenseStatus">At most 64, latest first.</param>
-/// <param name="NextRotation">When the agent will ask for the next secret; <see langword="null"/> before enrolment.</param>
+/// <param name="NextRotation">When the agent will ask for the next secret; <see langword="null"/> before
+/// enrolment.</param>
 /// <param name="LastContact">Last authenticated answer of the server.</param>
 /// <param name="Version">Of the agent program.</param>
 public sealed record StatusResponse(

@@ -2,8 +2,11 @@ using LicenseAgent.Protocol.Encoding;
 
 namespace LicenseAgent.Protocol.Messages;
 
-/// <summary>What every signed request of an agent carries. The derived records add the members of their action.</summary>
-/// <param name="AgentId">The sender; equals the <c>kid</c> of the signature and the name in the client certificate.</param>
+/// <summary>
+/// What every signed request of an agent carries. The derived records add the members of their action.
+/// </summary>
+/// <param name="AgentId">The sender; equals the <c>kid</c> of the signature and the name in the client
+/// certificate.</param>
 /// <param name="RequestId">UUIDv7. A retry repeats it, so that the server can repeat the stored outcome.</param>
 /// <param name="Nonce">16 fresh bytes per attempt; the answer echoes them.</param>
 /// <param name="Timestamp">The agent's trusted now.</param>
@@ -11,7 +14,9 @@ namespace LicenseAgent.Protocol.Messages;
 public abstract record AgentRequest(
     string AgentId, string RequestId, Nonce16 Nonce, UtcTime Timestamp, string Action)
 {
-    /// <summary>The request's operation: what a retry must repeat. Members that differ per attempt are cleared.</summary>
+    /// <summary>
+    /// The request's operation: what a retry must repeat. Members that differ per attempt are cleared.
+    /// </summary>
     /// <returns>A copy to serialise and hash; never sent.</returns>
     public abstract AgentRequest ToOperation();
 }

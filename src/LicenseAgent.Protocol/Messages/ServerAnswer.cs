@@ -3,7 +3,9 @@ using LicenseAgent.Protocol.Encoding;
 
 namespace LicenseAgent.Protocol.Messages;
 
-/// <summary>What every signed answer of the server carries; an answer is believed by its payload, never its status.</summary>
+/// <summary>
+/// What every signed answer of the server carries; an answer is believed by its payload, never its status.
+/// </summary>
 /// <param name="RequestId">Echo.</param>
 /// <param name="Nonce">Echo; an answer to any but the outstanding nonce is dropped.</param>
 /// <param name="Action">Echo.</param>

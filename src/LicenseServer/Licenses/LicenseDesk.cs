@@ -29,7 +29,8 @@ internal sealed record IssuedLicense(string LicenseId, string Jti, long SecretVe
 /// Mints and revokes licenses. A token is minted only under the version that its agent has confirmed and, at its last
 /// check-in, said to hold: one under any other would be refused at the till.
 /// </summary>
-internal sealed class LicenseDesk(ServerStore store, VersionKeys keys, TimeProvider time, FillRandom random, string actor)
+internal sealed class LicenseDesk(
+    ServerStore store, VersionKeys keys, TimeProvider time, FillRandom random, string actor)
 {
     private UtcTime Now => UtcTime.From(time.GetUtcNow());
 

@@ -47,8 +47,8 @@ internal sealed class ServerCheck(UpstreamSettings settings, X509Certificate2Col
         var pin = SpkiPin.Of(certificate);
         if (!settings.Pins.Contains(pin.ToString(), StringComparer.Ordinal))
         {
-            return Refusal("tls_pin", $"showed the key {pin}, which is none of the {settings.Pins.Count} pinned ones; if "
-                + "the license server says that this is its new key, add it to server.cert_pins");
+            return Refusal("tls_pin", $"showed the key {pin}, which is none of the {settings.Pins.Count} pinned ones; "
+                + "if the license server says that this is its new key, add it to server.cert_pins");
         }
 
         if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors))
@@ -83,8 +83,8 @@ internal sealed class ServerCheck(UpstreamSettings settings, X509Certificate2Col
         var flags = chain.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, status) => all | status.Status);
         return flags.HasFlag(X509ChainStatusFlags.NotValidForUsage)
             ? UsageRefusal()
-            : Refusal("tls_chain", $"showed a certificate of another authority ({flags}); compare server.ca_cert, or the "
-                + "bundle's authority, with the one that signed the license server's certificate");
+            : Refusal("tls_chain", $"showed a certificate of another authority ({flags}); compare server.ca_cert, or "
+                + "the bundle's authority, with the one that signed the license server's certificate");
     }
 
     private static NoContactException UsageRefusal() =>

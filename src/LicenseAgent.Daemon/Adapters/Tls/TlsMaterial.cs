@@ -46,8 +46,8 @@ internal static class TlsMaterial
         catch (Exception error) when (error is CryptographicException or ArgumentException)
         {
             throw new NoContactException(
-                "client_certificate", "The agent's TLS certificate and key cannot be used; put a matching pair in place "
-                + $"or enrol again ({error.Message}).", error);
+                "client_certificate", "The agent's TLS certificate and key cannot be used; put a matching pair in "
+                + $"place or enrol again ({error.Message}).", error);
         }
         finally
         {

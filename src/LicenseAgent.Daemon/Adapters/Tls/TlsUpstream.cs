@@ -5,8 +5,8 @@ using LicenseAgent.Protocol.Messages;
 namespace LicenseAgent.Daemon.Adapters.Tls;
 
 /// <summary>
-/// The license server over HTTP/1.1 and TLS 1.3. The loop makes one exchange at a time and replaces the settings between
-/// two; an exchange that is under way ends on the connections it began with.
+/// The license server over HTTP/1.1 and TLS 1.3. The loop makes one exchange at a time and replaces the settings
+/// between two; an exchange that is under way ends on the connections it began with.
 /// </summary>
 internal sealed class TlsUpstream(TimeProvider time) : IUpstream, IDisposable
 {

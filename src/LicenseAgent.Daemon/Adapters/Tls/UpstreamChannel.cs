@@ -10,7 +10,8 @@ namespace LicenseAgent.Daemon.Adapters.Tls;
 /// certificate or verification time judges every byte that comes after it.</summary>
 internal sealed class UpstreamChannel : IDisposable
 {
-    // Far below the server's own idle limit: a POST on a connection that the server just closed fails and is not repeated.
+    // Far below the server's own idle limit: a POST on a connection that the server just closed fails and is not
+    // repeated.
     private static readonly TimeSpan IdleMax = TimeSpan.FromSeconds(10);
 
     // The handler goes on connecting after an exchange has given up; this ends it.
