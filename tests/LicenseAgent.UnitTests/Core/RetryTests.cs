@@ -1,0 +1,257 @@
+using LicenseAgent.Core;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
+using Xunit;
+
+namespace LicenseAgent.UnitTests.Core;
+
+/// <summary>How long the core waits, and when it wants to be woken.</summary>
+public sealed class RetryTests
+{
+    private readonly CoreDriver _till = CoreDriver.Enrolled(Given.Bound(Given.Active(1)));
+
+    public static TheoryData<int> Attempts() => [.. Enumerable.Range(1, 14)];
+
+    [Theory]
+    [MemberData(nameof(Attempts))]
+    public void A_back_off_is_between_a_second_and_a_ceiling_that_doubles_to_five_minutes(int attempt)
+    {
+        long ceiling = Math.Min(300_000, 1_000L << attempt);
+        Assert.All(WaitsOfAttempt(attempt), wait => Assert.InRange(wait, 1_000, ceiling));
+    }
+
+    [Theory]
+    [InlineData(3)]
+    [InlineData(12)]
+    public void A_back_off_uses_all_of_its_range(int attempt)
+    {
+        long ceiling = Math.Min(300_000, 1_000L << attempt);
+        List<long> waits = WaitsOfAttempt(attempt);
+        Assert.True(waits.Min() < ceiling / 4);
+        Assert.True(waits.Max() > ceiling * 3 / 4);
+    }
+
+    [Fact]
+    public void Once_DEGRADED_a_back_off_is_at_most_two_minutes()
+    {
+        _till.LoseContactUntil(Given.Start + TimeSpan.FromDays(3));
+        Assert.Equal(AgentMode.Degraded, _till.Mode);
+        for (int i = 0; i < 40; i++)
+        {
+            Until<Activity.Exchanging>();
+            _till.LoseContact();
+            Assert.InRange(Math.Max(Wait(_till.State.RotationGate), Wait(_till.State.CheckInGate)), 0, 120_000);
+        }
+    }
+
+    [Theory]
+    [InlineData(1, 1_000)]
+    [InlineData(200, 200_000)]
+    [InlineData(300, 300_000)]
+    [InlineData(86_400, 300_000)]
+    public void An_unsigned_retry_after_delays_by_at_most_five_minutes(int seconds, long ms)
+    {
+        _till.Chance = UInt128.Zero;
+        _till.ToPrepare();
+        _till.LoseContact(TimeSpan.FromSeconds(seconds));
+        Assert.InRange(Wait(_till.State.RotationGate), ms, Math.Max(ms, 2_000));
+        _till.SettleUntil<RequestPlan.CheckIn>();
+        _till.LoseContact(TimeSpan.FromSeconds(seconds));
+        Assert.InRange(Wait(_till.State.CheckInGate), ms, Math.Max(ms, 2_000));
+    }
+
+    [Fact]
+    public void A_negative_retry_after_is_none()
+    {
+        _till.ToPrepare();
+        _till.LoseContact(TimeSpan.FromSeconds(-5));
+        Assert.InRange(Wait(_till.State.RotationGate), 1_000, 2_000);
+    }
+
+    [Fact]
+    public void A_successful_check_in_forgets_the_failures_before_it()
+    {
+        for (int i = 0; i < 5; i++)
+        {
+            _till.SettleUntil<RequestPlan.CheckIn>();
+            _till.LoseContact();
+        }
+
+        _till.CheckIn();
+        Assert.Equal(0, _till.State.CheckInGate.Failures);
+    }
+
+    [Fact]
+    public void An_operator_who_insists_does_not_wait_out_a_back_off()
+    {
+        _till.ToPrepare();
+        _till.Refuse(ServerErrors.AgentUnknown);
+        _till.Settle();
+        _till.Step(new AgentEvent.RotateAsked(1));
+        _till.Plan<RequestPlan.Prepare>();
+    }
+
+    [Fact]
+    public void An_operator_is_told_why_his_rotation_failed()
+    {
+        _till.Step(new AgentEvent.RotateAsked(1));
+        _till.SettleUntil<RequestPlan.Prepare>();
+        _till.LoseContact();
+        AgentEffect.CompleteRotate told = Assert.Single(_till.Did<AgentEffect.CompleteRotate>());
+        Assert.Equal((1, null, "timeout"), (told.Ticket, told.Version, told.FailedBecause));
+    }
+
+    [Fact]
+    public void Every_operator_who_waits_is_told_of_the_one_rotation()
+    {
+        for (long ticket = 1; ticket <= 16; ticket++)
+        {
+            _till.Step(new AgentEvent.RotateAsked(ticket));
+        }
+
+        _till.Rotate(2);
+        Assert.Equal(
+            Enumerable.Range(1, 16).Select(t => ((long)t, (long?)2)),
+            _till.Did<AgentEffect.CompleteRotate>().Select(c => (c.Ticket, c.Version)));
+    }
+
+    [Fact]
+    public void A_seventeenth_operator_is_refused()
+    {
+        for (long ticket = 1; ticket <= 17; ticket++)
+        {
+            _till.Step(new AgentEvent.RotateAsked(ticket));
+        }
+
+        AgentEffect.CompleteRotate told = Assert.Single(_till.Did<AgentEffect.CompleteRotate>());
+        Assert.Equal((17, "too_many_waiting"), (told.Ticket, told.FailedBecause));
+    }
+
+    [Fact]
+    public void The_next_rotation_is_due_within_a_tenth_of_the_interval()
+    {
+        HashSet<UtcTime> seen = [];
+        for (long version = 2; version < 17; version++)
+        {
+            _till.Rotate(version).Settle();
+            UtcTime due = Views.RotationDue(_till.State)!.Value;
+            TimeSpan wait = due - _till.Real;
+            Assert.InRange(wait.TotalHours, 24 * 0.9, 24 * 1.1);
+            seen.Add(due);
+        }
+
+        Assert.True(seen.Count > 5);
+    }
+
+    [Fact]
+    public void The_next_rotation_is_due_before_the_last_fifth_of_a_life()
+    {
+        CoreSettings slow = Given.Settings with { RotationInterval = TimeSpan.FromDays(30) };
+        CoreDriver till = new(slow);
+        BoundState bound = Given.Bound(Given.Active(1));
+        till.Step(new AgentEvent.Started());
+        AgentPolicy policy = new(30 * 86_400, 604_800, 900);
+        till.Step(new AgentEvent.StateLoaded(new Identity(Given.AgentId, policy), bound, Given.Run(bound)));
+        Assert.Equal(Given.Active(1).ValidUntil - TimeSpan.FromHours(9.6), Views.RotationDue(till.State));
+    }
+
+    [Fact]
+    public void A_scheduled_rotation_begins_when_it_is_due()
+    {
+        UtcTime due = Views.RotationDue(_till.State)!.Value;
+        while (_till.State.Activity is not Activity.Exchanging { Plan: RequestPlan.Prepare })
+        {
+            Assert.True(_till.TrustedNow <= due);
+            if (_till.Settle().State.Activity is Activity.Idle)
+            {
+                WakeUp();
+            }
+        }
+
+        Assert.Equal(due, _till.TrustedNow);
+    }
+
+    [Fact]
+    public void A_till_that_is_not_enrolled_sleeps()
+    {
+        CoreDriver till = new();
+        till.Step(new AgentEvent.Started()).Step(new AgentEvent.FoundNotEnrolled());
+        Assert.Equal(till.BootMs + 60_000, AgentCore.NextWakeBootMs(till.State, till.Now));
+    }
+
+    [Fact]
+    public void A_till_whose_disk_fails_sleeps_until_its_back_off_is_over()
+    {
+        _till.After(TimeSpan.FromMinutes(2));
+        _till.Step(new AgentEvent.EffectFailed("ENOSPC"));
+        _till.Settle();
+        long wake = AgentCore.NextWakeBootMs(_till.State, _till.Now);
+        Assert.InRange(wake - _till.BootMs, 900, 2_000);
+    }
+
+    [Fact]
+    public void A_till_at_rest_never_wakes_more_often_than_something_is_due()
+    {
+        int wakes = 0;
+        UtcTime end = _till.Real + TimeSpan.FromHours(10);
+        while (_till.Real < end)
+        {
+            _till.Settle();
+            WakeUp();
+            wakes++;
+        }
+
+        // High-water every minute; check-ins and anchors come on top.
+        Assert.InRange(wakes, 600, 720);
+    }
+
+    [Fact]
+    public void The_high_water_is_saved_every_minute()
+    {
+        UtcTime end = _till.Real + TimeSpan.FromHours(1);
+        while (_till.Real < end)
+        {
+            _till.Settle();
+            WakeUp();
+        }
+
+        List<long> saves = [.. _till.AllEffects.OfType<AgentEffect.SaveRun>().Select(s => s.Run.HighWater!.BootMs)];
+        Assert.True(saves.Count >= 60);
+        Assert.All(saves.Zip(saves.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, 0, 60_000));
+    }
+
+    private void WakeUp() =>
+        _till.After(TimeSpan.FromMilliseconds(AgentCore.NextWakeBootMs(_till.State, _till.Now) - _till.BootMs));
+
+    private void Until<T>()
+        where T : Activity
+    {
+        while (_till.State.Activity is not T)
+        {
+            if (_till.State.Activity is Activity.Anchoring)
+            {
+                _till.Step(new AgentEvent.Anchored());
+            }
+            else
+            {
+                WakeUp();
+            }
+        }
+    }
+
+    private long Wait(RetryGate gate) => gate.NotBeforeBootMs - _till.BootMs;
+
+    private List<long> WaitsOfAttempt(int attempt)
+    {
+        _till.ToPrepare();
+        AgentState before = _till.State with { RotationGate = new RetryGate(attempt - 1, 0) };
+        List<long> waits = [];
+        for (int i = 0; i < 200; i++)
+        {
+            _till.State = before;
+            waits.Add(Wait(_till.LoseContact().State.RotationGate));
+        }
+
+        return waits;
+    }
+}
