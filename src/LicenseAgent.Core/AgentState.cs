@@ -38,6 +38,9 @@ public sealed record AgentState
     /// <summary>The memory is ahead of <c>run.json</c>, because a write failed.</summary>
     public bool RunUnsaved { get; init; }
 
+    /// <summary>The next request follows a refusal that allows one immediate repeat.</summary>
+    public bool RepeatsAtOnce { get; init; }
+
     public TrustedClock Clock { get; init; }
 
     /// <summary>What the last step wanted done: a failed write is made good from here.</summary>
@@ -77,6 +80,8 @@ public sealed record AgentState
     public RetryGate CheckInGate { get; init; }
 
     public RetryGate StorageGate { get; init; }
+
+    public RetryGate LoadGate { get; init; }
 
     public RetryGate CommitGate { get; init; }
 

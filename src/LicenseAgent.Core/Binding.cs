@@ -107,7 +107,7 @@ internal static class Binding
             Unfinished = null,
             CommitGate = default,
             StorageGate = default,
-            Lock = turn.State.Lock is LockReason.NotEnrolled ? null : turn.State.Lock,
+            Lock = LockAfter(turn.State.Lock, next),
             Unreadable = turn.State.Unreadable.Intersect(next.Secrets.Select(s => s.Version)),
         };
         if (rotated)
@@ -124,6 +124,14 @@ internal static class Binding
         turn.SaveRun();
         TpmCare.AnchorSoon(turn);
     }
+
+    /// <summary>An unreadable ACTIVE that an order took out of use needs a new one, and no repair.</summary>
+    private static LockReason? LockAfter(LockReason? before, BoundState next) => before switch
+    {
+        LockReason.NotEnrolled => null,
+        LockReason.SecretUnreadable when next.Active is null => null,
+        _ => before,
+    };
 
     public static void OnFailed(Turn turn, AgentEvent.GenerationFailed e)
     {

@@ -95,7 +95,7 @@ internal static class CheckIns
             Views.Active(state)?.Version ?? 0, [.. Held(state)],
             state.Run.Pending is { ConfirmSent: true }, Views.TpmReport(state),
             state.Run.Levels.Revocations?.Version ?? 0, state.Keyset?.Version ?? 0, state.Run.Witnessed);
-        turn.Begin(new Activity.Exchanging(plan, RepeatedAtOnce: false), new AgentEffect.Send(plan));
+        turn.Send(plan);
         return true;
     }
 

@@ -44,11 +44,15 @@ internal static class Commands
         turn.UpdateRun(run => run with
         {
             Levels = run.Levels with { Invalidated = run.Levels.Invalidated.Add(e.Version) },
-            Pending = isPending ? null : run.Pending,
         });
         if (isPending)
         {
+            Rotation.DropPending(turn, "invalidated");
             Rotation.GiveBack(turn, e.Version, RejectReasons.Invalidated);
+        }
+        else
+        {
+            turn.Emit(new AgentEffect.EraseSecret(e.Version));
         }
 
         turn.SaveRun();
@@ -58,7 +62,6 @@ internal static class Commands
             CheckInUrgent = true,
             RotationGate = default,
         };
-        turn.Emit(new AgentEffect.EraseSecret(e.Version));
         turn.Emit(new AgentEffect.CompleteInvalidate(e.Ticket, e.Version, null));
     }
 

@@ -14,6 +14,7 @@ internal static class Planner
         {
             if (!turn.State.StorageGate.IsOpen(turn.Now))
             {
+                BeginWhatChangesNothing(turn);
                 Commands.AnswerTicketsThatCannotSucceed(turn);
                 return;
             }
@@ -21,14 +22,11 @@ internal static class Planner
             turn.SaveRun();
         }
 
-        if (turn.State.Activity is Activity.Idle)
+        if (!BeginWhatChangesNothing(turn))
         {
-            _ = Startup.TryLoad(turn)
-                || turn.State.Lock == LockReason.Starting
-                || TpmCare.TryProbe(turn)
+            _ = TpmCare.TryProbe(turn)
                 || Commands.TryResumeEnrollment(turn)
                 || Binding.TryBind(turn)
-                || Startup.TryLoadSecrets(turn)
                 || CheckIns.TryUrgent(turn)
                 || Rotation.TryReject(turn)
                 || Rotation.TryConfirm(turn)
@@ -45,13 +43,20 @@ internal static class Planner
         }
     }
 
+    /// <summary>Reading needs no disk that can be written: a full one must not keep secrets from serving.</summary>
+    private static bool BeginWhatChangesNothing(Turn turn) =>
+        turn.State.Activity is not Activity.Idle
+        || Startup.TryLoad(turn)
+        || turn.State.Lock == LockReason.Starting
+        || Startup.TryLoadSecrets(turn);
+
     public static long NextWakeBootMs(AgentState state, Now now)
     {
         long wake = now.BootMs + Timing.HighWaterEveryMs;
         foreach (long gate in (long[])
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
-            state.StorageGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs, state.CheckInDueBootMs,
+            state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs, state.CheckInDueBootMs,
             state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {

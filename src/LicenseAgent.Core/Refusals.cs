@@ -19,10 +19,11 @@ internal static class Refusals
         switch (refusal.Error)
         {
             case ServerErrors.ClockSkew or ServerErrors.Replay:
-                // The clock is anchored by now and a repeat has a new nonce: once at once, then with back-off.
+                // The clock is anchored by now and a repeat has a new nonce: once at once, then with back-off. Whether
+                // there is still something to repeat is looked at anew, for the clock may have ended it.
                 if (!exchanging.RepeatedAtOnce)
                 {
-                    turn.Begin(exchanging with { RepeatedAtOnce = true }, new AgentEffect.Send(plan));
+                    turn.State = turn.State with { RepeatsAtOnce = true };
                     return;
                 }
 
@@ -83,7 +84,9 @@ internal static class Refusals
             + "goes on, two machines share this till's identity.");
         turn.UpdateRun(run => run with
         {
-            Intent = plan is RequestPlan.Prepare ? null : run.Intent,
+            Intent = plan is RequestPlan.Prepare && run.Intent is { } i
+                ? i with { RequestId = turn.Now.NewRequestId(turn.TrustedNow, 6) }
+                : run.Intent,
             Pending = plan is RequestPlan.Confirm && run.Pending is { } p
                 ? p with { ConfirmRequestId = turn.Now.NewRequestId(turn.TrustedNow, 4) }
                 : run.Pending,
@@ -107,9 +110,13 @@ internal static class Refusals
         turn.UpdateRun(run => run with
         {
             Highest = told,
-            Intent = null,
             Reject = plan is RequestPlan.Reject ? null : run.Reject,
         });
+        if (plan is not RequestPlan.CheckIn)
+        {
+            Rotation.Intend(turn, RotationReasons.Scheduled);
+        }
+
         Wait(turn, plan, ServerErrors.VersionConflict, 0);
     }
 

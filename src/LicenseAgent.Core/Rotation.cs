@@ -21,7 +21,7 @@ internal static class Rotation
             return false;
         }
 
-        Send(turn, new RequestPlan.Reject(reject.RequestId, reject.Version, reject.Reason));
+        turn.Send(new RequestPlan.Reject(reject.RequestId, reject.Version, reject.Reason));
         return true;
     }
 
@@ -34,10 +34,15 @@ internal static class Rotation
         }
 
         UtcTime now = turn.TrustedNow;
-        bool over = now >= pending.Entry.GraceUntil || (!pending.ConfirmSent && now >= pending.ConfirmBy);
+
+        // The server confirms ACTIVE whenever it is asked: a repair of that very version has no date to keep.
+        bool isActiveAnew = pending.Entry.Version == Views.Active(turn.State)?.Version;
+        bool isLate = !pending.ConfirmSent && !isActiveAnew && now >= pending.ConfirmBy;
+        bool over = isLate || now >= pending.Entry.GraceUntil;
         if (over)
         {
             DropPending(turn, "expired");
+            AttemptFailed(turn, "expired");
             turn.SaveRun();
             return false;
         }
@@ -54,7 +59,7 @@ internal static class Rotation
             turn.SaveRun();
         }
 
-        Send(turn, new RequestPlan.Confirm(pending.ConfirmRequestId, pending));
+        turn.Send(new RequestPlan.Confirm(pending.ConfirmRequestId, pending));
         return true;
     }
 
@@ -79,16 +84,24 @@ internal static class Rotation
         bool wrongKind = (intent?.Reason == RotationReasons.Recovery) != (reason == RotationReasons.Recovery);
         if (intent is null || intent.Current != current || wrongKind)
         {
-            string kcv = current == 0 ? "" : active!.Kcv.ToString();
-            intent = new RotationIntent(turn.Now.NewRequestId(turn.TrustedNow, 1), current, kcv, reason);
-            turn.UpdateRun(run => run with { Intent = intent, StageFailures = 0 });
-            turn.Audit("rotation_started", intent.RequestId, "ok", durable: false,
-                ("reason", reason), ("current", current));
+            intent = Intend(turn, reason);
             turn.SaveRun();
         }
 
-        Send(turn, new RequestPlan.Prepare(intent.RequestId, intent, Views.Highest(state)));
+        turn.Send(new RequestPlan.Prepare(intent.RequestId, intent, Views.Highest(state)));
         return true;
+    }
+
+    /// <summary>A new intent, and a new request id with it; the caller saves the run state.</summary>
+    public static RotationIntent Intend(Turn turn, string reason)
+    {
+        SecretEntry? active = reason == RotationReasons.Recovery ? null : Views.Active(turn.State);
+        RotationIntent intent = new(
+            turn.Now.NewRequestId(turn.TrustedNow, 1), active?.Version ?? 0, active?.Kcv.ToString() ?? "", reason);
+        turn.UpdateRun(run => run with { Intent = intent, StageFailures = 0 });
+        turn.Audit("rotation_started", intent.RequestId, "ok", durable: false,
+            ("reason", reason), ("current", intent.Current));
+        return intent;
     }
 
     public static void OnPrepared(Turn turn, RotateSecretAnswer answer, ReadOnlyMemory<byte> raw)
@@ -125,9 +138,13 @@ internal static class Rotation
         Activity.Staging staging = Expect.During<Activity.Staging>(turn);
         RotateSecretAnswer answer = staging.Answer;
         InvariantBroken.Unless(answer.SecretVersion == e.Version, "Another version was staged.");
+
+        // The server may have made the version long ago. Its life will count from the confirm, so here it counts from
+        // the offer: it must open tokens when the confirm's answer is lost and the server already mints under it.
+        TimeSpan late = answer.ServerTime > answer.ValidFrom ? answer.ServerTime - answer.ValidFrom : TimeSpan.Zero;
         SecretEntry entry = new(
             e.Version, SecretState.Pending, answer.Kcv, e.FileSha256, turn.TrustedNow,
-            answer.ValidFrom, answer.ValidUntil, answer.GraceUntil);
+            answer.ValidFrom + late, answer.ValidUntil + late, answer.GraceUntil + late);
         PendingSecret pending = new(
             entry, answer.ConfirmBy, turn.Now.NewRequestId(turn.TrustedNow, 2), false, staging.Recovery);
         turn.State = turn.State with
@@ -135,7 +152,6 @@ internal static class Rotation
             Loaded = turn.State.Loaded.Add(e.Version),
             Unreadable = turn.State.Unreadable.Remove(e.Version),
             Erased = turn.State.Erased.Remove(e.Version),
-            RotationGate = default,
         };
         turn.Audit("secret_staged", answer.RequestId, "ok", durable: true,
             ("version", e.Version), ("kcv", answer.Kcv.ToString()));
@@ -218,7 +234,8 @@ internal static class Rotation
 
     /// <summary>
     /// Takes PENDING out of use. Only an authenticated answer, an order or its own end lead here once sent. Nothing
-    /// will load its file again, so it goes too; the caller saves the run state.
+    /// will load its file again, so it goes too, and a new version is prepared whether or not one is due by time; the
+    /// caller saves the run state.
     /// </summary>
     public static void DropPending(Turn turn, string why)
     {
@@ -230,21 +247,22 @@ internal static class Rotation
         turn.Audit("pending_dropped", pending.ConfirmRequestId, "ok", durable: true,
             ("version", version), ("why", why));
         turn.Emit(new AgentEffect.EraseSecret(version));
+        Intend(turn, RotationReasons.Scheduled);
     }
 
+    /// <summary>Tells the server that a version cannot or may not be used; then another is prepared.</summary>
     public static void GiveBack(Turn turn, long version, string reason)
     {
         turn.UpdateRun(run => run with
         {
             Reject = new RejectIntent(turn.Now.NewRequestId(turn.TrustedNow, 3), version, reason),
-            Intent = null,
-            StageFailures = 0,
 
             // What an order takes away says nothing about the TPM or the keys.
             RejectedInARow = run.RejectedInARow + (reason == RejectReasons.Invalidated ? 0 : 1),
         });
         turn.Audit("version_rejected", turn.State.Run.Reject!.RequestId, "failed", durable: true,
             ("version", version), ("reason", reason));
+        Intend(turn, RotationReasons.Scheduled);
     }
 
     /// <summary>Counts the attempt, waits, and tells the operators who asked.</summary>
@@ -285,9 +303,6 @@ internal static class Rotation
 
     public static bool CanTakeTicket(AgentState state) => state.RotateTickets.Length < TicketsMax;
 
-    private static void Send(Turn turn, RequestPlan plan) =>
-        turn.Begin(new Activity.Exchanging(plan, RepeatedAtOnce: false), new AgentEffect.Send(plan));
-
     private static bool CanRotate(Turn turn) =>
         turn.State.Identity is not null && turn.State.Tpm == TpmHealth.Ok && !turn.State.Run.Levels.Suspended
         && turn.State.RotationGate.IsOpen(turn.Now) && turn.State.Unfinished is null
@@ -301,7 +316,7 @@ internal static class Rotation
         AgentState state = turn.State;
         SecretEntry? active = Views.Active(state);
         // The server would repair with what an order took out of use here: then a new number is asked for.
-        if (IsRepairable(state.Lock) && (active is not null || !state.Run.Levels.Forbids(Views.Highest(state))))
+        if (IsRepairable(state.Lock) && (active is not null || !Views.IsOutOfUse(state, Views.Highest(state))))
         {
             return RotationReasons.Recovery;
         }
@@ -352,8 +367,7 @@ internal static class Rotation
 
     private static string? Invalidated(AgentState state, RotateSecretAnswer answer, out bool byOrder)
     {
-        byOrder = state.Run.Levels.Forbids(answer.SecretVersion) || state.Bound?.Secrets.Any(
-            s => s.Version == answer.SecretVersion && s.State == SecretState.Invalidated) == true;
+        byOrder = Views.IsOutOfUse(state, answer.SecretVersion);
         return byOrder
             ? $"The server offered version {answer.SecretVersion}, which was invalidated by order."
             : null;

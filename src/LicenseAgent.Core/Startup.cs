@@ -19,14 +19,14 @@ internal static class Startup
     public static void OnNotEnrolled(Turn turn)
     {
         Expect.During<Activity.Loading>(turn);
-        turn.TroubleOver("state_unreadable");
+        Readable(turn);
         turn.State = turn.State with { Lock = LockReason.NotEnrolled, Tpm = TpmHealth.Unknown };
     }
 
     public static void OnEnrolling(Turn turn)
     {
         Expect.During<Activity.Loading>(turn);
-        turn.TroubleOver("state_unreadable");
+        Readable(turn);
         turn.State = turn.State with { Lock = LockReason.NotEnrolled, EnrollmentResumable = true };
     }
 
@@ -45,7 +45,7 @@ internal static class Startup
             Tpm = TpmHealth.Ok,
             TpmGate = default,
         };
-        turn.TroubleOver("state_unreadable");
+        Readable(turn);
         StartClock(turn, e.Bound.ServerTime);
         TpmCare.AnchorSoon(turn);
     }
@@ -57,11 +57,14 @@ internal static class Startup
     public static void OnStateUnusable(Turn turn, AgentEvent.StateUnusable e)
     {
         Expect.During<Activity.Loading>(turn);
+        long highest = Math.Max(e.Run.Highest, e.SlotHighest);
         RunState run = e.Run with
         {
             Intent = e.Run.Intent is { Reason: RotationReasons.Recovery } ? e.Run.Intent : null,
-            Pending = e.Run.Pending is { Recovery: true } ? e.Run.Pending : null,
-            Highest = Math.Max(e.Run.Highest, e.SlotHighest),
+
+            // A staged repair goes on; one of an older run state must not: its confirm was answered once before.
+            Pending = e.Run.Pending is { Recovery: true } p && p.Entry.Version >= highest ? p : null,
+            Highest = highest,
         };
         turn.State = turn.State with
         {
@@ -78,7 +81,7 @@ internal static class Startup
             Tpm = TpmHealth.Ok,
             TpmGate = default,
         };
-        turn.TroubleOver("state_unreadable");
+        Readable(turn);
         StartClock(turn, UtcTime.MinValue);
         turn.Audit("state_unusable", $"generation-{e.Counter}", "failed", durable: true,
             ("reason", ModeText.Of(e.Reason)), ("counter", e.Counter));
@@ -92,7 +95,7 @@ internal static class Startup
             failed is Activity.Loading or Activity.LoadingSecrets or Activity.LoadingPrevious,
             $"A load failed during {failed}.");
         turn.End();
-        turn.State = turn.State with { StorageGate = turn.Backoff(turn.State.StorageGate, 5) };
+        turn.State = turn.State with { LoadGate = turn.Backoff(turn.State.LoadGate, 5) };
         if (failed is Activity.LoadingPrevious)
         {
             Rotation.AttemptFailed(turn, "storage_failed");
@@ -101,11 +104,17 @@ internal static class Startup
         turn.Trouble("state_unreadable", $"The state directory cannot be read ({e.Detail}). Repair the disk.");
     }
 
+    private static void Readable(Turn turn)
+    {
+        turn.State = turn.State with { LoadGate = default };
+        turn.TroubleOver("state_unreadable");
+    }
+
     /// <summary>Reading the state is tried until it succeeds.</summary>
     public static bool TryLoad(Turn turn)
     {
         if (turn.State.Lock != LockReason.Starting || turn.State.Activity is not Activity.Idle
-            || !turn.State.StorageGate.IsOpen(turn.Now))
+            || !turn.State.LoadGate.IsOpen(turn.Now))
         {
             return false;
         }
@@ -117,7 +126,7 @@ internal static class Startup
     public static void OnSecretsLoaded(Turn turn, AgentEvent.SecretsLoaded e)
     {
         Expect.During<Activity.LoadingSecrets>(turn);
-        turn.TroubleOver("state_unreadable");
+        Readable(turn);
         turn.State = turn.State with
         {
             Loaded = turn.State.Loaded.Union(e.Opened.Where(v => IsWanted(turn.State, v))),
@@ -148,7 +157,7 @@ internal static class Startup
     /// <summary>Secrets that should be in memory and are not; ACTIVE alone first, the rest while serving.</summary>
     public static bool TryLoadSecrets(Turn turn)
     {
-        if (turn.State.Tpm != TpmHealth.Ok || !turn.State.StorageGate.IsOpen(turn.Now))
+        if (turn.State.Tpm != TpmHealth.Ok || !turn.State.LoadGate.IsOpen(turn.Now))
         {
             return false;
         }
@@ -177,7 +186,7 @@ internal static class Startup
         IEnumerable<SecretEntry> all = state.Bound?.Secrets ?? [];
         if (state.Run.Pending is { } pending)
         {
-            all = all.Append(pending.Entry);
+            all = all.Where(s => s.Version != pending.Entry.Version).Append(pending.Entry);
         }
 
         return all
@@ -206,9 +215,12 @@ internal static class Startup
             run = Binding.AfterRotation(run, committed.ValidFrom);
         }
 
+        long highest = Math.Max(run.Highest, bound.HighestVersionSeen);
+
+        // A repair of an unreadable ACTIVE stages that very version.
         PendingSecret? pending = run.Pending is { } p
-            && p.Entry.Version > active && p.Entry.Version >= bound.MinValidVersion
-            && bound.Secrets.All(s => s.Version != p.Entry.Version)
+            && p.Entry.Version >= highest && p.Entry.Version >= bound.MinValidVersion
+            && (bound.Secrets.All(s => s.Version != p.Entry.Version) || (p.Recovery && p.Entry.Version == active))
             ? p
             : null;
         RotationIntent? intent = run.Intent is { } i && i.Current == active ? i : null;
@@ -224,7 +236,7 @@ internal static class Startup
         {
             Pending = pending,
             Intent = intent,
-            Highest = Math.Max(run.Highest, bound.HighestVersionSeen),
+            Highest = highest,
             Levels = levels,
         };
     }

@@ -43,6 +43,12 @@ internal sealed class Turn(AgentState state, Now now)
         _begun = effect;
     }
 
+    public void Send(RequestPlan plan)
+    {
+        Begin(new Activity.Exchanging(plan, State.RepeatsAtOnce), new AgentEffect.Send(plan));
+        State = State with { RepeatsAtOnce = false };
+    }
+
     public void End() => State = State with { Activity = Activity.Idle.Instance };
 
     public void UpdateRun(Func<RunState, RunState> change) => State = State with { Run = change(State.Run) };

@@ -40,6 +40,11 @@ public static class Views
     public static SecretEntry? Active(AgentState state) =>
         state.Bound?.Active is { } active && !state.Run.Levels.Forbids(active.Version) ? active : null;
 
+    /// <summary>Whether an order took the version out of use for good.</summary>
+    public static bool IsOutOfUse(AgentState state, long version) =>
+        state.Run.Levels.Forbids(version)
+        || state.Bound?.Secrets.Any(s => s.Version == version && s.State == SecretState.Invalidated) == true;
+
     public static bool IsSuspended(AgentState state) => state.Run.Levels.Suspended;
 
     public static long Highest(AgentState state) =>

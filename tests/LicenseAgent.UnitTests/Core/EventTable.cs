@@ -107,6 +107,7 @@ internal static class EventTable
             Activity = SampleActivity(name),
             Identity = unenrolled ? null : loaded.Identity,
             Lock = unenrolled ? LockReason.NotEnrolled : null,
+            Loaded = [1, 2, 3],
             Tpm = name == "Probing" ? TpmHealth.Unavailable : TpmHealth.Ok,
             Run = loaded.Run with
             {
