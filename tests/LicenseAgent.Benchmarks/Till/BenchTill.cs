@@ -1,0 +1,149 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using LicenseAgent.Client;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Enrolment;
+using LicenseAgent.Protocol.Json;
+using LicenseAgent.Protocol.Management;
+using LicenseAgent.Testbed.Processes;
+using LicenseAgent.Testbed.Tpm;
+using LicenseServer;
+using LicenseServer.Agents;
+using LicenseServer.Licenses;
+
+namespace LicenseAgent.Benchmarks.Till;
+
+/// <summary>A till as in a shop: swtpm, the agent's process, enrolled at a license server's process.</summary>
+internal sealed class BenchTill : IAsyncDisposable
+{
+    private const string Name = "pos-001";
+
+    // The largest that leaves room for a burst of twice it; the rate is not what is measured.
+    private const int PosRate = 500_000;
+
+    private static readonly TimeSpan s_enrolMax = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_enrolPoll = TimeSpan.FromMilliseconds(50);
+
+    private readonly Workplace _place = new();
+    private readonly TillFolder _folder;
+    private readonly ManagementClient _operator;
+    private LicenseServerProcess? _server;
+    private SwtpmProcess? _tpm;
+    private AgentProcess? _agent;
+
+    private BenchTill()
+    {
+        _folder = _place.AddTill(Name);
+        _operator = new ManagementClient(new ManagementClientOptions { SocketPath = _folder.AdminSocket });
+    }
+
+    public string PosSocket => _folder.PosSocket;
+
+    public string EmptySocket => Path.Combine(_folder.Runtime, "empty.sock");
+
+    public static async Task<BenchTill> OpenAsync(CancellationToken cancel)
+    {
+        var till = new BenchTill();
+        try
+        {
+            till._server = await LicenseServerProcess.StartAsync(till._place, new ServerSettings(), cancel);
+            till._tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
+            till._folder.WriteConfig(new TillSettings { TpmDevice = till._tpm.Device, PosRate = PosRate });
+            till._agent = await AgentProcess.StartAsync(till._folder, cancel);
+            await till.EnrollAsync(cancel);
+            return till;
+        }
+        catch (Exception)
+        {
+            await till.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Ends the agent in order and starts it again; how long until it said that it is ready.</summary>
+    public async Task<TimeSpan> RestartAsync(CancellationToken cancel)
+    {
+        await Agent.Process.TerminateAsync(cancel);
+        await Agent.DisposeAsync();
+        long start = Stopwatch.GetTimestamp();
+        _agent = await AgentProcess.StartAsync(_folder, cancel);
+        return Stopwatch.GetElapsedTime(start);
+    }
+
+    /// <summary>Resident memory of the agent, in MiB.</summary>
+    public double ResidentMiB() => long.Parse(
+        File.ReadLines($"/proc/{Agent.Process.Id}/status")
+            .First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal))[6..].Replace("kB", "", StringComparison.Ordinal),
+        CultureInfo.InvariantCulture) / 1024.0;
+
+    public async Task<TimeSpan> RotateAsync(CancellationToken cancel)
+    {
+        long start = Stopwatch.GetTimestamp();
+        RotateOutcome outcome = (await _operator.RotateAsync(cancel)).Value;
+        TimeSpan took = Stopwatch.GetElapsedTime(start);
+        return outcome.Outcome == "rotated"
+            ? took
+            : throw new InvalidOperationException($"The rotation failed: {outcome.Reason}.");
+    }
+
+    /// <summary>Tokens of as many licenses, of one length, minted on the license server's database.</summary>
+    public async Task<IReadOnlyList<string>> IssueAsync(int count)
+    {
+        var options = new ServerOptions
+        {
+            DataDirectory = _place.ServerData,
+            TlsCertFile = _place.Pki.ServerCertificate,
+            TlsKeyFile = _place.Pki.ServerKey,
+            AgentCaCertFile = _place.Pki.AgentCaCertificate,
+            AgentCaKeyFile = _place.Pki.AgentCaKey,
+            ServerCaCertFile = _place.Pki.ServerCaCertificate,
+        };
+        await using ServerStore store = await ServerStore.OpenAsync(
+            options, TimeProvider.System, RandomNumberGenerator.Fill);
+        var keys = new VersionKeys(store.Keys, RandomNumberGenerator.Fill);
+        var desk = new LicenseDesk(store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "benchmark");
+        UtcTime expires = UtcTime.From(DateTimeOffset.UtcNow.AddDays(365));
+        var tokens = new List<string>(count);
+        for (int i = 0; i < count; i++)
+        {
+            var order = new LicenseOrder(Name, "till", expires)
+            {
+                LicenseId = string.Create(CultureInfo.InvariantCulture, $"lic-{i:000000}"),
+                Features = ["sale", "return"],
+            };
+            tokens.Add((await desk.IssueAsync(order)).Token);
+        }
+        return tokens;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _operator.Dispose();
+        if (_agent is not null)
+            await _agent.DisposeAsync();
+        if (_tpm is not null)
+            await _tpm.DisposeAsync();
+        if (_server is not null)
+            await _server.DisposeAsync();
+        _place.Dispose();
+    }
+
+    private AgentProcess Agent => _agent ?? throw new InvalidOperationException("The agent does not run.");
+
+    private async Task EnrollAsync(CancellationToken cancel)
+    {
+        string file = Path.Combine(_folder.Root, "bundle.json");
+        await _server!.CommandAsync(cancel, "agents", "add", Name, "--out", file);
+        EnrollmentBundle bundle = StrictJson.Read(
+            await File.ReadAllBytesAsync(file, cancel), BundleJsonContext.Wire.EnrollmentBundle);
+        await _operator.EnrollAsync(new EnrollCall(bundle), cancel);
+        long start = Stopwatch.GetTimestamp();
+        while ((await _operator.StatusAsync(cancel)).Value.Mode != "NORMAL")
+        {
+            if (Stopwatch.GetElapsedTime(start) > s_enrolMax)
+                throw new TimeoutException("The agent had no first secret within 60 s of its enrolment.");
+            await Task.Delay(s_enrolPoll, cancel);
+        }
+    }
+}

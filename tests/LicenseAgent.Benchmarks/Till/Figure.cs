@@ -1,0 +1,41 @@
+using System.Globalization;
+
+namespace LicenseAgent.Benchmarks.Till;
+
+/// <summary>One line of the table.</summary>
+/// <param name="Wanted">Empty for what is measured for comparison only.</param>
+internal sealed record Figure(string Name, string Measured, string Wanted, bool? Met)
+{
+    private const string Note = """
+        These figures hold on an otherwise idle machine only; whatever else runs counts against them. The agent and the
+        empty handler run in processes of their own, the client in a third on the same machine; rounds alternate.
+        Programs are as 'dotnet build' made them, without ahead-of-time code, which start and memory would gain from.
+        """;
+
+    public static Figure AtMost(string name, double value, double limit, string unit) =>
+        new(name, Text(value, unit), "<= " + Text(limit, unit), value <= limit);
+
+    public static Figure AtLeast(string name, double value, double limit, string unit) =>
+        new(name, Text(value, unit), ">= " + Text(limit, unit), value >= limit);
+
+    public static Figure Only(string name, double value, string unit) => new(name, Text(value, unit), "", null);
+
+    public static void Print(IReadOnlyList<Figure> figures, TextWriter to)
+    {
+        to.WriteLine();
+        to.WriteLine($"{"FIGURE",-46} {"MEASURED",14} {"WANTED",16}  MET");
+        foreach (Figure figure in figures)
+        {
+            string met = figure.Met switch { true => "yes", false => "no", null => "" };
+            to.WriteLine($"{figure.Name,-46} {figure.Measured,14} {figure.Wanted,16}  {met}".TrimEnd());
+        }
+        to.WriteLine();
+        to.WriteLine(Note);
+    }
+
+    private static string Text(double value, string unit)
+    {
+        string format = value < 10 ? "0.00" : value < 1000 ? "0.0" : "0";
+        return (value.ToString(format, CultureInfo.InvariantCulture) + " " + unit).TrimEnd();
+    }
+}
