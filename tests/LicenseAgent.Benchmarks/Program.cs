@@ -21,11 +21,18 @@ bool gate = false;
 for (int i = 0; i < args.Length; i++)
 {
     if (args[i] is "micro" or "agent" or "all")
+    {
         what = args[i];
+    }
     else if (args[i] == "--gate")
+    {
         gate = true;
-    else if (args[i] != "--seconds" || ++i == args.Length || !int.TryParse(args[i], out seconds) || seconds is < 1 or > 5)
+    }
+    else if (args[i] != "--seconds" || ++i == args.Length || !int.TryParse(args[i], out seconds)
+        || seconds is < 1 or > 5)
+    {
         return Refuse();
+    }
 }
 
 using var stop = new CancellationTokenSource();

@@ -32,7 +32,8 @@ public class PathBenchmarks
     private readonly ReplayGuard _guard = new(rate: 2000, new OsBytes());
     private readonly AuditChain _chain = new(new AuditPoint(0, default), "6b3c1d2e-0000-4000-8000-000000000001");
     private readonly byte[] _line = new byte[AuditFormat.MaxLineBytes];
-    private readonly LicenseValidator _validator = new(new OsBytes(), Es256.Verify, token => TokenTag.Of("key"u8, token));
+    private readonly LicenseValidator _validator = new(
+        new OsBytes(), Es256.Verify, token => TokenTag.Of("key"u8, token));
     private byte[][] _tokens = [];
     private byte[] _token = [];
     private Moment _at;
@@ -47,7 +48,8 @@ public class PathBenchmarks
         _token = _mint.MintBytes(TokenMint.Claims());
         _at = new Moment(Snapshot(), TokenMint.Start, TokenMint.Start);
         _validation = new AuditedValidation(
-            1000, 1000, 4711, NextNonce(), TokenTag.Of("key"u8, _token), ValidationReasons.Valid, "lic-1", TokenMint.Version);
+            1000, 1000, 4711, NextNonce(), TokenTag.Of("key"u8, _token), ValidationReasons.Valid, "lic-1",
+            TokenMint.Version);
         for (int i = 0; i < Remembered; i++)
             TokenBenchmarks.Require(Nonce());
         TokenBenchmarks.Require(RepeatedToken() && FirstSight());

@@ -44,6 +44,6 @@ public class TokenBenchmarks
     internal static void Require(bool holds)
     {
         if (!holds)
-            throw new InvalidOperationException("What is to be measured does not work; no figure of it is worth anything.");
+            throw new InvalidOperationException("What is to be measured does not work.");
     }
 }

@@ -45,8 +45,8 @@ internal static class AgentRun
         Figure.Print(figures, Console.Out);
         if (!gate || ratio >= RatioGate)
             return 0;
-        Console.Error.WriteLine(
-            string.Create(CultureInfo.InvariantCulture, $"The ratio {ratio:0.00} is below the gate of {RatioGate:0.00}."));
+        Console.Error.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"The ratio {ratio:0.00} is below the gate of {RatioGate:0.00}."));
         return 1;
     }
 
@@ -70,7 +70,7 @@ internal static class AgentRun
         if (agent.AnswerLength != empty.AnswerLength)
         {
             throw new InvalidOperationException(
-                $"The agent answers {agent.AnswerLength} bytes, the empty handler {empty.AnswerLength}: no fair comparison.");
+                $"The agent answers {agent.AnswerLength} bytes, the empty handler {empty.AnswerLength}.");
         }
 
         Rounds.Throughput(agent.Connections, s_warmUp, cancel);

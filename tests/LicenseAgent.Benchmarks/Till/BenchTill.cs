@@ -74,7 +74,8 @@ internal sealed class BenchTill : IAsyncDisposable
     /// <summary>Resident memory of the agent, in MiB.</summary>
     public double ResidentMiB() => long.Parse(
         File.ReadLines($"/proc/{Agent.Process.Id}/status")
-            .First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal))[6..].Replace("kB", "", StringComparison.Ordinal),
+            .First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal))[6..]
+            .Replace("kB", "", StringComparison.Ordinal),
         CultureInfo.InvariantCulture) / 1024.0;
 
     public async Task<TimeSpan> RotateAsync(CancellationToken cancel)

@@ -52,7 +52,8 @@ internal sealed class PosConnection : IDisposable
         string body = "{\"license_token\":\"" + token + NonceMember + tail;
         string head = string.Create(
             CultureInfo.InvariantCulture,
-            $"POST {LocalPaths.ValidateLicense} HTTP/1.1\r\nHost: agent\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n");
+            $"POST {LocalPaths.ValidateLicense} HTTP/1.1\r\nHost: agent\r\nContent-Type: application/json\r\n"
+            + $"Content-Length: {body.Length}\r\n\r\n");
         _request = Encoding.ASCII.GetBytes(head + body);
         _nonceAt = _request.Length - tail.Length;
     }
