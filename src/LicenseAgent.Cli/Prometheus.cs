@@ -3,12 +3,8 @@ using System.Globalization;
 namespace LicenseAgent.Cli;
 
 /// <summary>One line of metrics.</summary>
-/// <param name="Name">With its labels, as written.</param>
-internal readonly record struct Sample(string Name, double Value)
-{
-    /// <summary>A bucket of a histogram; its sum and count say as much to people.</summary>
-    public bool IsBucket => Name.Contains("_bucket{", StringComparison.Ordinal);
-}
+/// <param name="Labels">In their braces, as written; empty where there are none.</param>
+internal readonly record struct Sample(string Family, string Labels, double Value);
 
 /// <summary>Prometheus text format 0.0.4, as far as the agent writes it.</summary>
 internal static class Prometheus
@@ -22,15 +18,19 @@ internal static class Prometheus
                 continue;
             ReadOnlySpan<char> digits = line.AsSpan(value + 1);
             if (double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double number))
-                yield return new Sample(line[..value], number);
+            {
+                int labels = line.IndexOf('{', StringComparison.Ordinal) is >= 0 and var brace ? brace : value;
+                yield return new Sample(line[..labels], line[labels..value], number);
+            }
         }
     }
 
+    /// <summary>The value of a metric without labels.</summary>
     public static double? Find(string text, string name)
     {
         foreach (Sample sample in Samples(text))
         {
-            if (sample.Name == name)
+            if (sample.Family == name && sample.Labels.Length == 0)
                 return sample.Value;
         }
         return null;

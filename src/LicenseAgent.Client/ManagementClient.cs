@@ -119,14 +119,18 @@ public sealed class ManagementClient : IDisposable
 
     /// <summary>Invalidates a version at once and for ever.</summary>
     /// <param name="force">Needed for the last usable one.</param>
-    public Task<ManagementAnswer<InvalidateOutcome>> InvalidateAsync(
+    public async Task<ManagementAnswer<InvalidateOutcome>> InvalidateAsync(
         long version, bool force, CancellationToken cancel = default)
     {
         string path = string.Create(
             CultureInfo.InvariantCulture,
             $"{ManagementPaths.InvalidatePrefix}{version}{ManagementPaths.InvalidateSuffix}");
         byte[] body = StrictJson.Write(new InvalidateCall(force ? true : null), Requests.InvalidateCall);
-        return PostAsync(path, body, Answers.InvalidateOutcome, cancel);
+        SocketAnswer answer = await socket
+            .SendAsync(HttpMethod.Post, path, body, options.WorkTimeout, cancel).ConfigureAwait(false);
+        return answer.Status == 200
+            ? Read(answer, Answers.InvalidateOutcome)
+            : throw socket.Refusal(answer, names: true);
     }
 
     /// <inheritdoc/>

@@ -78,7 +78,8 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
     }
 
     /// <summary>What an answer that is not the one hoped for means.</summary>
-    public AgentException Refusal(SocketAnswer answer)
+    /// <param name="names">The path names a thing that may not be there: 404 says so, and nothing about versions.</param>
+    public AgentException Refusal(SocketAnswer answer, bool names = false)
     {
         Problem? problem = ProblemOf(answer);
         string said = problem?.Detail ?? $"The agent answered {answer.Status} without saying why.";
@@ -87,6 +88,7 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
             403 => (AgentFault.NotPermitted, $"{said} {accessRemedy}"),
             429 => (AgentFault.Busy, said),
             503 when problem?.Code == ProblemCodes.TooManyConnections => (AgentFault.Busy, said),
+            404 when names && problem is not null => (AgentFault.Refused, said),
             404 or 405 => (AgentFault.NotUnderstood, $"{said} Are agent and client of the same version?"),
             >= 500 when problem is null => (
                 AgentFault.NotUnderstood, $"{said} journalctl -u license-agent tells more."),

@@ -9,11 +9,13 @@ internal static class Blocks
 {
     private const int FactNameWidth = 16;
 
-    // From here on a cell holds a time's both forms on one line.
+    // From here on a cell of a table holds both forms of a time on one line.
     private const int WideWidth = 120;
 
     private static readonly Style Dim = new(decoration: Decoration.Dim);
     private static readonly Style Head = new(decoration: Decoration.Bold);
+
+    public static bool IsWide(Screen screen) => screen.Form.Width >= WideWidth;
 
     public static IRenderable Facts(IEnumerable<(string Name, IRenderable? Value)> facts)
     {
@@ -32,7 +34,7 @@ internal static class Blocks
     public static IRenderable Table(Screen screen, string[] heads, IEnumerable<IRenderable[]> rows)
     {
         var table = new Table().Border(TableBorder.None);
-        int gap = screen.Form.Width >= WideWidth ? 3 : 1;
+        int gap = IsWide(screen) ? 3 : 1;
         foreach (string head in heads)
         {
             var column = new TableColumn(new Text(head, Head)) { NoWrap = head == heads[0] };
@@ -54,7 +56,7 @@ internal static class Blocks
         new Text(time is { } known ? TimeText.Both(known, now) : "-");
 
     /// <summary>A time in a cell: on two lines where two such columns would not fit otherwise.</summary>
-    public static IRenderable Cell(Screen screen, UtcTime time, UtcTime now) => screen.Form.Width >= WideWidth
+    public static IRenderable Cell(Screen screen, UtcTime time, UtcTime now) => IsWide(screen)
         ? Time(time, now)
         : new Rows(new Text(TimeText.Relative(time, now)), new Text(TimeText.Absolute(time), Dim));
 }

@@ -45,6 +45,15 @@ public sealed class ChangeCommandTests
     }
 
     [Fact]
+    public async Task A_version_that_is_not_held_is_no_fault_of_the_tool()
+    {
+        await using FakeAgent agent = await FakeAgent.StartAsync();
+        CliRun run = await CliRun.OfAsync(agent, "invalidate", "9");
+        Assert.Equal(
+            (1, "license-agent-cli: Version 9 is not held. See license-agent-cli secrets.\n"), (run.Exit, run.Error));
+    }
+
+    [Fact]
     public async Task The_last_usable_version_is_invalidated_only_by_force()
     {
         await using FakeAgent agent = await FakeAgent.StartAsync();

@@ -169,6 +169,11 @@ internal sealed class FakeAgent : IAsyncDisposable
         long version = long.Parse(path.Split('/')[3], CultureInfo.InvariantCulture);
         bool force = body.Length > 0
             && StrictJson.Read(body, ManagementRequestJsonContext.Wire.InvalidateCall).Force == true;
+        if (version > Status.ActiveSecret?.Version)
+        {
+            return (404, "application/problem+json", Problem(
+                404, ProblemCodes.NotFound, $"Version {version} is not held. See license-agent-cli secrets."));
+        }
         return version == Status.ActiveSecret?.Version && !force
             ? (409, "application/problem+json", Problem(
                 409, ProblemCodes.Conflict,

@@ -58,6 +58,7 @@ internal static class SampleAnswers
         # HELP license_agent_validation_duration_seconds Time to answer a validation.
         # TYPE license_agent_validation_duration_seconds histogram
         license_agent_validation_duration_seconds_bucket{le="0.001"} 12
+        license_agent_validation_duration_seconds_sum 0.018
         license_agent_validation_duration_seconds_count 12
         license_agent_validation_failures_total{reason="EXPIRED"} 2
 
