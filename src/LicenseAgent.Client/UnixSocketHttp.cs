@@ -78,7 +78,7 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
     }
 
     /// <summary>What an answer that is not the one hoped for means.</summary>
-    /// <param name="names">The path names a thing that may not be there: 404 says so, and nothing about versions.</param>
+    /// <param name="names">The path names a thing that may not be there: 404 says so, nothing about versions.</param>
     public AgentException Refusal(SocketAnswer answer, bool names = false)
     {
         Problem? problem = ProblemOf(answer);

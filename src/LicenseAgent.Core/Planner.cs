@@ -56,8 +56,8 @@ internal static class Planner
         foreach (long gate in (long[])
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
-            state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs, state.CheckInDueBootMs,
-            state.AnchorDueBootMs, state.SaveDueBootMs,
+            state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,
+            state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {
             wake = gate > now.BootMs ? Math.Min(wake, gate) : wake;

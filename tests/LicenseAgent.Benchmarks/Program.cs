@@ -31,7 +31,8 @@ for (int i = 0; i < args.Length; i++)
     else if (args[i] != "--seconds" || ++i == args.Length || !int.TryParse(args[i], out seconds)
         || seconds is < 1 or > 5)
     {
-        return Refuse();
+        Console.Error.WriteLine(Usage);
+        return 2;
     }
 }
 
@@ -54,10 +55,4 @@ void Stop(PosixSignalContext signal)
 {
     signal.Cancel = true;
     stop.Cancel();
-}
-
-int Refuse()
-{
-    Console.Error.WriteLine(Usage);
-    return 2;
 }

@@ -29,7 +29,7 @@ public sealed record ServerBooks(long Highest, UtcTime? LastSeen, IReadOnlyList<
 
 /// <summary>
 /// The real license server in this process: real TLS on a free port, real database below a workplace, with a
-/// <see cref="FaultWrapper"/> around it.
+/// <see cref="ServerFaults"/> around it.
 /// </summary>
 public sealed class HostedLicenseServer : IAsyncDisposable
 {
@@ -38,10 +38,10 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     private readonly ServerApp _app;
     private readonly ConcurrentQueue<byte[]> _contentKeys;
 
-    private HostedLicenseServer(ServerApp app, FaultWrapper faults, ConcurrentQueue<byte[]> contentKeys) =>
+    private HostedLicenseServer(ServerApp app, ServerFaults faults, ConcurrentQueue<byte[]> contentKeys) =>
         (_app, Faults, _contentKeys) = (app, faults, contentKeys);
 
-    public FaultWrapper Faults { get; }
+    public ServerFaults Faults { get; }
 
     /// <summary>Every 32 random bytes the server drew: content keys of the secrets it sent are among them.</summary>
     public IReadOnlyList<byte[]> Random32 => [.. _contentKeys];
@@ -49,7 +49,7 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     public static async Task<HostedLicenseServer> StartAsync(
         Workplace place, ServerSettings settings, CancellationToken cancel)
     {
-        var faults = new FaultWrapper();
+        var faults = new ServerFaults();
         ConcurrentQueue<byte[]> drawn = new();
         var options = new ServerOptions
         {

@@ -135,7 +135,7 @@ public sealed class ModeTests
         driver.LoseContactUntil(Given.Start + TimeSpan.FromDays(2) + TimeSpan.FromHours(1));
         string[] modes = [.. driver.AllEffects.OfType<AgentEffect.Audit>()
             .Where(a => a.Event == "mode_changed").Select(a => a.Op)];
-        Assert.Equal(["NORMAL", "OFFLINE", "DEGRADED"], modes);
+        Assert.Equal(["OFFLINE", "DEGRADED"], modes);
     }
 
     private static IEnumerable<UtcTime> Edges(ModeFacts facts)

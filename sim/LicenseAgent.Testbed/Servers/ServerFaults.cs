@@ -6,7 +6,7 @@ namespace LicenseAgent.Testbed.Servers;
 /// Stands around the real license server and does to requests and answers what its faults say. Where the server's work
 /// is to be kept and its answer not, the answer is held back until the work is durable.
 /// </summary>
-public sealed class FaultWrapper
+public sealed class ServerFaults
 {
     private readonly List<ActiveServerFault> _faults = [];
     private readonly Lock _gate = new();
