@@ -123,11 +123,13 @@ internal sealed partial class AuditLog
 
     private void ContinueSync_NeedsLock()
     {
-        if (_unsynced.Any(b => b.SyncIsWanted))
+        if (SyncIsWanted_NeedsLock())
             StartSync_NeedsLock();
         else if (_unsynced.Count > 0)
             ArmSyncTimer_NeedsLock();
     }
+
+    private bool SyncIsWanted_NeedsLock() => _unsynced.Any(b => b.SyncIsWanted);
 
     private void FailSyncs_NeedsLock(StorageException failure)
     {

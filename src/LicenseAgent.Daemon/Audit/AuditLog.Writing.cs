@@ -120,7 +120,7 @@ internal sealed partial class AuditLog
             if (batch is not null)
                 OnWritten_NeedsLock(batch);
             _busy = false;
-            if (_toWrite.Count > 0)
+            if (_toWrite.Count > 0 || (_doubt is not null && SyncIsWanted_NeedsLock()))
                 QueueWrite_NeedsLock();
         }
         batch?.CompleteWritten();

@@ -47,7 +47,7 @@ internal static class ReplayRebuild
                 return null;
             if (line.TryGetNonce(out uint uid, out Nonce16 nonce))
                 found.Add(line.Boot, new RememberedNonce(uid, nonce, line.UpMs));
-            before = line.Event.SequenceEqual("chain_started"u8) ? ClosedName(line.Details) : null;
+            before ??= line.Event.SequenceEqual("chain_started"u8) ? ClosedName(line.Details) : null;
         }
         return before;
     }

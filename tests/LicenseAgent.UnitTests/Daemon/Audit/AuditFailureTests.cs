@@ -147,6 +147,24 @@ public sealed class AuditFailureTests
     }
 
     [Fact]
+    public async Task A_record_written_in_the_moment_an_fsync_fails_is_still_waited_for_to_an_end()
+    {
+        AuditBench bench = await AuditBench.OpenAsync();
+        bench.Hand.RunAll();
+        var gate = new TaskCompletionSource();
+        bench.Disk.BeforeSync = () => gate.Task;
+        bench.Hand.FireTimers();
+        Task<AuditPoint> syncing = bench.Log.SyncAsync(bench.Log.Append(AuditBench.Entry("secret_staged", "op-1")));
+        bench.Disk.FailSyncs = true;
+        bench.Disk.OnAppend = gate.SetResult;
+        bench.Hand.RunOne();
+        (bench.Disk.FailSyncs, bench.Disk.BeforeSync, bench.Disk.OnAppend) = (false, null, null);
+        bench.Hand.RunAll();
+        Assert.Equal(2, (await syncing).Seq);
+        Assert.Equal([], AuditBench.Verify(bench.Disk.AfterPowerCut(new Random(1))).Findings);
+    }
+
+    [Fact]
     public async Task While_not_even_a_new_file_can_be_made_every_fsync_fails()
     {
         AuditBench bench = await AuditBench.OpenAsync();

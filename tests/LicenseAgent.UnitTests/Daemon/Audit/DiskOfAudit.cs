@@ -32,6 +32,9 @@ internal sealed class DiskOfAudit : IAuditFile
     /// <summary>Whether it ever did.</summary>
     public bool HasForgotten { get; private set; }
 
+    /// <summary>Pages of a failed fsync are missing on the disk and no new file has them yet.</summary>
+    public bool OwesPages => _dropped.Count > 0;
+
     public int Appends { get; private set; }
 
     public int Syncs { get; private set; }

@@ -77,6 +77,25 @@ public sealed class ReplayRebuildTests
     }
 
     [Fact]
+    public async Task Nonces_of_the_chain_before_are_remembered_when_the_new_one_begins_with_a_gap()
+    {
+        AuditBench bench = await AuditBench.OpenAsync(
+            clock: new StandingClock("boot-a", T), identity: AuditIdentity.None);
+        bench.Log.Append(AuditBench.Validation(1000, AuditBench.Nonce(1)));
+        bench.Hand.RunAll();
+        bench.Disk.Free = 0;
+        bench.Log.Append(AuditBench.Validation(1000, AuditBench.Nonce(2)));
+        bench.Hand.RunAll();
+        bench.Disk.Free = long.MaxValue;
+        Task<LicenseAgent.Protocol.Messages.AuditPoint> adopting = bench.Log.AdoptAsync(AuditBench.Identity);
+        bench.Hand.RunAll();
+        await adopting;
+        Assert.Equal([], bench.Verify().Findings);
+        using ReplayGuard guard = Rebuild(bench.Disk.AfterKill(), "boot-a", T + 1);
+        Assert.Equal(ReplayVerdict.Replayed, guard.TryAccept(1000, AuditBench.Nonce(1), T + 1));
+    }
+
+    [Fact]
     public async Task Damaged_lines_cost_their_own_nonce_and_no_other()
     {
         DiskOfAudit disk = await LogAsync("boot-a", (T, 1), (T + 1, 2), (T + 2, 3));
