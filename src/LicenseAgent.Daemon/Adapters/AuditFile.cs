@@ -21,7 +21,7 @@ internal sealed class AuditFile : IAuditFile, IDisposable
     private SafeFileHandle _newest;
 
     /// <param name="path">Of the newest segment; the others are in its directory.</param>
-    /// <exception cref="StorageException">The directory is not safe, or the file cannot be opened for append.</exception>
+    /// <exception cref="StorageException">The directory is not safe, or the file cannot be opened.</exception>
     public AuditFile(string path)
     {
         _name = Path.GetFileName(path);

@@ -8,7 +8,7 @@ internal static partial class Posix
 {
     public const int AppendOnly = 0x400;
 
-    /// <summary>One write(2). Fewer bytes than all of them is a failure: what follows would stand in another write.</summary>
+    /// <summary>One write(2). Fewer bytes than all is a failure: the rest would be another write.</summary>
     public static void WriteOnce(SafeFileHandle file, ReadOnlySpan<byte> content, string path)
     {
         while (true)

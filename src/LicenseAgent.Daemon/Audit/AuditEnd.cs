@@ -37,7 +37,8 @@ internal sealed record AuditEnd(
         AuditSegment newest = file.Segments()[^1];
         long length = BackwardLines.WholeLength(file, newest);
         var genesis = new AuditPoint(0, identity.Genesis);
-        var end = new AuditEnd(genesis, length, newest.Length - length, 0, Clean: true, 0, null, IsOfAnother(file, identity), []);
+        long torn = newest.Length - length;
+        var end = new AuditEnd(genesis, length, torn, 0, Clean: true, 0, null, IsOfAnother(file, identity), []);
         var lines = BackwardLines.OfChain(file);
         while (lines.MoveNext())
         {

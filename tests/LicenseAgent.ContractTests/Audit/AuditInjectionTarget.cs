@@ -5,8 +5,8 @@ using LicenseAgent.Daemon.Ports;
 namespace LicenseAgent.ContractTests.Audit;
 
 /// <summary>
-/// What the fault tests of the audit file run in a process of its own under strace: one call, whose outcome is printed. A
-/// module initializer, so that this test program can be its own target.
+/// What the fault tests of the audit file run in a process of its own under strace: one call, whose outcome is printed.
+/// A module initializer, so that this test program can be its own target.
 /// </summary>
 internal static class AuditInjectionTarget
 {

@@ -60,7 +60,8 @@ public sealed class AuditChainTests
     {
         AuditBench bench = await AuditBench.OpenAsync();
         bench.Hand.RunAll();
-        var old = new AuditCheckpoint(AuditBench.AgentId, 1 - AuditCheckpoint.MaxLag, default, 1, 1, 1, AuditBench.Start);
+        const long Seq = 1 - AuditCheckpoint.MaxLag;
+        var old = new AuditCheckpoint(AuditBench.AgentId, Seq, default, 1, 1, 1, AuditBench.Start);
         Assert.Null(bench.Log.AppendCheckpoint(old, "jws"u8));
     }
 

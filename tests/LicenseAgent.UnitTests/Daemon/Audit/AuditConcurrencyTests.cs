@@ -19,8 +19,7 @@ public sealed class AuditConcurrencyTests
     {
         var disk = new DiskOfAudit();
         var clock = new StandingClock("boot-a", 100_000);
-        var ports = new AuditLogPorts(
-            disk, new PoolWorkItems(), clock, TimeProvider.System, upMs => AuditBench.Start + TimeSpan.FromMilliseconds(upMs));
+        var ports = new AuditLogPorts(disk, new PoolWorkItems(), clock, TimeProvider.System, _ => AuditBench.Start);
         AuditOpening opening =
             await AuditLog.OpenAsync(ports, AuditBench.Identity, AuditFailure.Continue, "0.1.0");
         using AuditLog log = opening.Log;
@@ -33,7 +32,8 @@ public sealed class AuditConcurrencyTests
             {
                 for (int i = 0; i < PerThread; i++)
                 {
-                    AuditTicket ticket = log.Append(AuditBench.Validation(1000, AuditBench.Nonce((thread * PerThread) + i)));
+                    int nonce = (thread * PerThread) + i;
+                    AuditTicket ticket = log.Append(AuditBench.Validation(1000, AuditBench.Nonce(nonce)));
                     if (i == 0)
                         together.Signal();
                     await ticket.Batch.Written;

@@ -58,7 +58,8 @@ public sealed class ReplayRebuildTests
         DiskOfAudit disk = await LogAsync("boot-a", (T, 1));
         string text = System.Text.Encoding.UTF8.GetString(disk.Content);
         Assert.Contains("\"time\":\"2027", text, StringComparison.Ordinal);
-        disk.Content = System.Text.Encoding.UTF8.GetBytes(text.Replace("\"time\":\"2027", "\"time\":\"1970", StringComparison.Ordinal));
+        text = text.Replace("\"time\":\"2027", "\"time\":\"1970", StringComparison.Ordinal);
+        disk.Content = System.Text.Encoding.UTF8.GetBytes(text);
         using ReplayGuard guard = Rebuild(disk, "boot-a", T + 1);
         Assert.Equal(ReplayVerdict.Replayed, guard.TryAccept(1000, AuditBench.Nonce(1), T + 1));
     }

@@ -18,7 +18,10 @@ public sealed class AuditLineTests
     {
         var entry = new AuditEntry(
             "management_called", "018f-1", AuditActor.Operator(1000, 100, 42, "admin"), AuditOutcome.Refused,
-            new AuditDetails { { "path", "/v1/\"rotate\"" }, { "force", true }, { "version", 7 }, { "x", (string?)null } });
+            new AuditDetails
+            {
+                { "path", "/v1/\"rotate\"" }, { "force", true }, { "version", 7 }, { "x", (string?)null },
+            });
         Digest32 genesis = AuditFormat.Genesis("pos-001", "thumb");
         string hashed = "{\"seq\":1,\"time\":\"2027-01-15T08:00:00.123Z\",\"up\":77,\"boot\":\"b\","
             + "\"event\":\"management_called\",\"op\":\"018f-1\",\"actor\":{\"kind\":\"operator\",\"uid\":1000,"
@@ -36,14 +39,16 @@ public sealed class AuditLineTests
         var tag = TokenTag.Of("audit key"u8, "token"u8);
         using var chain = new AuditChain(new AuditPoint(0, default), "b");
         byte[] line = new byte[AuditFormat.MaxLineBytes];
-        int length = chain.Write(line, Time, 77, new AuditedValidation(1000, 100, 42, nonce, tag, "EXPIRED", "lic-1", 7));
+        var validation = new AuditedValidation(1000, 100, 42, nonce, tag, "EXPIRED", "lic-1", 7);
+        int length = chain.Write(line, Time, 77, in validation);
         Assert.True(AuditLine.TryParse(line.AsSpan(0, length - 1), out AuditLine record));
         Assert.True(record.IsCanonical());
         Assert.Equal("refused", System.Text.Encoding.UTF8.GetString(record.Outcome));
         Assert.True(record.TryGetNonce(out uint uid, out Nonce16 found));
         Assert.Equal((1000u, nonce), (uid, found));
         Assert.Equal(
-            $"{{\"nonce\":\"{nonce}\",\"token\":\"{tag}\",\"reason\":\"EXPIRED\",\"license_id\":\"lic-1\",\"secret_version\":7}}",
+            $"{{\"nonce\":\"{nonce}\",\"token\":\"{tag}\",\"reason\":\"EXPIRED\","
+                + "\"license_id\":\"lic-1\",\"secret_version\":7}",
             System.Text.Encoding.UTF8.GetString(record.Details));
     }
 
@@ -88,8 +93,8 @@ public sealed class AuditLineTests
         for (int i = 0; i < AuditDetails.MaxMembers; i++)
             details.Add(new string('m', 62) + i.ToString("00", null), new string('\u0001', 5_000));
         var entry = new AuditEntry(
-            new string('e', 64), new string('"', 500), AuditActor.Operator(uint.MaxValue, uint.MaxValue, int.MaxValue, "admin"),
-            AuditOutcome.Failed, details);
+            new string('e', 64), new string('"', 500),
+            AuditActor.Operator(uint.MaxValue, uint.MaxValue, int.MaxValue, "admin"), AuditOutcome.Failed, details);
         byte[] line = Write(entry);
         Assert.True(AuditLine.TryParse(line.AsSpan(0, line.Length - 1), out AuditLine record));
         Assert.True(record.IsCanonical());

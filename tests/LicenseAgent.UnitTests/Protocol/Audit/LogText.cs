@@ -61,20 +61,23 @@ internal sealed class LogText
     }
 
     public LogText AddCheckpoint(
-        AuditPoint? of = null, FixedEcKey? key = null, long generation = 5, long resetCount = 2, string agentId = AgentId)
+        AuditPoint? of = null, FixedEcKey? key = null, long generation = 5, long resetCount = 2,
+        string agentId = AgentId)
     {
         AuditPoint point = of ?? End;
         var checkpoint = new AuditCheckpoint(agentId, point.Seq, point.Head, generation, resetCount, 1000, Time);
         byte[] input = checkpoint.ToSigningInput();
         byte[] jws = CompactJws.Assemble(input, (key ?? Key).Sign(input));
-        return Add(AuditCheckpoint.Event, null, new AuditDetails { { "jws", System.Text.Encoding.ASCII.GetString(jws) } });
+        string text = System.Text.Encoding.ASCII.GetString(jws);
+        return Add(AuditCheckpoint.Event, null, new AuditDetails { { "jws", text } });
     }
 
     /// <summary>Start, validations, a checkpoint, a rotation, a stop.</summary>
     public static LogText Small()
     {
         LogText log = new LogText().Add("agent_started").AddValidation(1).AddValidation(2).AddCheckpoint();
-        return log.Add("secret_staged", "op-1").Add("generation_committed", "op-1").AddCheckpoint().Add("agent_stopped");
+        log.Add("secret_staged", "op-1").Add("generation_committed", "op-1").AddCheckpoint();
+        return log.Add("agent_stopped");
     }
 
     public AuditVerifyResponse Verify(params AuditPoint[] anchors) => Verify(Bytes, anchors);

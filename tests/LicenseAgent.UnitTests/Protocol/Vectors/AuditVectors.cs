@@ -18,7 +18,8 @@ internal static class AuditVectors
     public static JsonObject File() => new()
     {
         ["about"] = "Audit logs. The outcome: accepted, or the findings, each \"FILE:LINE code\". Anchors are points "
-            + "remembered outside the log. hash = SHA-256(32 bytes of prev, then the line up to ,\"hash\":), base64url.",
+            + "remembered outside the log. hash = SHA-256(32 bytes of prev, then the line up to ,\"hash\":)."
+            + " Binary is base64url.",
         ["agent_id"] = AgentId,
         ["signing_key"] = new JsonObject
         {
@@ -83,15 +84,15 @@ internal static class AuditVectors
     /// <summary>Start, two validations, a checkpoint, a rotation, a stop.</summary>
     private static string[] Good()
     {
-        string[] first =
-        [
-            Line(1, Genesis(), "agent_started", "null", Agent, "ok", """{"clean":true,"continues":0}"""), "", "", "", "", "",
-        ];
+        string[] first = new string[6];
+        first[0] = Line(1, Genesis(), "agent_started", "null", Agent, "ok", """{"clean":true,"continues":0}""");
         first[1] = Line(2, Bytes(first[0]), "license_validated", "null", App, "refused",
-            """{"nonce":"AAECAwQFBgcICQoLDA0ODw","token":"AAAAAAAAAAAAAAAAAAAAAA","reason":"EXPIRED","license_id":"lic-1","secret_version":7}""");
+            """{"nonce":"AAECAwQFBgcICQoLDA0ODw","token":"AAAAAAAAAAAAAAAAAAAAAA","reason":"EXPIRED","""
+                + "\"license_id\":\"lic-1\",\"secret_version\":7}");
         first[2] = Line(3, Bytes(first[1]), "management_called", "\"018f\"", Operator, "ok",
             """{"path":"/v1/\"x\"\\","note":"Zürich \u0001\n"}""");
-        first[3] = Line(4, Bytes(first[2]), "checkpoint_written", "null", Agent, "ok", Checkpoint(Key, 3, HashOf(first[2])));
+        string checkpoint = Checkpoint(Key, 3, HashOf(first[2]));
+        first[3] = Line(4, Bytes(first[2]), "checkpoint_written", "null", Agent, "ok", checkpoint);
         first[4] = Line(5, Bytes(first[3]), "generation_committed", "\"generation-8\"", Agent, "ok", "{}");
         first[5] = Line(6, Bytes(first[4]), "agent_stopped", "null", Agent, "ok", "{}");
         return first;
@@ -141,5 +142,6 @@ internal static class AuditVectors
     private static string Joined(string[] lines) => string.Concat(lines.Select(l => l + "\n"));
 
     private sealed record Log(
-        string Name, string[] Findings, (string Name, string Text)[] Segments, (long Seq, string Head)[]? Anchors = null);
+        string Name, string[] Findings, (string Name, string Text)[] Segments,
+        (long Seq, string Head)[]? Anchors = null);
 }
