@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Reflection;
 using LicenseAgent.Daemon.Adapters;
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Logging;
 using LicenseAgent.Protocol.Encoding;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Ports;
 
 namespace LicenseAgent.Daemon.Adapters;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Adapters.Kestrel;
 using LicenseAgent.Daemon.Adapters.Tls;
 using LicenseAgent.Daemon.Config;

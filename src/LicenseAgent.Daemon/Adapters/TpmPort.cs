@@ -1,3 +1,4 @@
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Metrics;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Encoding;

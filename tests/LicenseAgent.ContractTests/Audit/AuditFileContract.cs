@@ -1,4 +1,5 @@
 using LicenseAgent.Daemon.Adapters;
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.UnitTests.Daemon.Audit;
 using Xunit;

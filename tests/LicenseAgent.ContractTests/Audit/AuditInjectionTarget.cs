@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LicenseAgent.Daemon.Adapters;
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Ports;
 
 namespace LicenseAgent.ContractTests.Audit;

@@ -1,4 +1,5 @@
 using LicenseAgent.Daemon.Adapters;
+using LicenseAgent.Daemon.Adapters.Files;
 
 namespace LicenseAgent.ContractTests.Audit;
 

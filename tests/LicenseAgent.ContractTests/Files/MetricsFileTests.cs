@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using LicenseAgent.Daemon.Adapters;
+using LicenseAgent.Daemon.Adapters.Files;
 using Xunit;
 
 namespace LicenseAgent.ContractTests.Files;

@@ -1,5 +1,6 @@
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Adapters;
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Ports;
 using Xunit;
 

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Adapters.Kestrel;
 using LicenseAgent.Daemon.Ports;
 using Xunit;

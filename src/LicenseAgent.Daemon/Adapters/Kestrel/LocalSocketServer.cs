@@ -1,4 +1,5 @@
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.Ports;

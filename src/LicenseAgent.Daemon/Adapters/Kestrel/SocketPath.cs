@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
+using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Ports;
 
 namespace LicenseAgent.Daemon.Adapters.Kestrel;

@@ -1,7 +1,7 @@
 using LicenseAgent.Daemon.Ports;
 using Microsoft.Win32.SafeHandles;
 
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.Files;
 
 /// <summary>
 /// One agent per state directory: an flock on its file <c>lock</c>, which the kernel releases with the process, however

@@ -1,7 +1,7 @@
 using System.Collections;
 using LicenseAgent.Daemon.Config;
 
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.Files;
 
 /// <summary>Reads <c>config.toml</c> and the process's environment for <see cref="ConfigReader"/>.</summary>
 internal static class ConfigFile

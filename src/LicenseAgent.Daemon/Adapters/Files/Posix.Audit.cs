@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.Files;
 
 /// <summary>What an append-only file needs besides.</summary>
 internal static partial class Posix

@@ -2,7 +2,7 @@ using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Audit;
 using Microsoft.Win32.SafeHandles;
 
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.Files;
 
 /// <summary>
 /// The audit log on a real file system: <c>audit.log</c> open for append, mode 0640, and the closed files beside it.

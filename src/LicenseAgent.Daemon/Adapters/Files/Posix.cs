@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using LicenseAgent.Daemon.Ports;
 using Microsoft.Win32.SafeHandles;
 
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.Files;
 
 /// <summary>
 /// File system calls whose failure must be seen: .NET's own flush reports success when fsync fails, and it cannot fsync

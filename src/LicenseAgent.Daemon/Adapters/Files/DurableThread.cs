@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using LicenseAgent.Daemon.Ports;
 
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.Files;
 
 /// <summary>
 /// One named thread for durable calls of one kind: they run in the order they were given, a slow disk blocks nobody

@@ -1,4 +1,4 @@
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.Files;
 
 /// <summary>
 /// Writes <c>metrics.prom</c> for the textfile collector: whole or not at all by rename, under a name that the

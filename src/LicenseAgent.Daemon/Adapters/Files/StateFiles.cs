@@ -2,7 +2,7 @@ using LicenseAgent.Core;
 using LicenseAgent.Daemon.Ports;
 using Microsoft.Win32.SafeHandles;
 
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.Files;
 
 /// <summary>
 /// The state directory on a real file system. All calls run on the thread <c>storage</c>. A file whose fsync failed is

@@ -1,7 +1,7 @@
 using LicenseAgent.Daemon.Ports;
 using Microsoft.Win32.SafeHandles;
 
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.Files;
 
 /// <summary>
 /// A directory held open: names are resolved below it whatever happens to its path meanwhile, and its entries can be
