@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using LicenseAgent.Benchmarks.Micro;
 using LicenseAgent.Benchmarks.Till;
+using LicenseAgent.Testbed.Baselines;
 
 const string Usage = """
     usage: LicenseAgent.Benchmarks [micro|agent|all] [--seconds N] [--gate]

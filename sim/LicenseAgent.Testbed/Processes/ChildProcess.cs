@@ -20,10 +20,11 @@ public sealed partial class ChildProcess : IAsyncDisposable
     private readonly StringBuilder _said = new();
     private readonly Lock _gate = new();
     private readonly List<(string Text, TaskCompletionSource<string> Seen)> _waiting = [];
+    private readonly Action<string>? _heard;
 
-    private ChildProcess(Process process)
+    private ChildProcess(Process process, Action<string>? heard)
     {
-        _process = process;
+        (_process, _heard) = (process, heard);
         process.OutputDataReceived += (_, e) => Hear(e.Data);
         process.ErrorDataReceived += (_, e) => Hear(e.Data);
         process.BeginOutputReadLine();
@@ -46,9 +47,11 @@ public sealed partial class ChildProcess : IAsyncDisposable
         }
     }
 
+    /// <param name="heard">Called with every line, from the threads that read them.</param>
     public static async Task<ChildProcess> StartAsync(
-        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null) =>
-        new(await ParentBoundLauncher.StartAsync(program, arguments, environment));
+        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null,
+        Action<string>? heard = null) =>
+        new(await ParentBoundLauncher.StartAsync(program, arguments, environment), heard);
 
     /// <summary>The path of a program of this solution, beside the running one.</summary>
     public static string PathOf(string program) => Path.Combine(AppContext.BaseDirectory, program);
@@ -120,6 +123,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
             return;
         }
 
+        _heard?.Invoke(line);
         lock (_gate)
         {
             _said.Append(line).Append('\n');

@@ -1,5 +1,7 @@
 using System.Globalization;
+using LicenseAgent.Testbed.Baselines;
 using LicenseAgent.Testbed.Processes;
+using LicenseAgent.Testbed.Tills;
 
 namespace LicenseAgent.Benchmarks.Till;
 
@@ -19,8 +21,8 @@ internal static class AgentRun
     public static async Task<int> RunAsync(TimeSpan round, bool gate, CancellationToken cancel)
     {
         Say("starting swtpm, license server and agent; enrolling");
-        await using BenchTill till = await BenchTill.OpenAsync(cancel);
-        IReadOnlyList<string> tokens = await till.IssueAsync(Tokens);
+        await using EnrolledTill till = await EnrolledTill.OpenAsync(new EnrolledTillSettings(new ServerSettings()), cancel);
+        IReadOnlyList<string> tokens = await till.IssueAsync(Tokens, TimeSpan.FromDays(365));
         List<Figure> figures = [];
 
         Say("starts, memory");
@@ -59,7 +61,7 @@ internal static class AgentRun
     }
 
     private static async Task<double> CompareAsync(
-        BenchTill till, string token, TimeSpan round, List<Figure> figures, CancellationToken cancel)
+        EnrolledTill till, string token, TimeSpan round, List<Figure> figures, CancellationToken cancel)
     {
         using Side agent = new(till.PosSocket, token, mustBeValid: true);
         await using ChildProcess handler = await ChildProcess.StartAsync(

@@ -12,14 +12,21 @@ using LicenseServer;
 using LicenseServer.Agents;
 using LicenseServer.Licenses;
 
-namespace LicenseAgent.Benchmarks.Till;
+namespace LicenseAgent.Testbed.Tills;
 
-/// <summary>A till as in a shop: swtpm, the agent's process, enrolled at a license server's process.</summary>
-internal sealed class BenchTill : IAsyncDisposable
+/// <summary>What a measured till differs in.</summary>
+/// <param name="PosUids">Users that may validate; <see langword="null"/>: the one who runs this.</param>
+public sealed record EnrolledTillSettings(ServerSettings Server, IReadOnlyList<uint>? PosUids = null);
+
+/// <summary>
+/// A till as in a shop, to be measured: swtpm, the agent's process, enrolled at a license server's process. Validations
+/// are not limited in rate: the rate is not what is measured.
+/// </summary>
+public sealed class EnrolledTill : IAsyncDisposable
 {
     private const string Name = "pos-001";
 
-    // The largest that leaves room for a burst of twice it; the rate is not what is measured.
+    // The largest that leaves room for a burst of twice it.
     private const int PosRate = 500_000;
 
     private static readonly TimeSpan s_enrolMax = TimeSpan.FromSeconds(60);
@@ -32,7 +39,7 @@ internal sealed class BenchTill : IAsyncDisposable
     private SwtpmProcess? _tpm;
     private AgentProcess? _agent;
 
-    private BenchTill()
+    private EnrolledTill()
     {
         _folder = _place.AddTill(Name);
         _operator = new ManagementClient(new ManagementClientOptions { SocketPath = _folder.AdminSocket });
@@ -40,16 +47,31 @@ internal sealed class BenchTill : IAsyncDisposable
 
     public string PosSocket => _folder.PosSocket;
 
+    /// <summary>Where a handler to compare with may listen.</summary>
     public string EmptySocket => Path.Combine(_folder.Runtime, "empty.sock");
 
-    public static async Task<BenchTill> OpenAsync(CancellationToken cancel)
+    public int AgentId => Agent.Process.Id;
+
+    public SwtpmProcess Tpm => _tpm ?? throw new InvalidOperationException("The TPM does not run.");
+
+    public LicenseServerProcess Server => _server ?? throw new InvalidOperationException("The server does not run.");
+
+    public static async Task<EnrolledTill> OpenAsync(EnrolledTillSettings settings, CancellationToken cancel)
     {
-        var till = new BenchTill();
+        var till = new EnrolledTill();
         try
         {
-            till._server = await LicenseServerProcess.StartAsync(till._place, new ServerSettings(), cancel);
+            till._server = await LicenseServerProcess.StartAsync(till._place, settings.Server, cancel);
             till._tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
-            till._folder.WriteConfig(new TillSettings { TpmDevice = till._tpm.Device, PosRate = PosRate });
+            TillSettings own = new()
+            {
+                TpmDevice = till._tpm.Device,
+                PosRate = PosRate,
+                RotationInterval = settings.Server.RotationInterval,
+                GracePeriod = settings.Server.GracePeriod,
+                CheckInInterval = settings.Server.CheckInInterval,
+            };
+            till._folder.WriteConfig(settings.PosUids is { } uids ? own with { PosUids = uids } : own);
             till._agent = await AgentProcess.StartAsync(till._folder, cancel);
             await till.EnrollAsync(cancel);
             return till;
@@ -78,6 +100,8 @@ internal sealed class BenchTill : IAsyncDisposable
             .Replace("kB", "", StringComparison.Ordinal),
         CultureInfo.InvariantCulture) / 1024.0;
 
+    /// <summary>Rotates as an operator asks for it.</summary>
+    /// <exception cref="InvalidOperationException">It failed; the message has the reason.</exception>
     public async Task<TimeSpan> RotateAsync(CancellationToken cancel)
     {
         long start = Stopwatch.GetTimestamp();
@@ -89,7 +113,8 @@ internal sealed class BenchTill : IAsyncDisposable
     }
 
     /// <summary>Tokens of as many licenses, of one length, minted on the license server's database.</summary>
-    public async Task<IReadOnlyList<string>> IssueAsync(int count)
+    /// <param name="lifetime">From now; they are good until then.</param>
+    public async Task<IReadOnlyList<string>> IssueAsync(int count, TimeSpan lifetime, string prefix = "lic")
     {
         var options = new ServerOptions
         {
@@ -103,14 +128,14 @@ internal sealed class BenchTill : IAsyncDisposable
         await using ServerStore store = await ServerStore.OpenAsync(
             options, TimeProvider.System, RandomNumberGenerator.Fill);
         var keys = new VersionKeys(store.Keys, RandomNumberGenerator.Fill);
-        var desk = new LicenseDesk(store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "benchmark");
-        UtcTime expires = UtcTime.From(DateTimeOffset.UtcNow.AddDays(365));
+        var desk = new LicenseDesk(store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "load");
+        UtcTime expires = UtcTime.From(DateTimeOffset.UtcNow + lifetime);
         var tokens = new List<string>(count);
         for (int i = 0; i < count; i++)
         {
             var order = new LicenseOrder(Name, "till", expires)
             {
-                LicenseId = string.Create(CultureInfo.InvariantCulture, $"lic-{i:000000}"),
+                LicenseId = string.Create(CultureInfo.InvariantCulture, $"{prefix}-{i:000000}"),
                 Features = ["sale", "return"],
             };
             tokens.Add((await desk.IssueAsync(order)).Token);
@@ -135,7 +160,7 @@ internal sealed class BenchTill : IAsyncDisposable
     private async Task EnrollAsync(CancellationToken cancel)
     {
         string file = Path.Combine(_folder.Root, "bundle.json");
-        await _server!.CommandAsync(cancel, "agents", "add", Name, "--out", file);
+        await Server.CommandAsync(cancel, "agents", "add", Name, "--out", file);
         EnrollmentBundle bundle = StrictJson.Read(
             await File.ReadAllBytesAsync(file, cancel), BundleJsonContext.Wire.EnrollmentBundle);
         await _operator.EnrollAsync(new EnrollCall(bundle), cancel);

@@ -6,13 +6,13 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
-namespace LicenseAgent.Benchmarks.Till;
+namespace LicenseAgent.Testbed.Baselines;
 
 /// <summary>
 /// What the agent is compared with, in a process of its own: Kestrel on a Unix socket, composed as the agent composes
 /// it, that reads the body and writes a fixed answer of the same length.
 /// </summary>
-internal sealed class EmptyHandler(int answerBytes) : IHttpApplication<IFeatureCollection>
+public sealed class EmptyHandler(int answerBytes) : IHttpApplication<IFeatureCollection>
 {
     public const string Command = "empty-handler";
     public const string Ready = "empty_handler_ready";
