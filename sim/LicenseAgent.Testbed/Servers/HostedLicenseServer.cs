@@ -95,12 +95,17 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     }
 
     /// <summary>A license token for the agent, under its confirmed version.</summary>
-    public async Task<string> IssueAsync(string agentId)
+    /// <param name="lifetime">30 days unless said otherwise.</param>
+    public async Task<string> IssueAsync(string agentId, TimeSpan? lifetime = null) =>
+        (await IssueAsync(Licenses(), agentId, lifetime)).Token;
+
+    /// <summary>A token of a license that has been revoked since.</summary>
+    public async Task<string> IssueRevokedAsync(string agentId)
     {
-        var keys = new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill);
-        var desk = new LicenseDesk(_app.Store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
-        var expires = UtcTime.From(TimeProvider.System.GetUtcNow()) + TimeSpan.FromDays(30);
-        return (await desk.IssueAsync(new LicenseOrder(agentId, "register", expires))).Token;
+        var desk = Licenses();
+        var issued = await IssueAsync(desk, agentId, lifetime: null);
+        await desk.RevokeAsync(issued.LicenseId);
+        return issued.Token;
     }
 
     /// <exception cref="InvalidOperationException">There is no such agent.</exception>
@@ -116,6 +121,16 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     });
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static Task<IssuedLicense> IssueAsync(LicenseDesk desk, string agentId, TimeSpan? lifetime)
+    {
+        var expires = UtcTime.From(TimeProvider.System.GetUtcNow()) + (lifetime ?? TimeSpan.FromDays(30));
+        return desk.IssueAsync(new LicenseOrder(agentId, "register", expires));
+    }
+
+    private LicenseDesk Licenses() => new(
+        _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), TimeProvider.System,
+        RandomNumberGenerator.Fill, "testbed");
 
     private static void Draw(Span<byte> bytes, ConcurrentQueue<byte[]> drawn)
     {

@@ -45,12 +45,15 @@ internal sealed class LiveTill : IAsyncDisposable
 
     /// <summary>Everything is up, the agent not enrolled.</summary>
     /// <param name="checkIn">Left at 15 minutes, nothing but what the test asks for happens on the bus.</param>
-    public static async Task<LiveTill> StartAsync(CancellationToken cancel, TimeSpan? checkIn = null)
+    /// <param name="settings">What else the server gives its tills; its grace period is the till's own too.</param>
+    public static async Task<LiveTill> StartAsync(
+        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null)
     {
         LiveTill till = new(cancel);
         try
         {
-            ServerSettings intervals = new() { CheckInInterval = checkIn ?? TimeSpan.FromMinutes(15) };
+            ServerSettings intervals = settings ?? new ServerSettings();
+            intervals = intervals with { CheckInInterval = checkIn ?? intervals.CheckInInterval };
             till.Server = await HostedLicenseServer.StartAsync(till._place, intervals, cancel);
             till.Tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
             till.Bus = TpmProxy.Start(till.Tpm);
@@ -58,6 +61,7 @@ internal sealed class LiveTill : IAsyncDisposable
             {
                 TpmDevice = till.Bus.Device,
                 CheckInInterval = intervals.CheckInInterval,
+                GracePeriod = intervals.GracePeriod,
                 ServerTimeout = TimeSpan.FromSeconds(10),
             });
             await till.StartAgentAsync();
@@ -70,9 +74,10 @@ internal sealed class LiveTill : IAsyncDisposable
         }
     }
 
-    public static async Task<LiveTill> StartEnrolledAsync(CancellationToken cancel, TimeSpan? checkIn = null)
+    public static async Task<LiveTill> StartEnrolledAsync(
+        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null)
     {
-        LiveTill till = await StartAsync(cancel, checkIn);
+        LiveTill till = await StartAsync(cancel, checkIn, settings);
         try
         {
             await till.EnrolAsync();
