@@ -13,7 +13,7 @@ internal static class SourceTree
         {
             found.AddRange(Directory.EnumerateFiles(Path.Combine(Root, folder), "*" + ending, SearchOption.AllDirectories)
                 .Select(path => Path.GetRelativePath(Root, path))
-                .Where(path => !path.Split('/').Any(part => part is "bin" or "obj" or "artifacts")));
+                .Where(path => !path.Split('/').Any(part => part is "bin" or "obj" or "artifacts" or "node_modules")));
         }
 
         found.Sort(StringComparer.Ordinal);
