@@ -35,7 +35,11 @@ internal sealed class AgentCalls(CliContext context, GlobalOptions globals)
     public ManagementClient Connect(ParseResult parsed)
     {
         string path = RequireSocketPath(parsed.GetValue(globals.Socket)!, "--socket");
-        return new ManagementClient(new ManagementClientOptions { SocketPath = path });
+        return new ManagementClient(new ManagementClientOptions
+        {
+            SocketPath = path,
+            Credentials = AuthFiles.Read(parsed.GetValue(globals.AuthCert), parsed.GetValue(globals.AuthKey), context),
+        });
     }
 
     public static string RequireSocketPath(string path, string option)

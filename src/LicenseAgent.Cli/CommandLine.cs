@@ -30,7 +30,7 @@ internal static class CommandLine
         }
         catch (AgentException e)
         {
-            string who = e.Fault == AgentFault.NotPermitted ? OwnUser() : "";
+            string who = e is { Fault: AgentFault.NotPermitted, Problem: null or { Status: 403 } } ? OwnUser() : "";
             return Tell(context, e.Message + who, ExitCodes.Of(e.Fault));
         }
         catch (OperationCanceledException) when (context.Stop.IsCancellationRequested)
@@ -81,9 +81,10 @@ internal static class CommandLine
         var calls = new AgentCalls(context, globals);
         return new RootCommand(Description)
         {
-            globals.Socket, globals.Json,
+            globals.Socket, globals.Json, globals.AuthCert, globals.AuthKey,
             StatusCommand.Create(calls), EnrollCommand.Create(calls), SecretCommands.Secrets(calls),
-            SecretCommands.Rotate(calls), SecretCommands.Invalidate(calls), AuditCommands.Create(calls),
+            SecretCommands.Rotate(calls), SecretCommands.Invalidate(calls), ConductCommands.Degraded(calls),
+            ConductCommands.Reload(calls), AuditCommands.Create(calls),
             TpmCommand.Create(calls), MetricsCommand.Create(calls), LicenseCommand.Create(calls),
             HealthCommand.Create(calls), VersionCommand.Create(calls),
         };

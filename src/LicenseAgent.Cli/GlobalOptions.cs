@@ -19,4 +19,18 @@ internal sealed class GlobalOptions
         Description = "Print the agent's answer exactly as it came",
         Recursive = true,
     };
+
+    public Option<string?> AuthCert { get; } = new("--auth-cert")
+    {
+        Description = "Sign in with this certificate (PEM); the file may hold its key as well",
+        HelpName = "FILE",
+        Recursive = true,
+    };
+
+    public Option<string?> AuthKey { get; } = new("--auth-key")
+    {
+        Description = "The key of --auth-cert (PEM, not encrypted)",
+        HelpName = "FILE",
+        Recursive = true,
+    };
 }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Serialization.Metadata;
-using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Json;
 using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
@@ -24,6 +23,12 @@ public sealed record ManagementClientOptions
     /// Longest wait for what takes a TPM, a license server or a whole log: enrol, rotate, invalidate, verify.
     /// </summary>
     public TimeSpan WorkTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// Signs in with the first call, and again when the session has ended; <see langword="null"/>: the UID alone. The
+    /// client does not dispose it.
+    /// </summary>
+    public OperatorCredentials? Credentials { get; init; }
 }
 
 /// <summary>An answer of the management API.</summary>
@@ -32,7 +37,8 @@ public sealed record ManagementClientOptions
 public sealed record ManagementAnswer<T>(T Value, ReadOnlyMemory<byte> Utf8);
 
 /// <summary>
-/// The management API on <c>admin.sock</c>. What the caller may do follows from the UID of its process. Every call
+/// The management API on <c>admin.sock</c>. What the caller may do follows from the UID of its process and, where it
+/// signs in, from its certificate: the lower of the two. Every call
 /// throws <see cref="AgentException"/> when there is no answer or a refusal, and
 /// <see cref="OperationCanceledException"/> when it is cancelled. Safe on any thread.
 /// </summary>
@@ -52,7 +58,7 @@ public sealed class ManagementClient : IDisposable
     private static readonly byte[] NoMembers = "{}"u8.ToArray();
 
     private readonly ManagementClientOptions options;
-    private readonly UnixSocketHttp socket;
+    private readonly SignedInSocket socket;
 
     /// <summary>Makes a client; it connects with the first call.</summary>
     /// <exception cref="ArgumentException">The path is too long for a socket.</exception>
@@ -60,7 +66,9 @@ public sealed class ManagementClient : IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         this.options = options;
-        socket = new UnixSocketHttp(UnixSocketHttp.RequirePath(options.SocketPath), AccessRemedy, ConnectionsMax);
+        socket = new SignedInSocket(
+            UnixSocketHttp.RequirePath(options.SocketPath), AccessRemedy, ConnectionsMax, options.Timeout,
+            options.Credentials);
     }
 
     private static ManagementAnswerJsonContext Answers => ManagementAnswerJsonContext.Wire;
@@ -133,6 +141,16 @@ public sealed class ManagementClient : IDisposable
             : throw socket.Refusal(answer, names: true);
     }
 
+    /// <summary>Allows or forbids that licenses stay valid during grace; it holds over restarts.</summary>
+    public Task<ManagementAnswer<DegradedOutcome>> DegradedAsync(bool allowed, CancellationToken cancel = default) =>
+        PostAsync(
+            ManagementPaths.Degraded, StrictJson.Write(new DegradedCall(allowed), Requests.DegradedCall),
+            Answers.DegradedOutcome, cancel);
+
+    /// <summary>Has the agent read its configuration again. One that is refused is an answer, no exception.</summary>
+    public Task<ManagementAnswer<ReloadOutcome>> ReloadAsync(CancellationToken cancel = default) =>
+        PostAsync(ManagementPaths.Reload, NoMembers, Answers.ReloadOutcome, cancel);
+
     /// <inheritdoc/>
     public void Dispose() => socket.Dispose();
 
@@ -151,21 +169,6 @@ public sealed class ManagementClient : IDisposable
         return answer.Status == 200 ? answer : throw socket.Refusal(answer);
     }
 
-    private ManagementAnswer<T> Read<T>(SocketAnswer answer, JsonTypeInfo<T> type)
-    {
-        try
-        {
-            return new ManagementAnswer<T>(StrictJson.Read(answer.Body, type), answer.Body);
-        }
-        catch (ProtocolException e)
-        {
-            throw new AgentException(
-                AgentFault.NotUnderstood,
-                $"The answer on {options.SocketPath} is not of this protocol ({e.Message}). "
-                + "Are agent and client of the same version?", e)
-            {
-                Utf8 = answer.Body,
-            };
-        }
-    }
+    private ManagementAnswer<T> Read<T>(SocketAnswer answer, JsonTypeInfo<T> type) =>
+        new(socket.Read(answer, type), answer.Body);
 }

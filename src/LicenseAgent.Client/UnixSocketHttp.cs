@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json.Serialization.Metadata;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Json;
 using LicenseAgent.Protocol.Local;
@@ -45,10 +46,14 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
     }
 
     /// <summary>One exchange. <paramref name="json"/>: <see langword="null"/> sends no body.</summary>
+    /// <param name="session">Sent as <c>Authorization: Bearer</c>.</param>
     public async Task<SocketAnswer> SendAsync(
-        HttpMethod method, string pathAndQuery, byte[]? json, TimeSpan timeout, CancellationToken cancel)
+        HttpMethod method, string pathAndQuery, byte[]? json, TimeSpan timeout, CancellationToken cancel,
+        string? session = null)
     {
         using var request = new HttpRequestMessage(method, pathAndQuery);
+        if (session is not null)
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", session);
         if (json is not null)
         {
             request.Content = new ByteArrayContent(json);
@@ -85,6 +90,8 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
         string said = problem?.Detail ?? $"The agent answered {answer.Status} without saying why.";
         (AgentFault fault, string message) = answer.Status switch
         {
+            401 => (AgentFault.NotPermitted, said),
+            403 when problem?.Code == ProblemCodes.SignInRefused => (AgentFault.NotPermitted, said),
             403 => (AgentFault.NotPermitted, $"{said} {accessRemedy}"),
             429 => (AgentFault.Busy, said),
             503 when problem?.Code == ProblemCodes.TooManyConnections => (AgentFault.Busy, said),
@@ -101,6 +108,26 @@ internal sealed class UnixSocketHttp(string socketPath, string accessRemedy, int
             Utf8 = answer.Body,
             RetryAfter = answer.RetryAfter,
         };
+    }
+
+    /// <summary>The body of an answer.</summary>
+    /// <exception cref="AgentException">It is not what was asked for.</exception>
+    public T Read<T>(SocketAnswer answer, JsonTypeInfo<T> type)
+    {
+        try
+        {
+            return StrictJson.Read(answer.Body, type);
+        }
+        catch (ProtocolException e)
+        {
+            throw new AgentException(
+                AgentFault.NotUnderstood,
+                $"The answer on {socketPath} is not of this protocol ({e.Message}). "
+                + "Are agent and client of the same version?", e)
+            {
+                Utf8 = answer.Body,
+            };
+        }
     }
 
     /// <inheritdoc/>

@@ -48,6 +48,15 @@ public static class ProblemCodes
     public const string NoContact = "no_contact";
     public const string Conflict = "conflict";
     public const string Refused = "refused";
+
+    /// <summary>401: the agent wants an operator's certificate (management.require_certificate).</summary>
+    public const string CertificateRequired = "certificate_required";
+
+    /// <summary>401: the session sent is not one of this user, has ended, or never was.</summary>
+    public const string SessionEnded = "session_ended";
+
+    /// <summary>403: certificate or signature do not begin a session.</summary>
+    public const string SignInRefused = "sign_in_refused";
 }
 
 /// <summary><c>GET /v1/health</c>: whether a validation can succeed now.</summary>

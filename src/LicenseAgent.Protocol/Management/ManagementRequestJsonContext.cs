@@ -7,6 +7,8 @@ namespace LicenseAgent.Protocol.Management;
 /// <summary>Requests of operators: unknown members are refused.</summary>
 [JsonSerializable(typeof(EnrollCall))]
 [JsonSerializable(typeof(InvalidateCall))]
+[JsonSerializable(typeof(DegradedCall))]
+[JsonSerializable(typeof(SessionCall))]
 public sealed partial class ManagementRequestJsonContext : JsonSerializerContext
 {
     /// <summary>The context with the wire's rules.</summary>

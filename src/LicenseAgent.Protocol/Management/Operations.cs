@@ -17,6 +17,10 @@ public static class ManagementPaths
     public const string Rotate = "/v1/rotate";
     public const string InvalidatePrefix = "/v1/secrets/";
     public const string InvalidateSuffix = "/invalidate";
+    public const string Degraded = "/v1/degraded";
+    public const string Reload = "/v1/reload";
+    public const string Challenge = "/v1/auth/challenge";
+    public const string Session = "/v1/auth/session";
 }
 
 /// <summary><c>POST /v1/enroll</c>.</summary>
@@ -41,6 +45,19 @@ public sealed record InvalidateCall(
 
 /// <summary>Outcome of an invalidation.</summary>
 public sealed record InvalidateOutcome(long Version, string State);
+
+/// <summary><c>POST /v1/degraded</c>.</summary>
+/// <param name="Allowed">Whether licenses stay valid during grace.</param>
+public sealed record DegradedCall(bool Allowed);
+
+/// <summary>Outcome of <c>POST /v1/degraded</c>: what holds from now on, over restarts.</summary>
+public sealed record DegradedOutcome(bool Allowed);
+
+/// <summary>Outcome of <c>POST /v1/reload</c>.</summary>
+/// <param name="Outcome"><c>reloaded</c> or <c>refused</c>.</param>
+/// <param name="Changed">Keys that differ from before, as <c>section.key</c>.</param>
+/// <param name="Errors">Every reason of a refusal, one a line; the configuration of before stays in force.</param>
+public sealed record ReloadOutcome(string Outcome, IReadOnlyList<string> Changed, IReadOnlyList<string> Errors);
 
 /// <summary><c>GET /v1/audit?after=SEQ&amp;limit=N</c>: whole lines of the log, as they stand on disk.</summary>
 /// <param name="Records">Each a JSON object of the audit format.</param>
