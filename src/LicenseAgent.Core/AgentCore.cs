@@ -55,6 +55,8 @@ public static class AgentCore
             case AgentEvent.TroubleNoticed e: Alerts.OnNoticed(turn, e); break;
             case AgentEvent.RotateAsked e: Commands.OnRotate(turn, e); break;
             case AgentEvent.InvalidateAsked e: Commands.OnInvalidate(turn, e); break;
+            case AgentEvent.DegradedAsked e: Commands.OnDegraded(turn, e); break;
+            case AgentEvent.SettingsChanged e: turn.State = turn.State with { Settings = e.Settings }; break;
             case AgentEvent.EnrollAsked e: Commands.OnEnroll(turn, e); break;
             case AgentEvent.Enrolled e: Commands.OnEnrolled(turn, e); break;
             case AgentEvent.EnrollmentFailed e: Commands.OnEnrollmentFailed(turn, e); break;

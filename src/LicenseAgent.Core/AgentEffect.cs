@@ -44,6 +44,8 @@ public abstract record AgentEffect
 
     public sealed record CompleteInvalidate(long Ticket, long Version, string? RefusedBecause) : AgentEffect;
 
+    public sealed record CompleteDegraded(long Ticket, bool Allowed, string? RefusedBecause) : AgentEffect;
+
     public sealed record CompleteEnroll(long Ticket, string? RefusedBecause, string? Detail) : AgentEffect;
 
     public sealed record CountRotation(bool Succeeded) : AgentEffect;

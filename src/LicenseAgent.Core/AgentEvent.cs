@@ -97,6 +97,12 @@ public abstract record AgentEvent
     /// <summary>An operator takes a version out of use.</summary>
     public sealed record InvalidateAsked(long Ticket, long Version, bool Force) : AgentEvent;
 
+    /// <summary>An operator says whether licenses stay valid during grace.</summary>
+    public sealed record DegradedAsked(long Ticket, bool Allowed) : AgentEvent;
+
+    /// <summary>The configuration was read anew.</summary>
+    public sealed record SettingsChanged(CoreSettings Settings) : AgentEvent;
+
     /// <summary>An operator enrols the till.</summary>
     public sealed record EnrollAsked(long Ticket) : AgentEvent;
 

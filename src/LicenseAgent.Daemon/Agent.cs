@@ -34,10 +34,10 @@ internal sealed class Agent : IDisposable
 
     private Agent(
         AuditLog audit, Till till, ReplayGuard replay, MetricsPublisher publisher, AgentLoop loop,
-        LocalSurfaces surfaces, ILogger logger)
+        LocalSurfaces surfaces, Reloading reloading, ILogger logger)
     {
         (_audit, _till, _replay, _publisher, _logger) = (audit, till, replay, publisher, logger);
-        (Loop, Surfaces) = (loop, surfaces);
+        (Loop, Surfaces, Reloading) = (loop, surfaces, reloading);
     }
 
     public AgentLoop Loop { get; }
@@ -45,11 +45,14 @@ internal sealed class Agent : IDisposable
     /// <summary>What the two sockets answer with.</summary>
     public LocalSurfaces Surfaces { get; }
 
+    public Reloading Reloading { get; }
+
     /// <summary>Opens the log and composes the rest; nothing has been asked of the TPM or the server yet.</summary>
+    /// <param name="readConfig">Reads the configuration again; without it a reload finds what holds.</param>
     /// <exception cref="EnvironmentException">State directory or log cannot be read.</exception>
     public static async Task<Agent> CreateAsync(
         AgentConfig config, AgentPorts ports, AgentProgram program, AgentMetrics metrics,
-        Action<byte[]> publishMetrics, ILogger logger)
+        Action<byte[]> publishMetrics, ILogger logger, Func<ConfigOutcome>? readConfig = null)
     {
         AgentFile? known = await new TillFiles(ports.StateFiles).ReadAgentAsync(CancellationToken.None);
         TrustedNowSource trustedNow = new(program.BuildTime);
@@ -66,13 +69,16 @@ internal sealed class Agent : IDisposable
         ReplayRebuild.Run(ports.AuditFile, replay, ports.BootClock);
         Till till = new(
             new SecretMemory(ports.Randomness), audit, new AuditReader(ports.AuditFile, () => audit.Length));
-        CoreSettings settings = new(
-            config.Agent.RotationInterval, config.Agent.GracePeriod, config.Agent.OfflineAfter,
-            config.Agent.CheckInInterval, config.Degraded.Allowed, program.BuildTime, program.Version);
+        CoreSettings settings = SettingsOf(config, program);
         MetricsPublisher publisher = new(metrics, ports.Time, publishMetrics);
         AgentLoop loop = new(ports, config, settings, till, trustedNow, metrics, publisher, logger);
-        LocalSurfaces surfaces = LocalWiring.Connect(config, ports, till, loop, replay, metrics);
-        return new Agent(audit, till, replay, publisher, loop, surfaces, logger);
+        Reloading reloading = new(
+            config, readConfig ?? (() => new ConfigOutcome(config, [])), entry => audit.SyncAsync(audit.Append(entry)),
+            replaced => loop.Post(new AgentEvent.SettingsChanged(SettingsOf(replaced, program))));
+        LocalSurfaces surfaces = LocalWiring.Connect(
+            config, ports, till, loop, replay, metrics, reloading.RunAsync);
+        reloading.Serve(surfaces);
+        return new Agent(audit, till, replay, publisher, loop, surfaces, reloading, logger);
     }
 
     /// <summary>Runs until <paramref name="stop"/>, then leaves a clean end behind.</summary>
@@ -99,6 +105,10 @@ internal sealed class Agent : IDisposable
         _audit.Dispose();
         _replay.Dispose();
     }
+
+    private static CoreSettings SettingsOf(AgentConfig config, AgentProgram program) => new(
+        config.Agent.RotationInterval, config.Agent.GracePeriod, config.Agent.OfflineAfter,
+        config.Agent.CheckInInterval, config.Degraded.Allowed, program.BuildTime, program.Version);
 
     /// <summary>
     /// Whose chain the log is. Where a crash came between enrolment and the first record of the new chain, opening the

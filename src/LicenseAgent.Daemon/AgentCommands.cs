@@ -10,7 +10,8 @@ namespace LicenseAgent.Daemon;
 internal sealed record AgentCommands(
     Func<EnrollCall, CancellationToken, Task<CommandAnswer<EnrollOutcome>>> Enroll,
     Func<CancellationToken, Task<CommandAnswer<RotateOutcome>>> Rotate,
-    Func<long, bool, CancellationToken, Task<CommandAnswer<InvalidateOutcome>>> Invalidate);
+    Func<long, bool, CancellationToken, Task<CommandAnswer<InvalidateOutcome>>> Invalidate,
+    Func<bool, CancellationToken, Task<CommandAnswer<DegradedOutcome>>> Degraded);
 
 /// <summary>Outcome or refusal, one of them set.</summary>
 internal readonly record struct CommandAnswer<T>(T? Done, Problem? Refused)

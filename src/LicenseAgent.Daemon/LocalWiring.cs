@@ -25,7 +25,8 @@ internal static class LocalWiring
     private static readonly TimeSpan DenialAlert = TimeSpan.FromHours(1);
 
     public static LocalSurfaces Connect(
-        AgentConfig config, AgentPorts ports, Till till, AgentLoop loop, ReplayGuard replay, AgentMetrics metrics)
+        AgentConfig config, AgentPorts ports, Till till, AgentLoop loop, ReplayGuard replay, AgentMetrics metrics,
+        ReloadCall reload)
     {
         LocalContext context = new(
             () => loop.Snapshot, ports.BootClock, ports.Time, LocalJournal.Over(till.Audit, config.Audit.OnFailure));
@@ -33,7 +34,7 @@ internal static class LocalWiring
             context, loop.Tickets.Commands(), ports.Randomness, ports.VerifyEs256,
             token => TagOf(till, token), replay.TryAccept, metrics.Validated, Denials(ports, loop, metrics),
             () => RenderMetrics(metrics, loop, till, ports),
-            new AuditSources(till.AuditReader.Page, cancel => Task.FromResult(Verify(till, ports)))));
+            new AuditSources(till.AuditReader.Page, cancel => Task.FromResult(Verify(till, ports))), reload));
     }
 
     private static TokenTag TagOf(Till till, ReadOnlySpan<byte> token)

@@ -26,6 +26,9 @@ public sealed record TillSettings
     public TimeSpan ServerTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     public string OnAuditFailure { get; init; } = "continue";
+
+    /// <summary>Further lines of <c>[management]</c>.</summary>
+    public string Management { get; init; } = "";
 }
 
 /// <summary>The directories of one till: state, log, sockets, configuration.</summary>
@@ -88,6 +91,7 @@ public sealed class TillFolder
              [management]
              socket = "{AdminSocket}"
              admin_uids = [{string.Join(", ", settings.AdminUids)}]
+             {settings.Management}
 
              [audit]
              path = "{AuditLog}"

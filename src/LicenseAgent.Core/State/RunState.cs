@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
@@ -57,11 +58,13 @@ public sealed record Levels(
 /// <param name="CloneSuspectSince">First CLONE_SUSPECT of the present row of them.</param>
 /// <param name="StageFailures">Definite failures of the version now offered.</param>
 /// <param name="RejectedInARow">Versions given back without one committed in between.</param>
+/// <param name="DegradedForbidden">An operator's order; written from format 2 on, false in format 1.</param>
 public sealed record RunState(
     RotationIntent? Intent, PendingSecret? Pending, RejectIntent? Reject, long Highest,
     TimeAnchor? Anchor, HighWater? HighWater, UtcTime? LastContact, UtcTime? LastRotation, int RotationFactor,
     string Mode, Levels Levels, AuditPoint? Witnessed, UtcTime? CloneSuspectSince,
-    int FailedInARow, int StageFailures, int RejectedInARow)
+    int FailedInARow, int StageFailures, int RejectedInARow,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool DegradedForbidden = false)
 {
     public static readonly RunState Empty = new(
         null, null, null, 0, null, null, null, null, 1000, "", Levels.None, null, null, 0, 0, 0);

@@ -31,7 +31,7 @@ public static class Views
 
         return new ModeFacts(
             locked, active?.ValidUntil, active is null ? null : End(state, active), state.Run.LastContact,
-            state.Settings.OfflineAfter, state.Settings.DegradedAllowed);
+            state.Settings.OfflineAfter, state.Settings.DegradedAllowed && !state.Run.DegradedForbidden);
     }
 
     public static AgentMode Mode(AgentState state, UtcTime trustedNow) => Facts(state).At(trustedNow);

@@ -65,6 +65,28 @@ internal static class Commands
         turn.Emit(new AgentEffect.CompleteInvalidate(e.Ticket, e.Version, null));
     }
 
+    /// <summary>
+    /// An order that outlives restarts. It can only take back what the configuration permits, and give back what it
+    /// took.
+    /// </summary>
+    public static void OnDegraded(Turn turn, AgentEvent.DegradedAsked e)
+    {
+        string? refusal = turn.State switch
+        {
+            { Settings.DegradedAllowed: false } => "not_permitted",
+            { Identity: null } => "not_enrolled",
+            _ => null,
+        };
+        if (refusal is null)
+        {
+            turn.Audit("degraded_ordered", "", "ok", durable: true, ("allowed", e.Allowed));
+            turn.UpdateRun(run => run with { DegradedForbidden = !e.Allowed });
+            turn.SaveRun();
+        }
+
+        turn.Emit(new AgentEffect.CompleteDegraded(e.Ticket, e.Allowed, refusal));
+    }
+
     public static void OnEnroll(Turn turn, AgentEvent.EnrollAsked e)
     {
         string? refusal = turn.State switch

@@ -93,8 +93,11 @@ internal static class Storage
             case AgentEffect.CompleteInvalidate { RefusedBecause: null } done:
                 turn.Emit(done with { RefusedBecause = "storage_failed" });
                 break;
+            case AgentEffect.CompleteDegraded { RefusedBecause: null } done:
+                turn.Emit(done with { RefusedBecause = "storage_failed" });
+                break;
             case AgentEffect.CompleteInvalidate or AgentEffect.CompleteRotate or AgentEffect.CompleteEnroll
-                or AgentEffect.CountRotation:
+                or AgentEffect.CompleteDegraded or AgentEffect.CountRotation:
                 turn.Emit(effect);
                 break;
         }

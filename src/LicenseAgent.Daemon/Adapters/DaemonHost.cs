@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Threading.Channels;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Adapters.Kestrel;
@@ -11,6 +12,7 @@ using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.State;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Protocol.Management;
 using LicenseAgent.Tpm;
 using Microsoft.Extensions.Logging;
 
@@ -32,6 +34,9 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
     private readonly CancellationTokenSource _stopAsked = new();
     private Exception? _broken;
 
+    private readonly Channel<bool> _reloads = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
     public async Task<int> RunAsync()
     {
         using InstanceLock? instance = TakeState(out int refused);
@@ -42,6 +47,7 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
 
         using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using PosixSignalRegistration hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, AskReload);
         AgentEvents.Started(_logger, Program.Version, configFile);
         using LoopThread loop = new();
         try
@@ -85,7 +91,8 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
             Path.Combine(config.Paths.State, "metrics.prom"),
             e => AgentEvents.EffectFailed(_logger, "metrics", e.GetType().Name, e.Message));
         using Agent agent = await Agent.CreateAsync(
-            config, ports, new AgentProgram(Program.Version, Program.BuildTime), metrics, metricsFile.Publish, _logger);
+            config, ports, new AgentProgram(Program.Version, Program.BuildTime), metrics, metricsFile.Publish, _logger,
+            () => ConfigFile.Load(configFile));
         await using LocalSockets sockets = new(config, agent.Surfaces, Broke, TimeProvider.System, logs);
         using ServiceNotify service = new(_logger);
         await sockets.StartAsync(_stopAsked.Token);
@@ -96,7 +103,9 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
             SayReady(agent, service);
         }
 
+        Task reloads = ServeReloadsAsync(agent, service, _stopAsked.Token);
         await running;
+        await reloads;
         service.Stopping();
         await StopServingAsync(sockets);
         agent.Surfaces.Pos.Denials.Turn();
@@ -104,6 +113,43 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
     }
 
     public void Dispose() => _stopAsked.Dispose();
+
+    /// <summary>One reload after another, until the stop; what is refused is logged and changes nothing.</summary>
+    private async Task ServeReloadsAsync(Agent agent, ServiceNotify service, CancellationToken stop)
+    {
+        try
+        {
+            while (await _reloads.Reader.ReadAsync(stop))
+            {
+                service.Reloading();
+                await ReloadAsync(agent);
+                service.Ready($"{ModeText.Of(agent.Loop.Snapshot.Mode.At(agent.Loop.Snapshot.Clock.Floor))}");
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The stop.
+        }
+    }
+
+    private async Task ReloadAsync(Agent agent)
+    {
+        try
+        {
+            CommandAnswer<ReloadOutcome> answer = await agent.Reloading.RunAsync();
+            if (answer.Done is { Outcome: "reloaded" } done)
+            {
+                AgentEvents.Reloaded(_logger, string.Join(", ", done.Changed));
+                return;
+            }
+
+            AgentEvents.ReloadRefused(_logger, answer.Refused?.Detail ?? string.Join("; ", answer.Done!.Errors));
+        }
+        catch (StorageException e)
+        {
+            AgentEvents.ReloadRefused(_logger, e.Message);
+        }
+    }
 
     private InstanceLock? TakeState(out int refused)
     {
@@ -146,6 +192,13 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
     {
         signal.Cancel = true;
         _stopAsked.Cancel();
+    }
+
+    // SIGHUP; several before the first was served are one.
+    private void AskReload(PosixSignalContext signal)
+    {
+        signal.Cancel = true;
+        _reloads.Writer.TryWrite(true);
     }
 
     private void Broke(Exception cause)

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using LicenseAgent.Daemon.Logging;
@@ -39,6 +41,13 @@ internal sealed class ServiceNotify : IDisposable
     public void Ready(string status) => Send($"READY=1\nSTATUS={OneLine(status)}");
 
     public void Status(string status) => Send($"STATUS={OneLine(status)}");
+
+    /// <summary>Until the next READY. MONOTONIC_USEC is for <c>Type=notify-reload</c>.</summary>
+    public void Reloading()
+    {
+        long microseconds = Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000);
+        Send(string.Create(CultureInfo.InvariantCulture, $"RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+    }
 
     public void Stopping() => Send("STOPPING=1");
 

@@ -1,3 +1,7 @@
+using System.Collections.Frozen;
+using System.Net;
+using System.Text.Json.Serialization;
+
 namespace LicenseAgent.Daemon.Config;
 
 /// <summary>
@@ -6,7 +10,12 @@ namespace LicenseAgent.Daemon.Config;
 /// </summary>
 internal sealed record AgentConfig(
     ServerConfig Server, IdentityConfig Agent, TpmConfig Tpm, PosConfig Pos, ManagementConfig Management,
-    AuditConfig Audit, DegradedConfig Degraded, PathsConfig Paths);
+    AuditConfig Audit, DegradedConfig Degraded, PathsConfig Paths)
+{
+    /// <summary>What is set, by <c>section.key</c>, as text to compare: a reload says what differs.</summary>
+    [JsonIgnore]
+    public IReadOnlyDictionary<string, string> Given { get; init; } = FrozenDictionary<string, string>.Empty;
+}
 
 /// <param name="Url">Base of the agent API; <see langword="null"/> until enrolment brings it.</param>
 /// <param name="CertPins">Of <c>cert_pin</c> and <c>cert_pins</c>; more come with the bundle and the keyset.</param>
@@ -31,8 +40,18 @@ internal sealed record PosConfig(
     int ConnectionsPerUid, int Connections, TimeSpan HeaderTimeout, TimeSpan IdleTimeout);
 
 /// <param name="AdminUids">Of <c>admin_uids</c>, or of <c>allowed_uids</c> where that stands alone.</param>
+/// <param name="RequireCertificate">Nobody does anything without a session or a certificate.</param>
+/// <param name="CaPem">Content of <c>ca_cert</c>: who signs operators' certificates.</param>
+/// <param name="Crl">Content of <c>crl</c>.</param>
+/// <param name="Https"><see langword="null"/>: the socket alone.</param>
 internal sealed record ManagementConfig(
-    string Socket, IReadOnlyList<uint> AdminUids, IReadOnlyList<uint> ViewerUids);
+    string Socket, IReadOnlyList<uint> AdminUids, IReadOnlyList<uint> ViewerUids, bool RequireCertificate = false,
+    byte[]? CaPem = null, byte[]? Crl = null, HttpsConfig? Https = null);
+
+/// <summary>Management over HTTPS, on this machine alone.</summary>
+/// <param name="Listen">A loopback address.</param>
+/// <param name="ServerPem">Content of <c>https_cert</c> and <c>https_key</c>, the chain and the key to it.</param>
+internal sealed record HttpsConfig(IPEndPoint Listen, byte[] ServerPem);
 
 internal sealed record AuditConfig(string Path, AuditFailure OnFailure);
 

@@ -1,3 +1,4 @@
+using System.Net;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Keysets;
 using LicenseAgent.Tpm;
@@ -61,7 +62,7 @@ internal sealed class ConfigReader
         }
 
         _values.RefuseUnknown(new UnknownKeys(_values.Asked));
-        return config;
+        return config with { Given = _values.AllGiven() };
     }
 
     private ServerConfig ReadServer()
@@ -177,8 +178,43 @@ internal sealed class ConfigReader
                 $"UID {string.Join(", ", both)} is in admin_uids and in viewer_uids; keep one of them");
         }
 
+        (byte[]? ca, byte[]? crl) = _files.Operators();
+        bool required = _values.Boolean("management", "require_certificate") ?? false;
+        if (required && !_values.Given("management", "ca_cert"))
+        {
+            _values.Refuse("management", "require_certificate",
+                "require_certificate needs ca_cert, or nobody could sign in; give the authority of the operators");
+        }
+
         return new ManagementConfig(
-            _paths.Socket("management", "socket", paths.Runtime + "/admin.sock"), admins ?? allowed ?? [], viewers);
+            _paths.Socket("management", "socket", paths.Runtime + "/admin.sock"), admins ?? allowed ?? [], viewers,
+            required, ca, crl, ReadHttps());
+    }
+
+    private HttpsConfig? ReadHttps()
+    {
+        byte[]? pem = _files.Https();
+        if (_values.Text("management", "https_listen") is not { } listen)
+        {
+            if (pem is not null)
+                _values.Refuse("management", "https_cert", "https_cert is for https_listen, which is not set");
+            return null;
+        }
+
+        if (!IPEndPoint.TryParse(listen, out IPEndPoint? at) || !IPAddress.IsLoopback(at.Address) || at.Port == 0)
+        {
+            _values.Refuse("management", "https_listen", $"\"{listen}\" is no place to listen; give 127.0.0.1:PORT or "
+                + "[::1]:PORT, management is for this machine alone");
+            return null;
+        }
+
+        foreach (string needed in (string[])["https_cert", "https_key", "ca_cert"])
+        {
+            if (!_values.Given("management", needed))
+                _values.Refuse("management", "https_listen", $"https_listen needs {needed}");
+        }
+
+        return pem is null ? null : new HttpsConfig(at, pem);
     }
 
     private AuditConfig ReadAudit(PathsConfig paths)

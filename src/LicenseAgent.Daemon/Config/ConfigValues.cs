@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace LicenseAgent.Daemon.Config;
 
 /// <summary>
@@ -73,6 +75,14 @@ internal sealed class ConfigValues
     public bool Given(string section, string key) =>
         Overriding(section, key) is not null || Entry(section, key) is not null;
 
+    /// <summary>Every key that is set, with its value as text; equal texts are equal values.</summary>
+    public IReadOnlyDictionary<string, string> AllGiven() => _asked.Distinct()
+        .Where(asked => Given(asked.Section, asked.Key))
+        .ToDictionary(
+            asked => $"{asked.Section}.{asked.Key}",
+            asked => Overriding(asked.Section, asked.Key) ?? Canonical(Entry(asked.Section, asked.Key)!.Value),
+            StringComparer.Ordinal);
+
     /// <summary>Adds a mistake at the place that set the key.</summary>
     public void Refuse(string section, string key, string message)
     {
@@ -135,6 +145,15 @@ internal sealed class ConfigValues
             Refuse(section, key, $"{key} must be {kind}, not {value.Kind}");
         return value as T;
     }
+
+    private static string Canonical(TomlValue value) => value switch
+    {
+        TomlString text => $"\"{text.Text}\"",
+        TomlInteger number => number.Number.ToString(CultureInfo.InvariantCulture),
+        TomlBoolean truth => truth.Truth ? "true" : "false",
+        TomlArray array => $"[{string.Join(", ", array.Items.Select(Canonical))}]",
+        _ => throw new Core.InvariantBroken($"{value.Kind} is no value."),
+    };
 
     private TomlEntry? Entry(string section, string key) =>
         _document.Entries.FirstOrDefault(entry => entry.Section == section && entry.Key == key);

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using LicenseAgent.Daemon.LocalApi.SignIn;
 
 namespace LicenseAgent.Daemon.Config;
 
@@ -8,49 +9,74 @@ namespace LicenseAgent.Daemon.Config;
 internal readonly record struct NamedFile(byte[]? Content, string? Wrong);
 
 /// <summary>
-/// The PEM files of <c>[server]</c>, read and tried while the configuration is: a till must not find out in the night
-/// of its first rotation that a key does not belong to its certificate.
+/// The certificates and keys that are named, read and tried while the configuration is: a till must not find out in the
+/// night of its first rotation that a key does not belong to its certificate.
 /// </summary>
 internal sealed class TlsFileValues(ConfigValues values, PathValues paths, Func<string, NamedFile> read)
 {
-    private const string Section = "server";
+    private const string Server = "server", Management = "management";
 
-    /// <summary>Of <c>ca_cert</c>: PEM of one or more authorities.</summary>
+    /// <summary>Of <c>server.ca_cert</c>: PEM of one or more authorities.</summary>
     public byte[]? Authority()
     {
-        byte[]? pem = Read("ca_cert");
-        return pem is not null && Wrong(() => HasCertificate(pem)) is { } wrong ? Refused("ca_cert", wrong) : pem;
+        byte[]? pem = Read(Server, "ca_cert");
+        return pem is not null && Wrong(() => HasCertificate(pem)) is { } wrong
+            ? Refused(Server, "ca_cert", wrong)
+            : pem;
     }
 
     /// <summary>Of <c>client_cert</c> and <c>client_key</c>: one PEM text with the chain and the key to it.</summary>
-    public byte[]? Client()
+    public byte[]? Client() => Pair(Server, "client_cert", "client_key");
+
+    /// <summary>Of <c>https_cert</c> and <c>https_key</c>, in the same form.</summary>
+    public byte[]? Https() => Pair(Management, "https_cert", "https_key");
+
+    /// <summary>Of <c>management.ca_cert</c> and <c>management.crl</c>, which are tried together.</summary>
+    public (byte[]? CaPem, byte[]? Crl) Operators()
     {
-        byte[]? certificate = Read("client_cert");
-        byte[]? key = Read("client_key");
-        bool both = values.Given(Section, "client_cert") && values.Given(Section, "client_key");
+        byte[]? ca = Read(Management, "ca_cert");
+        byte[]? crl = Read(Management, "crl");
+        if (ca is null)
+        {
+            if (crl is not null && !values.Given(Management, "ca_cert"))
+                Refused(Management, "crl", "crl needs ca_cert; give the authority whose list it is");
+            return (null, null);
+        }
+        if (Wrong(() => HasAuthority(ca, null)) is { } wrong)
+            return (Refused(Management, "ca_cert", wrong), null);
+        return crl is not null && Wrong(() => HasAuthority(ca, crl)) is { } wrongList
+            ? (ca, Refused(Management, "crl", wrongList))
+            : (ca, crl);
+    }
+
+    private byte[]? Pair(string section, string certificateKey, string keyKey)
+    {
+        byte[]? certificate = Read(section, certificateKey);
+        byte[]? key = Read(section, keyKey);
+        bool both = values.Given(section, certificateKey) && values.Given(section, keyKey);
         if (!both && (certificate ?? key) is not null)
         {
-            return Refused(certificate is null ? "client_key" : "client_cert",
-                "client_cert and client_key belong together; give both or none");
+            return Refused(section, certificate is null ? keyKey : certificateKey,
+                $"{certificateKey} and {keyKey} belong together; give both or none");
         }
 
         if (certificate is null || key is null)
             return null;
         byte[] pem = [.. certificate, (byte)'\n', .. key];
-        return Wrong(() => HasKeyOfItsCertificate(pem)) is { } wrong ? Refused("client_cert", wrong) : pem;
+        return Wrong(() => HasKeyOfItsCertificate(pem)) is { } wrong ? Refused(section, certificateKey, wrong) : pem;
     }
 
-    private byte[]? Read(string key)
+    private byte[]? Read(string section, string key)
     {
-        if (paths.Optional(Section, key) is not { } path)
+        if (paths.Optional(section, key) is not { } path)
             return null;
         var file = read(path);
-        return file.Content ?? Refused(key, $"{path} cannot be read ({file.Wrong}); put the file there");
+        return file.Content ?? Refused(section, key, $"{path} cannot be read ({file.Wrong}); put the file there");
     }
 
-    private byte[]? Refused(string key, string message)
+    private byte[]? Refused(string section, string key, string message)
     {
-        values.Refuse(Section, key, message);
+        values.Refuse(section, key, message);
         return null;
     }
 
@@ -62,7 +88,7 @@ internal sealed class TlsFileValues(ConfigValues values, PathValues paths, Func<
         }
         catch (Exception error) when (error is CryptographicException or ArgumentException)
         {
-            return $"the PEM content cannot be used ({error.Message}); put a matching certificate and key there";
+            return $"the content cannot be used ({error.Message}); put the right file there";
         }
     }
 
@@ -71,6 +97,12 @@ internal sealed class TlsFileValues(ConfigValues values, PathValues paths, Func<
         var certificates = new X509Certificate2Collection();
         certificates.ImportFromPem(Encoding.ASCII.GetString(pem));
         return certificates.Count > 0 ? null : "the file holds no certificate in PEM; put the authority's there";
+    }
+
+    private static string? HasAuthority(byte[] ca, byte[]? crl)
+    {
+        OperatorAuthority.Read(ca, crl);
+        return null;
     }
 
     private static string? HasKeyOfItsCertificate(byte[] pem)

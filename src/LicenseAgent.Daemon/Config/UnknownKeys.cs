@@ -10,7 +10,6 @@ internal sealed class UnknownKeys(IReadOnlyList<(string Section, string Key)> kn
     private static readonly string[] NotAvailable =
     [
         "tpm.fallback", "tpm.fallback_key_file", "tpm.pcrs",
-        "management.require_certificate", "management.ca_cert", "management.crl", "management.https_listen",
         "audit.retention", "audit.max_bytes", "audit.segment_bytes",
         "alerts.webhook_url", "alerts.webhook_secret_file", "security.strict",
     ];

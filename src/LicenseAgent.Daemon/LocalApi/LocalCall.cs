@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Security.Cryptography.X509Certificates;
 using LicenseAgent.Daemon.Ports;
 
 namespace LicenseAgent.Daemon.LocalApi;
@@ -10,9 +11,14 @@ namespace LicenseAgent.Daemon.LocalApi;
 /// <param name="Path">Decoded, without the query.</param>
 /// <param name="Query">With its question mark, or empty.</param>
 /// <param name="Oversized">The body is larger than <c>LocalApiLimits.RequestBytes</c> and was not read.</param>
+/// <param name="Connection">Different for each connection of the process.</param>
+/// <param name="Authorization">The header, where it is sent.</param>
+/// <param name="Certificate">Over HTTPS, where there is no UID: who the connection belongs to.</param>
+/// <param name="Intermediates">What the peer sent with its certificate.</param>
 internal readonly record struct LocalCall(
     PeerCredentials Peer, string Method, string Path, string Query, string? ContentType,
-    ReadOnlyMemory<byte> Body, bool Oversized);
+    ReadOnlyMemory<byte> Body, bool Oversized, long Connection = 0, string? Authorization = null,
+    X509Certificate2? Certificate = null, X509Certificate2Collection? Intermediates = null);
 
 /// <summary>What goes before the body that was written.</summary>
 /// <param name="RetryAfterSeconds">0: no <c>Retry-After</c>.</param>

@@ -32,14 +32,17 @@ internal delegate void ValidationMeter(string reason, bool valid, TimeSpan took)
 
 /// <summary><c>pos.sock</c>: what applications call. Runs on any thread; holds no state but the rate.</summary>
 internal sealed class PosApi(
-    LocalContext context, LicenseValidator validator, RateLimit rate, NonceGuard nonces, RecentLicenses recent,
-    ValidationMeter meter)
+    LocalContext context, PeerAccess access, LicenseValidator validator, RateLimit rate, NonceGuard nonces,
+    RecentLicenses recent, ValidationMeter meter)
 {
     // How soon a place in a full nonce store frees is not known; this keeps the retries of a full house few.
     private const int NonceStoreFullSeconds = 30;
 
     public ValueTask<LocalAnswer> HandleAsync(LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
     {
+        // It was let in when it connected; a reload may have taken it off the list since.
+        if (!access.Allows(call.Peer))
+            return new(Problems.Write(Problems.PeerNotAllowed, body));
         int wait = rate.Take(call.Peer.Uid);
         if (wait > 0)
             return new(Problems.Write(Problems.RateLimited, body, wait));

@@ -19,7 +19,16 @@ internal static class Problems
 
     public static Problem RoleTooLow { get; } = Of(
         403, ProblemCodes.PeerNotAllowed, "Role too low",
-        "This call needs the role admin; management.admin_uids lists who has it.");
+        "This call needs a higher role than the caller has: management.admin_uids lists who is an admin, and a "
+        + "certificate that is used has its own role.");
+
+    public static Problem CertificateRequired { get; } = Of(
+        401, ProblemCodes.CertificateRequired, "Certificate required",
+        "management.require_certificate is set: sign in with a certificate (license-agent-cli --auth-cert FILE).");
+
+    public static Problem SessionEnded { get; } = Of(
+        401, ProblemCodes.SessionEnded, "Session ended",
+        "This is no session of this user, or it has ended: sign in again.");
 
     public static Problem NotFound { get; } = Of(
         404, ProblemCodes.NotFound, "Not found", "There is no such path; GET /v1/openapi.json lists them.");
@@ -46,6 +55,9 @@ internal static class Problems
     public static Problem TooManyConnections { get; } = Of(
         503, ProblemCodes.TooManyConnections, "Too many connections",
         "Close connections that are not needed, or keep one and use it again.");
+
+    public static Problem SignInRefused(string detail) =>
+        Of(403, ProblemCodes.SignInRefused, "Sign-in refused", detail);
 
     public static Problem Conflict(string detail) => Of(409, ProblemCodes.Conflict, "Conflict", detail);
 

@@ -25,6 +25,12 @@ internal static partial class AgentEvents
         "instance_refused: another license-agent holds {State}; stop it first", EventName = "instance_refused")]
     public static partial void AnotherInstance(ILogger logger, string state);
 
+    [LoggerMessage(20, LogLevel.Information, "config_reloaded: {Changed}", EventName = "config_reloaded")]
+    public static partial void Reloaded(ILogger logger, string changed);
+
+    [LoggerMessage(21, LogLevel.Error, "config_reload_refused: {Detail}", EventName = "config_reload_refused")]
+    public static partial void ReloadRefused(ILogger logger, string detail);
+
     [LoggerMessage(10, LogLevel.Information, "{What} ({Op}): {Outcome}", EventName = "transition_recorded")]
     public static partial void Happened(ILogger logger, string what, string op, string outcome);
 

@@ -19,6 +19,14 @@ internal static class CommandRefusals
         _ => Conflict($"The invalidation was refused: {why}."),
     };
 
+    public static Problem OfDegraded(string why) => why switch
+    {
+        "not_permitted" => Conflict(
+            "The configuration has degraded.allowed = false, and that holds. Change it there, then reload."),
+        "not_enrolled" => NotReady("There is nothing to allow yet: enrol this till, or wait until it has started."),
+        _ => NotReady($"The order could not be written down ({why}); free the disk and repeat the call."),
+    };
+
     public static Problem OfEnrollment(string why, string? detail) => why switch
     {
         "already_enrolled" => Conflict("This till is enrolled already."),

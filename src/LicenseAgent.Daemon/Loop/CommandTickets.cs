@@ -17,7 +17,7 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
     private readonly Dictionary<long, Ticket> _open = [];
     private long _last;
 
-    public AgentCommands Commands() => new(EnrollAsync, RotateAsync, InvalidateAsync);
+    public AgentCommands Commands() => new(EnrollAsync, RotateAsync, InvalidateAsync, DegradedAsync);
 
     /// <summary>The call an enrolment was begun with.</summary>
     public EnrollCall? EnrollCallOf(long ticket)
@@ -35,6 +35,12 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
     {
         Problem? refused = e.RefusedBecause is { } why ? CommandRefusals.OfInvalidation(e.Version, why) : null;
         Complete(e.Ticket, refused is null ? new InvalidateOutcome(e.Version, "INVALIDATED") : null, refused);
+    }
+
+    public void CompleteDegraded(AgentEffect.CompleteDegraded e)
+    {
+        Problem? refused = e.RefusedBecause is { } why ? CommandRefusals.OfDegraded(why) : null;
+        Complete(e.Ticket, refused is null ? new DegradedOutcome(e.Allowed) : null, refused);
     }
 
     public void CompleteEnroll(AgentEffect.CompleteEnroll e)
@@ -58,6 +64,9 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
     private Task<CommandAnswer<InvalidateOutcome>> InvalidateAsync(
         long version, bool force, CancellationToken cancel) =>
         AskAsync<InvalidateOutcome>(ticket => new AgentEvent.InvalidateAsked(ticket, version, force), null, cancel);
+
+    private Task<CommandAnswer<DegradedOutcome>> DegradedAsync(bool allowed, CancellationToken cancel) =>
+        AskAsync<DegradedOutcome>(ticket => new AgentEvent.DegradedAsked(ticket, allowed), null, cancel);
 
     private async Task<CommandAnswer<T>> AskAsync<T>(
         Func<long, AgentEvent> ask, EnrollCall? call, CancellationToken cancel)

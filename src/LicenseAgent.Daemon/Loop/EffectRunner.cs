@@ -37,6 +37,7 @@ internal sealed class EffectRunner(
             case AgentEffect.Audit e: await AuditAsync(e); break;
             case AgentEffect.CompleteRotate e: tickets.CompleteRotate(e); break;
             case AgentEffect.CompleteInvalidate e: tickets.CompleteInvalidate(e); break;
+            case AgentEffect.CompleteDegraded e: tickets.CompleteDegraded(e); break;
             case AgentEffect.CompleteEnroll e: tickets.CompleteEnroll(e); break;
             case AgentEffect.CountRotation e: metrics.RotationEnded(e.Succeeded); break;
             default: throw new InvariantBroken($"{effect.GetType().Name} is nobody's effect.");

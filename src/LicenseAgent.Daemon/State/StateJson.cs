@@ -9,9 +9,10 @@ using LicenseAgent.Protocol.Json;
 namespace LicenseAgent.Daemon.State;
 
 /// <summary><c>run.json</c>: what is durable without the TPM.</summary>
+/// <param name="Format">2: an operator's order about DEGRADED; format 1 is read as without one.</param>
 internal sealed record RunFile(int Format, RunState Run, CounterState Counters)
 {
-    public const int CurrentFormat = 1;
+    public const int CurrentFormat = 2;
     public const string Name = "run.json";
 }
 

@@ -82,10 +82,11 @@ internal sealed class LiveSockets : IAsyncDisposable
         new AgentCommands(
             (_, _) => Refuse<EnrollOutcome>(),
             _ => Task.FromResult(new CommandAnswer<RotateOutcome>(new RotateOutcome("rotated", 7, null), null)),
-            (_, _, _) => Refuse<InvalidateOutcome>()),
+            (_, _, _) => Refuse<InvalidateOutcome>(), (_, _) => Refuse<DegradedOutcome>()),
         new OsBytes(), Protocol.Jose.Es256.Verify, LocalBench.Tag, AcceptOnce, (_, _, _) => { }, () => { },
         () => "license_agent_mode 1\n",
-        new AuditSources((_, _) => new AuditPage([], null), _ => throw new NotSupportedException()));
+        new AuditSources((_, _) => new AuditPage([], null), _ => throw new NotSupportedException()),
+        Refuse<ReloadOutcome>);
 
     private ReplayVerdict AcceptOnce(uint uid, Nonce16 nonce, long bootMs)
     {

@@ -75,9 +75,11 @@ internal sealed class LocalHttpApplication(LocalHandler handler, Action<Invarian
         IFeatureCollection features = context.Features;
         ReadResult body = await ReadBodyAsync(request, reader);
         bool oversized = !body.IsCompleted || body.Buffer.Length > LocalApiLimits.RequestBytes;
+        AdmittedPeer peer = features.GetRequiredFeature<AdmittedPeer>();
         var call = new LocalCall(
-            features.GetRequiredFeature<AdmittedPeer>().Credentials, request.Method, request.Path, request.QueryString,
-            request.Headers.ContentType, oversized ? default : Contiguous(body.Buffer), oversized);
+            peer.Credentials, request.Method, request.Path, request.QueryString,
+            request.Headers.ContentType, oversized ? default : Contiguous(body.Buffer), oversized, peer.Connection,
+            request.Headers.Authorization, peer.Certificate, peer.Intermediates);
         LocalAnswer answer = await handler(
             call, context.Answer, features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted);
         if (!oversized)
@@ -119,6 +121,8 @@ internal sealed class LocalHttpApplication(LocalHandler handler, Action<Invarian
             headers.RetryAfter = answer.RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
         if (answer.Allow is not null)
             headers.Allow = answer.Allow;
+        if (answer.Status == StatusCodes.Status401Unauthorized)
+            headers.WWWAuthenticate = "Bearer";
         IHttpResponseBodyFeature into = context.Features.GetRequiredFeature<IHttpResponseBodyFeature>();
         await into.Writer.WriteAsync(context.Answer.WrittenMemory);
     }

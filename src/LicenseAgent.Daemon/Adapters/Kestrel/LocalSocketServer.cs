@@ -38,7 +38,7 @@ internal sealed class LocalSocketServer : IDisposable
             new ConnectionGate(settings.Access, settings.ConnectionsPerUid, settings.Connections),
             settings.TurnedAway, time);
         var options = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
-        Limit(options.Limits, settings);
+        Limit(options.Limits, settings.HeaderTimeout, settings.IdleTimeout);
         options.ListenUnixSocket(settings.Path, listen =>
         {
             listen.Protocols = HttpProtocols.Http1;
@@ -58,10 +58,11 @@ internal sealed class LocalSocketServer : IDisposable
 
     public void Dispose() => _server.Dispose();
 
-    private static void Limit(KestrelServerLimits limits, LocalSocketSettings settings)
+    /// <summary>What holds for every request to the agent, however it comes.</summary>
+    public static void Limit(KestrelServerLimits limits, TimeSpan headerTimeout, TimeSpan idleTimeout)
     {
-        limits.RequestHeadersTimeout = settings.HeaderTimeout;
-        limits.KeepAliveTimeout = settings.IdleTimeout;
+        limits.RequestHeadersTimeout = headerTimeout;
+        limits.KeepAliveTimeout = idleTimeout;
         limits.MaxRequestLineSize = LocalApiLimits.HeadBytes;
         limits.MaxRequestHeadersTotalSize = LocalApiLimits.HeadBytes;
         limits.MaxRequestBodySize = DrainedBytesMax;

@@ -13,6 +13,7 @@ internal sealed class LocalSockets : IAsyncDisposable
 
     private readonly LocalSocketServer _pos;
     private readonly LocalSocketServer _admin;
+    private readonly ManagementHttpsServer? _https;
     private readonly ITimer _denials;
 
     /// <param name="broken">Told when the process contradicts itself.</param>
@@ -22,6 +23,9 @@ internal sealed class LocalSockets : IAsyncDisposable
     {
         _pos = Server(config.Pos.Socket, surfaces.Pos, config.Pos, broken, time, logs);
         _admin = Server(config.Management.Socket, surfaces.Admin, config.Pos, broken, time, logs);
+        _https = config.Management.Https is { } https && surfaces.Https is { } surface
+            ? new ManagementHttpsServer(https, config.Pos, surface, broken, time, logs)
+            : null;
         _denials = time.CreateTimer(
             _ =>
             {
@@ -35,6 +39,8 @@ internal sealed class LocalSockets : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancel)
     {
         await _admin.StartAsync(cancel);
+        if (_https is not null)
+            await _https.StartAsync(cancel);
         await _pos.StartAsync(cancel);
     }
 
@@ -42,6 +48,8 @@ internal sealed class LocalSockets : IAsyncDisposable
     public async Task StopAsync(CancellationToken cancel)
     {
         await _pos.StopAsync(cancel);
+        if (_https is not null)
+            await _https.StopAsync(cancel);
         await _admin.StopAsync(cancel);
     }
 
@@ -49,6 +57,7 @@ internal sealed class LocalSockets : IAsyncDisposable
     {
         await _denials.DisposeAsync();
         _pos.Dispose();
+        _https?.Dispose();
         _admin.Dispose();
     }
 
@@ -58,6 +67,6 @@ internal sealed class LocalSockets : IAsyncDisposable
         ILoggerFactory logs) => new(
             new LocalSocketSettings(
                 path, surface.Access, limits.ConnectionsPerUid, limits.Connections, limits.HeaderTimeout,
-                limits.IdleTimeout, surface.Handler, surface.Denials.Add, broken),
+                limits.IdleTimeout, surface.Handler, (peer, why) => surface.Denials.Add(peer, why), broken),
             time, logs);
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Peers;
@@ -12,7 +13,15 @@ using Microsoft.AspNetCore.Http.Features;
 namespace LicenseAgent.Daemon.Adapters.Kestrel;
 
 /// <summary>The peer of a connection that was let in; requests find it among the connection's features.</summary>
-internal sealed record AdmittedPeer(PeerCredentials Credentials);
+/// <param name="Certificate">Over HTTPS alone; it belongs to the connection.</param>
+internal sealed record AdmittedPeer(
+    PeerCredentials Credentials, X509Certificate2? Certificate = null, X509Certificate2Collection? Intermediates = null)
+{
+    private static long s_last;
+
+    /// <summary>A number that no other connection of this process has.</summary>
+    public long Connection { get; } = Interlocked.Increment(ref s_last);
+}
 
 /// <summary>
 /// Connection middleware: decides about a peer before a byte of it is parsed. Whom it turns away gets one constant

@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Collections.Frozen;
 using LicenseAgent.Daemon.LocalApi.Peers;
+using LicenseAgent.Daemon.LocalApi.SignIn;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Audit;
@@ -14,22 +16,30 @@ namespace LicenseAgent.Daemon.LocalApi.Operators;
 /// changes something needs a log that can be written before it starts, and its record is on stable storage before
 /// anybody hears of the outcome.
 /// </summary>
-internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit rate, ManagementCalls calls)
+internal sealed class ManagementApi(
+    LocalContext context, Callers callers, RateLimit rate, ManagementCalls calls, Action<PeerCredentials> limited)
 {
-    private const int RecordedPathBytesMax = 128;
+    private const int RecordedPathBytesMax = 128, RecordedSubjectBytesMax = 256;
+
+    private readonly FrozenDictionary<string, ManagementRoute> _routes =
+        calls.Routes.ToFrozenDictionary(route => route.Path, StringComparer.Ordinal);
 
     public async ValueTask<LocalAnswer> HandleAsync(LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
     {
         int wait = rate.Take(call.Peer.Uid);
         if (wait > 0)
+        {
+            limited(call.Peer);
             return Problems.Write(Problems.RateLimited, body, wait);
-        Role role = roles.Of(call.Peer.Uid);
-        bool changes = call.Method == "POST" && role == Role.Admin;
+        }
+        Caller caller = callers.Of(call, context.Now().TrustedNow);
+        ManagementRoute? route = _routes.GetValueOrDefault(ManagementCalls.Named(call.Path));
+        bool changes = route is { Changes: true } && caller.Role >= route.Needs && call.Method == route.Method;
         if (changes && await CannotRecordAsync(context.Journal.Synced()) is { } reason)
             return Problems.Write(Problems.NotReady($"Nothing was done: {Unwritable(reason)}"), body);
         var content = new ArrayBufferWriter<byte>();
-        (LocalAnswer answer, AuditOutcome outcome) = await CarryOutAsync(call, role, content, cancel);
-        string? lost = await CannotRecordAsync(RecordAsync(call, role, answer.Status, outcome));
+        (LocalAnswer answer, AuditOutcome outcome) = await CarryOutAsync(call, caller, route, content, cancel);
+        string? lost = await CannotRecordAsync(RecordAsync(call, caller, answer.Status, outcome));
         if (changes && lost is not null)
         {
             string detail = $"The call ended with status {answer.Status}, but its record is lost: {Unwritable(lost)}";
@@ -59,13 +69,14 @@ internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit
     }
 
     private async ValueTask<(LocalAnswer Answer, AuditOutcome Outcome)> CarryOutAsync(
-        LocalCall call, Role role, ArrayBufferWriter<byte> content, CancellationToken cancel)
+        LocalCall call, Caller caller, ManagementRoute? route, ArrayBufferWriter<byte> content,
+        CancellationToken cancel)
     {
         try
         {
-            ManagementOutcome outcome = role == Role.None || (role != Role.Admin && call.Method == "POST")
-                ? new(Problems.Write(Problems.RoleTooLow, content))
-                : await calls.CarryOutAsync(call, content, cancel);
+            ManagementOutcome outcome = WhyNot(call, caller, route) is { } refusal
+                ? new(Problems.Write(refusal, content))
+                : await route!.Handle(call, content, cancel);
             return (outcome.Answer, outcome switch
             {
                 { Answer.Status: >= 500 } or { Failed: true } => AuditOutcome.Failed,
@@ -91,14 +102,38 @@ internal sealed class ManagementApi(LocalContext context, Roles roles, RateLimit
         }
     }
 
-    private Task RecordAsync(LocalCall call, Role role, int status, AuditOutcome outcome) =>
-        context.Journal.Called(new AuditEntry(
-            "management_called", null,
-            AuditActor.Operator(call.Peer.Uid, call.Peer.Gid, call.Peer.Pid, Roles.Word(role)), outcome,
-            new AuditDetails
-            {
-                { "method", LimitedText.Cut(call.Method, RecordedPathBytesMax) },
-                { "path", LimitedText.Cut(call.Path, RecordedPathBytesMax) },
-                { "status", status },
-            }));
+    /// <summary>Why the caller may not make the call; who is nobody does not learn which calls there are.</summary>
+    private Problem? WhyNot(in LocalCall call, in Caller caller, ManagementRoute? route)
+    {
+        if (route is { BeginsSession: true })
+        {
+            bool known = call.Certificate is not null || callers.OfUid(call.Peer.Uid) != Role.None;
+            return known ? null : Problems.PeerNotAllowed;
+        }
+        if (caller.Refusal is { } refusal)
+            return refusal;
+        if (caller.Role == Role.None)
+            return Problems.PeerNotAllowed;
+        if (route is null)
+            return Problems.NotFound;
+        return caller.Role < route.Needs ? Problems.RoleTooLow : null;
+    }
+
+    private Task RecordAsync(LocalCall call, Caller caller, int status, AuditOutcome outcome)
+    {
+        string? role = Roles.Word(caller.Role);
+        PeerCredentials peer = call.Peer;
+        AuditActor actor = call.Certificate is null
+            ? AuditActor.Operator(peer.Uid, peer.Gid, peer.Pid, role)
+            : new AuditActor(AuditActorKind.Operator, null, null, null, role);
+        AuditDetails details = new()
+        {
+            { "method", LimitedText.Cut(call.Method, RecordedPathBytesMax) },
+            { "path", LimitedText.Cut(call.Path, RecordedPathBytesMax) },
+            { "status", status },
+        };
+        if ((caller.Certificate?.Subject ?? call.Certificate?.Subject) is { } subject)
+            details.Add("subject", LimitedText.Cut(subject, RecordedSubjectBytesMax));
+        return context.Journal.Called(new AuditEntry("management_called", null, actor, outcome, details));
+    }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text.Json.Serialization.Metadata;
+using LicenseAgent.Daemon.LocalApi.SignIn;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
@@ -17,7 +18,7 @@ internal readonly record struct ManagementOutcome(LocalAnswer Answer, bool Faile
 /// <summary>The parts of the agent that operators look into.</summary>
 /// <param name="Metrics">Prometheus text.</param>
 internal sealed record ManagementSources(
-    AgentCommands Commands, RecentLicenses Recent, Func<string> Metrics, AuditSources Audit);
+    AgentCommands Commands, RecentLicenses Recent, Func<string> Metrics, AuditSources Audit, ReloadCall Reload);
 
 /// <summary>The audit log as it stands on disk.</summary>
 /// <param name="Page">Records after a sequence number, at most so many; reads what it needs and no more.</param>
@@ -26,8 +27,11 @@ internal sealed record AuditSources(
     Func<long, int, AuditPage> Page, Func<CancellationToken, Task<AuditVerifyResponse>> Verify);
 
 /// <summary>The calls of the management API, each for a caller whose role suffices.</summary>
-internal sealed class ManagementCalls(LocalContext context, ManagementSources sources)
+internal sealed class ManagementCalls(LocalContext context, ManagementSources sources, SignInCalls signIn)
 {
+    private const string InvalidatePath =
+        ManagementPaths.InvalidatePrefix + "{version}" + ManagementPaths.InvalidateSuffix;
+
     private const string MetricsType = "text/plain; version=0.0.4; charset=utf-8";
 
     // A verification reads up to the whole retention of the log: one at a time.
@@ -37,35 +41,37 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
 
     private static ManagementRequestJsonContext Requests => ManagementRequestJsonContext.Wire;
 
-    public async ValueTask<ManagementOutcome> CarryOutAsync(
-        LocalCall call, ArrayBufferWriter<byte> body, CancellationToken cancel) => call.Path switch
-        {
-            ManagementPaths.Enroll => await EnrollAsync(call, body, cancel),
-            ManagementPaths.Rotate => await RotateAsync(call, body, cancel),
-            ManagementPaths.AuditVerify => new(Shapes.NotGet(call, body) ?? await VerifyAsync(body, cancel)),
-            _ when VersionToInvalidate(call.Path) is { } version => await InvalidateAsync(version, call, body, cancel),
-            _ => new(Look(call, body)),
-        };
+    /// <summary>Every call there is; the one place that says what role it needs.</summary>
+    public IReadOnlyList<ManagementRoute> Routes =>
+    [
+        Look(ManagementPaths.Status, (_, into) =>
+            Json(StatusViews.Status(context.Now(), sources.Recent), Answers.StatusResponse, into)),
+        Look(ManagementPaths.Secrets, (_, into) =>
+            Json(StatusViews.Secrets(context.Now()), Answers.SecretsResponse, into)),
+        Look(ManagementPaths.Tpm, (_, into) => Json(context.Snapshot().Status.Tpm, Answers.TpmResponse, into)),
+        Look(ManagementPaths.Metrics, (_, into) => Metrics(into)),
+        Look(ManagementPaths.Audit, Audit),
+        new("GET", ManagementPaths.AuditVerify, Role.Viewer, async (call, body, cancel) =>
+            new(Shapes.NotGet(call, body) ?? await VerifyAsync(body, cancel))),
+        Look(LocalPaths.Health, (_, into) => Health(into)),
+        Look(LocalPaths.OpenApi, (_, into) => OpenApiDocument.Write(into)),
+        new("POST", ManagementPaths.Enroll, Role.Admin, EnrollAsync),
+        new("POST", ManagementPaths.Rotate, Role.Admin, RotateAsync),
+        new("POST", InvalidatePath, Role.Admin, InvalidateAsync),
+        new("POST", ManagementPaths.Degraded, Role.Admin, DegradedAsync),
+        new("POST", ManagementPaths.Reload, Role.Admin, ReloadAsync),
+        new("POST", ManagementPaths.Challenge, Role.None, (call, body, _) => new(new ManagementOutcome(
+            signIn.Challenge(call, body)))),
+        new("POST", ManagementPaths.Session, Role.None, (call, body, _) => new(new ManagementOutcome(
+            signIn.Session(call, body)))),
+    ];
 
-    private LocalAnswer Look(in LocalCall call, IBufferWriter<byte> body)
-    {
-        Func<LocalCall, IBufferWriter<byte>, LocalAnswer>? look = call.Path switch
-        {
-            ManagementPaths.Status => (_, into) =>
-                Json(StatusViews.Status(context.Now(), sources.Recent), Answers.StatusResponse, into),
-            ManagementPaths.Secrets => (_, into) =>
-                Json(StatusViews.Secrets(context.Now()), Answers.SecretsResponse, into),
-            ManagementPaths.Tpm => (_, into) => Json(context.Snapshot().Status.Tpm, Answers.TpmResponse, into),
-            ManagementPaths.Metrics => (_, into) => Metrics(into),
-            ManagementPaths.Audit => Audit,
-            LocalPaths.Health => (_, into) => Health(into),
-            LocalPaths.OpenApi => (_, into) => OpenApiDocument.Write(into),
-            _ => null,
-        };
-        return look is null
-            ? Problems.Write(Problems.NotFound, body)
-            : Shapes.NotGet(call, body) ?? look(call, body);
-    }
+    /// <summary>The path that stands in <see cref="Routes"/> for the one called.</summary>
+    public static string Named(string path) => VersionToInvalidate(path) is null ? path : InvalidatePath;
+
+    private static ManagementRoute Look(string path, Func<LocalCall, IBufferWriter<byte>, LocalAnswer> look) => new(
+        "GET", path, Role.Viewer,
+        (call, body, _) => new(new ManagementOutcome(Shapes.NotGet(call, body) ?? look(call, body))));
 
     private LocalAnswer Metrics(IBufferWriter<byte> body)
     {
@@ -101,7 +107,7 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
     }
 
     private async ValueTask<ManagementOutcome> EnrollAsync(
-        LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
+        LocalCall call, ArrayBufferWriter<byte> body, CancellationToken cancel)
     {
         if (Shapes.NotJsonPost(call, body) is { } refused)
             return new(refused);
@@ -110,24 +116,48 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
     }
 
     private async ValueTask<ManagementOutcome> RotateAsync(
-        LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
+        LocalCall call, ArrayBufferWriter<byte> body, CancellationToken cancel)
     {
-        if (Shapes.NotPost(call, body) is { } refused)
+        if ((Shapes.NotPost(call, body) ?? NotEmpty(call, body)) is { } refused)
             return new(refused);
-        if (call.Body.Length > 0 && !call.Body.Span.Trim(" \t\r\n"u8).SequenceEqual("{}"u8))
-            return new(Problems.Write(Problems.BadRequest("This call has no members.", ""), body));
         CommandAnswer<RotateOutcome> answer = await sources.Commands.Rotate(cancel);
         return Outcome(answer, Answers.RotateOutcome, body) with { Failed = answer.Done is { Outcome: not "rotated" } };
     }
 
     private async ValueTask<ManagementOutcome> InvalidateAsync(
-        long version, LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
+        LocalCall call, ArrayBufferWriter<byte> body, CancellationToken cancel)
     {
         if (Shapes.NotPost(call, body) is { } refused)
             return new(refused);
+        long version = VersionToInvalidate(call.Path)
+            ?? throw new Core.InvariantBroken($"{call.Path} came by the route of an invalidation.");
         bool force = call.Body.Length > 0 && StrictJson.Read(call.Body.Span, Requests.InvalidateCall).Force == true;
         return Outcome(await sources.Commands.Invalidate(version, force, cancel), Answers.InvalidateOutcome, body);
     }
+
+    private async ValueTask<ManagementOutcome> DegradedAsync(
+        LocalCall call, ArrayBufferWriter<byte> body, CancellationToken cancel)
+    {
+        if (Shapes.NotJsonPost(call, body) is { } refused)
+            return new(refused);
+        bool allowed = StrictJson.Read(call.Body.Span, Requests.DegradedCall).Allowed;
+        return Outcome(await sources.Commands.Degraded(allowed, cancel), Answers.DegradedOutcome, body);
+    }
+
+    private async ValueTask<ManagementOutcome> ReloadAsync(
+        LocalCall call, ArrayBufferWriter<byte> body, CancellationToken cancel)
+    {
+        if ((Shapes.NotPost(call, body) ?? NotEmpty(call, body)) is { } refused)
+            return new(refused);
+        CommandAnswer<ReloadOutcome> answer = await sources.Reload();
+        bool refusedIt = answer.Done is { Outcome: not "reloaded" };
+        return Outcome(answer, Answers.ReloadOutcome, body) with { Failed = refusedIt };
+    }
+
+    public static LocalAnswer? NotEmpty(in LocalCall call, IBufferWriter<byte> body) =>
+        call.Body.Length > 0 && !call.Body.Span.Trim(" \t\r\n"u8).SequenceEqual("{}"u8)
+            ? Problems.Write(Problems.BadRequest("This call has no members.", ""), body)
+            : null;
 
     /// <summary>The version of <c>/v1/secrets/{version}/invalidate</c>, written as JSON writes it.</summary>
     private static long? VersionToInvalidate(string path)

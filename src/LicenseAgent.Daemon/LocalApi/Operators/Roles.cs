@@ -3,7 +3,7 @@ using LicenseAgent.Daemon.Config;
 
 namespace LicenseAgent.Daemon.LocalApi.Operators;
 
-/// <summary>What an operator may do.</summary>
+/// <summary>What an operator may do; each may all that the one before may.</summary>
 internal enum Role
 {
     None,
@@ -11,7 +11,7 @@ internal enum Role
     Admin,
 }
 
-/// <summary>Roles by UID, looked up at every call.</summary>
+/// <summary>Roles by UID.</summary>
 internal sealed class Roles(ManagementConfig config)
 {
     private readonly FrozenSet<uint> _admins = config.AdminUids.ToFrozenSet();
@@ -25,5 +25,12 @@ internal sealed class Roles(ManagementConfig config)
         Role.Admin => "admin",
         Role.Viewer => "viewer",
         _ => null,
+    };
+
+    public static Role Parse(string word) => word switch
+    {
+        "admin" => Role.Admin,
+        "viewer" => Role.Viewer,
+        _ => Role.None,
     };
 }

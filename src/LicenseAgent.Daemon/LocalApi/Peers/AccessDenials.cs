@@ -1,5 +1,6 @@
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Audit;
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 
 namespace LicenseAgent.Daemon.LocalApi.Peers;
@@ -16,10 +17,13 @@ internal sealed class AccessDenials(DeniedAt socket, LocalJournal journal, IBoot
     // Who can make up UIDs is root already; beyond this many in a minute they are counted together under the first.
     private const int UidsMax = 256;
 
+    private const int SubjectBytesMax = 256;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<(uint Uid, Admission Why), Run> _runs = [];
 
-    public void Add(PeerCredentials peer, Admission why)
+    /// <param name="subject">Of a certificate, where somebody came with one.</param>
+    public void Add(PeerCredentials peer, Admission why, string? subject = null)
     {
         if (why == Admission.NotAllowed)
             denied();
@@ -35,7 +39,7 @@ internal sealed class AccessDenials(DeniedAt socket, LocalJournal journal, IBoot
                 return;
             }
             _runs.Add(key, new Run(peer, why, clock.BootMs));
-            Record(peer, why, 1);
+            Record(peer, why, 1, subject);
         }
     }
 
@@ -59,16 +63,23 @@ internal sealed class AccessDenials(DeniedAt socket, LocalJournal journal, IBoot
         }
     }
 
-    private void Record(PeerCredentials peer, Admission why, long count) => journal.Noted(new AuditEntry(
-        "access_denied", null,
-        new AuditActor(socket.Actor, peer.Uid, peer.Gid, peer.Pid, null),
-        AuditOutcome.Refused,
-        new AuditDetails
-        {
-            { "socket", socket.Name },
-            { "why", why == Admission.NotAllowed ? ProblemCodes.PeerNotAllowed : ProblemCodes.TooManyConnections },
-            { "count", count },
-        }));
+    private void Record(PeerCredentials peer, Admission why, long count, string? subject = null)
+    {
+        AuditActor actor = peer == PeerCredentials.None
+            ? new AuditActor(socket.Actor, null, null, null, null)
+            : new AuditActor(socket.Actor, peer.Uid, peer.Gid, peer.Pid, null);
+        AuditDetails details = new() { { "socket", socket.Name }, { "why", Word(why) }, { "count", count } };
+        if (subject is not null)
+            details.Add("subject", LimitedText.Cut(subject, SubjectBytesMax));
+        journal.Noted(new AuditEntry("access_denied", null, actor, AuditOutcome.Refused, details));
+    }
+
+    private static string Word(Admission why) => why switch
+    {
+        Admission.NotAllowed => ProblemCodes.PeerNotAllowed,
+        Admission.RateLimited => ProblemCodes.RateLimited,
+        _ => ProblemCodes.TooManyConnections,
+    };
 
     private sealed class Run(PeerCredentials first, Admission why, long sinceMs)
     {

@@ -13,6 +13,9 @@ internal enum Admission
 
     /// <summary>Listed, and over a limit.</summary>
     TooMany,
+
+    /// <summary>Let in, and its calls come too fast.</summary>
+    RateLimited,
 }
 
 /// <summary>Counts the connections of one socket, in all and by UID. One lock, held for a look-up.</summary>

@@ -11,22 +11,33 @@ internal sealed class PeerAccess
     // no reason to hold a license. Neither is let in through a group.
     private const uint OverflowUid = 65534, RootUid = 0;
 
-    private readonly FrozenSet<uint> _uids;
-    private readonly FrozenSet<uint> _gids;
+    private volatile Lists _lists;
 
-    private PeerAccess(IEnumerable<uint> uids, IEnumerable<uint> gids)
-    {
-        _uids = uids.ToFrozenSet();
-        _gids = gids.ToFrozenSet();
-    }
+    private PeerAccess(Lists lists) => _lists = lists;
 
     /// <summary>Applications. A group counts when it is the peer's effective one.</summary>
-    public static PeerAccess Of(PosConfig pos) => new(pos.AllowedUids, pos.AllowedGids);
+    public static PeerAccess Of(PosConfig pos) => new(Lists.Of(pos));
 
     /// <summary>Operators; what each may do is looked up at every call.</summary>
-    public static PeerAccess Of(ManagementConfig management) =>
-        new(management.AdminUids.Concat(management.ViewerUids), []);
+    public static PeerAccess Of(ManagementConfig management) => new(Lists.Of(management));
 
-    public bool Allows(PeerCredentials peer) =>
-        _uids.Contains(peer.Uid) || (peer.Uid is not (OverflowUid or RootUid) && _gids.Contains(peer.Gid));
+    /// <summary>Other lists from now on, for connections that are open as well.</summary>
+    public void Use(PosConfig pos) => _lists = Lists.Of(pos);
+
+    public void Use(ManagementConfig management) => _lists = Lists.Of(management);
+
+    public bool Allows(PeerCredentials peer)
+    {
+        Lists lists = _lists;
+        return lists.Uids.Contains(peer.Uid)
+            || (peer.Uid is not (OverflowUid or RootUid) && lists.Gids.Contains(peer.Gid));
+    }
+
+    private sealed record Lists(FrozenSet<uint> Uids, FrozenSet<uint> Gids)
+    {
+        public static Lists Of(PosConfig pos) => new(pos.AllowedUids.ToFrozenSet(), pos.AllowedGids.ToFrozenSet());
+
+        public static Lists Of(ManagementConfig management) =>
+            new(management.AdminUids.Concat(management.ViewerUids).ToFrozenSet(), []);
+    }
 }

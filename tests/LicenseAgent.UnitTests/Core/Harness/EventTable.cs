@@ -60,7 +60,8 @@ internal static class EventTable
     /// <summary>Events of people, of time and of storage: they come whenever they like.</summary>
     public static readonly ImmutableArray<string> Beside =
     [
-        "Ticked", "EffectFailed", "TroubleNoticed", "CheckpointWanted", "RotateAsked", "InvalidateAsked", "EnrollAsked",
+        "Ticked", "EffectFailed", "TroubleNoticed", "CheckpointWanted", "RotateAsked", "InvalidateAsked", "DegradedAsked",
+        "SettingsChanged", "EnrollAsked",
     ];
 
     public static Fate FateOf(string activity, string happened)
@@ -145,6 +146,8 @@ internal static class EventTable
         "TroubleNoticed" => new AgentEvent.TroubleNoticed("audit_gap", "12 records are missing"),
         "RotateAsked" => new AgentEvent.RotateAsked(1),
         "InvalidateAsked" => new AgentEvent.InvalidateAsked(1, 2, true),
+        "DegradedAsked" => new AgentEvent.DegradedAsked(1, false),
+        "SettingsChanged" => new AgentEvent.SettingsChanged(Given.Settings),
         "EnrollAsked" => new AgentEvent.EnrollAsked(1),
         "Enrolled" => new AgentEvent.Enrolled(
             Given.Identity, Given.Keyset, 0, 7, Given.Start, CoreDriver.FirstBootMs),

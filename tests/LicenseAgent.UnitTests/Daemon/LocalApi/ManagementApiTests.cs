@@ -7,6 +7,7 @@ using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Operators;
 using LicenseAgent.Daemon.LocalApi.Peers;
+using LicenseAgent.Daemon.LocalApi.SignIn;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Audit;
@@ -38,7 +39,8 @@ public sealed class ManagementApiTests : IDisposable
             _ => Do("rotate", _rotate),
             (version, force, _) => Do(
                 $"invalidate {version} {force}",
-                () => new CommandAnswer<InvalidateOutcome>(new InvalidateOutcome(version, "INVALIDATED"), null)));
+                () => new CommandAnswer<InvalidateOutcome>(new InvalidateOutcome(version, "INVALIDATED"), null)),
+            (_, _) => throw new InvariantBroken("Nobody orders here."));
         var audit = new AuditSources(
             (after, limit) =>
             {
@@ -46,10 +48,17 @@ public sealed class ManagementApiTests : IDisposable
                 return new AuditPage([JsonDocument.Parse("""{"seq":1}""").RootElement], 1);
             },
             _ => _verification?.Task ?? Task.FromResult(Verified));
+        var sessions = new Sessions(new OsBytes(), _bench.Clock);
+        var callers = new Callers(new ManagementConfig("", [Admin], [Viewer]), sessions);
         _api = new ManagementApi(
-            context, new Roles(new ManagementConfig("", [Admin], [Viewer])), new RateLimit(1000, 1000, _bench.Clock),
-            new ManagementCalls(context, new ManagementSources(
-                commands, new RecentLicenses(), () => "license_agent_mode 1\n", audit)));
+            context, callers, new RateLimit(1000, 1000, _bench.Clock),
+            new ManagementCalls(
+                context,
+                new ManagementSources(
+                    commands, new RecentLicenses(), () => "license_agent_mode 1\n", audit,
+                    () => throw new InvariantBroken("Nobody reloads here.")),
+                new SignInCalls(context, callers, new Challenges(new OsBytes(), _bench.Clock), sessions)),
+            _ => { });
     }
 
     public void Dispose() => _bench.Dispose();

@@ -88,6 +88,7 @@ public sealed class OpenApiTests
             ManagementPaths.Status, ManagementPaths.Secrets, ManagementPaths.Tpm, ManagementPaths.Metrics,
             ManagementPaths.Audit, ManagementPaths.AuditVerify, ManagementPaths.Enroll, ManagementPaths.Rotate,
             ManagementPaths.InvalidatePrefix + "{version}" + ManagementPaths.InvalidateSuffix,
+            ManagementPaths.Degraded, ManagementPaths.Reload, ManagementPaths.Challenge, ManagementPaths.Session,
         ];
         Assert.Equal(
             paths.Order(StringComparer.Ordinal),
@@ -128,6 +129,8 @@ public sealed class OpenApiTests
             calls.EnrollCall, calls.InvalidateCall, Of(calls, typeof(EnrollmentBundle)), Of(calls, typeof(KeysetPin)),
             answers.StatusResponse, answers.SecretsResponse, answers.TpmResponse, answers.EnrollOutcome,
             answers.RotateOutcome, answers.InvalidateOutcome, answers.AuditPage, answers.AuditVerifyResponse,
+            calls.DegradedCall, calls.SessionCall, answers.DegradedOutcome, answers.ReloadOutcome,
+            answers.ChallengeOutcome, answers.SessionOutcome,
             Of(answers, typeof(SecretView)), Of(answers, typeof(TpmView)), Of(answers, typeof(LicenseView)),
             Of(answers, typeof(AlertView)), Of(answers, typeof(AuditFinding)),
         ];

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.LocalApi.Validation;
@@ -24,6 +25,8 @@ public sealed class PosApiTests : IDisposable
     private ReplayVerdict _nonce = ReplayVerdict.Accepted;
     private int _noncesTried;
 
+    private readonly PeerAccess _access = PeerAccess.Of(Listing(1001, 1002));
+
     public PosApiTests()
     {
         ReplayVerdict Try(uint uid, Nonce16 nonce, long bootMs)
@@ -33,11 +36,21 @@ public sealed class PosApiTests : IDisposable
         }
 
         _api = new PosApi(
-            _bench.Context(_journal.Journal), _bench.Validator(), new RateLimit(10, 20, _bench.Clock), Try, _recent,
+            _bench.Context(_journal.Journal), _access, _bench.Validator(), new RateLimit(10, 20, _bench.Clock), Try, _recent,
             (reason, valid, _) => _metered.Add((reason, valid)));
     }
 
     public void Dispose() => _bench.Dispose();
+
+    [Fact]
+    public async Task Who_is_taken_off_the_list_while_connected_gets_no_further_answer()
+    {
+        _access.Use(Listing(1002));
+        Assert.Equal(403, (await PostAsync(Request(_bench.Mint(LocalBench.Claims())))).Answer.Status);
+    }
+
+    private static PosConfig Listing(params uint[] uids) =>
+        new("", uids, [], 10, 20, 64, 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60));
 
     [Fact]
     public async Task A_validation_is_recorded_metered_and_remembered()
