@@ -1,0 +1,54 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using LicenseAgent.PosLoad;
+using LicenseAgent.PosLoad.Load;
+using LicenseAgent.PosLoad.Scenarios;
+using LicenseAgent.Testbed.Baselines;
+
+using CancellationTokenSource stop = new();
+using PosixSignalRegistration onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using PosixSignalRegistration onTerm = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+try
+{
+    // The processes a run is made of.
+    switch (args)
+    {
+        case [EmptyHandler.Command, var socket, var bytes]:
+            return await EmptyHandler.RunAsync(socket, int.Parse(bytes, CultureInfo.InvariantCulture));
+        case [WorkerRun.Command, var plan]:
+            using (new ParentWatch(stop))
+                return WorkerRun.Run(plan, stop.Token);
+        case [HostileClients.Command, var plan]:
+            using (new ParentWatch(stop))
+                await HostileClients.RunAsync(WorkerRun.Plan(plan), stop.Token);
+            return 0;
+    }
+
+    Option<string> scenario = new("--scenario") { Description = "A file as in scenarios/.", Required = true };
+    Option<string?> at = new("--socket") { Description = "pos.sock of a running agent; else a till is started." };
+    Option<string?> tokens = new("--tokens") { Description = "With --socket: a file with one token a line." };
+    Option<string> to = new("--out") { Description = "Folder of the reports.", DefaultValueFactory = _ => "artifacts/load" };
+    RootCommand root = new("Open-model load on the agent's local API.") { scenario, at, tokens, to };
+    root.SetAction(parsed => new LoadCommand(new LoadOrder(
+        parsed.GetValue(scenario)!, parsed.GetValue(at), parsed.GetValue(tokens), parsed.GetValue(to)!)).RunAsync(stop.Token));
+    ParseResult parsed = root.Parse(args);
+    int code = await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    return parsed.Errors.Count > 0 ? LoadCommand.ExitUsage : code;
+}
+catch (ScenarioException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return LoadCommand.ExitUsage;
+}
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
+{
+    Console.Error.WriteLine("Stopped; nothing is left behind.");
+    return 130;
+}
+
+void Stop(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
+}
