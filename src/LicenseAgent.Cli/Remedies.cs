@@ -67,7 +67,9 @@ internal static class Remedies
         "starting" => "The agent is still starting. Try again in a few seconds.",
         "tpm_unavailable" =>
             "The TPM does not answer. Check [tpm] device in the configuration; `license-agent-cli tpm` says more.",
-        "tpm_replaced" => "This is not the TPM the till was enrolled with. Put it back, or enrol this till anew.",
+        "tpm_replaced" =>
+            "This is not the TPM the till was enrolled with, or it was cleared. Put it back, or on the server: "
+            + "license-server agents add ID --replace; here: license-agent-cli enroll --replace --bundle FILE.",
         "suspended" => "The license server has suspended this till. Its operator resumes it.",
         "state_rollback" or "state_corrupt" or "secret_unreadable" =>
             "The state on disk was put back or damaged. The agent asks the license server to repair it. " + CheckTheWay,

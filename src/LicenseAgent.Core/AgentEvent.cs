@@ -104,7 +104,9 @@ public abstract record AgentEvent
     public sealed record SettingsChanged(CoreSettings Settings) : AgentEvent;
 
     /// <summary>An operator enrols the till.</summary>
-    public sealed record EnrollAsked(long Ticket) : AgentEvent;
+    /// <param name="Replace">Also a till that is enrolled: its TPM is lost, and keys are made anew.</param>
+    /// <param name="Force">Even though its TPM works.</param>
+    public sealed record EnrollAsked(long Ticket, bool Replace = false, bool Force = false) : AgentEvent;
 
     /// <summary>Enrolment is over; the identity is durable.</summary>
     /// <param name="Counter">The NV counter after provisioning.</param>
@@ -114,7 +116,9 @@ public abstract record AgentEvent
 
     /// <summary>Enrolment did not succeed.</summary>
     /// <param name="Resumable">Its keys and request id are durable: it goes on by itself.</param>
-    public sealed record EnrollmentFailed(string Reason, string Detail, bool Resumable) : AgentEvent;
+    /// <param name="Begun">New keys took the place of those of an earlier enrolment, which is over.</param>
+    public sealed record EnrollmentFailed(
+        string Reason, string Detail, bool Resumable, bool Begun = false) : AgentEvent;
 }
 
 /// <summary>Who this till is, as enrolment left it.</summary>

@@ -11,7 +11,8 @@ internal sealed class BoundTpm
 {
     private const int RandomChunkMax = 32;
     private const string ReplaceRemedy =
-        "If the till has another TPM or its own was cleared, enrol anew: license-agent enroll --replace --bundle FILE.";
+        "If the till has another TPM or its own was cleared, enrol anew: license-agent-cli enroll --replace "
+        + "--bundle FILE.";
 
     private readonly TpmLink _link;
     private readonly uint _srk;

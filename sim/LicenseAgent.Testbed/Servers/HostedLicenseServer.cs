@@ -85,13 +85,16 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     }
 
     /// <summary>Adds an agent and makes its bundle.</summary>
-    public async Task<EnrollmentBundle> AddAgentAsync(string agentId)
+    public async Task<EnrollmentBundle> AddAgentAsync(string agentId, bool replace = false)
     {
         var keys = new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill);
         var desk = new AgentDesk(_app.Store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
 
         // The port was not known when the server was configured.
-        return await desk.AddAsync(agentId) with { ServerUrl = _app.AgentUrl.GetLeftPart(UriPartial.Authority) };
+        return await desk.AddAsync(agentId, replace) with
+        {
+            ServerUrl = _app.AgentUrl.GetLeftPart(UriPartial.Authority),
+        };
     }
 
     /// <summary>A license token for the agent, under its confirmed version.</summary>

@@ -33,15 +33,32 @@ internal static class EnrollCommand
             Description = "A file with the TPM's owner password, where one is set",
             HelpName = "FILE",
         };
+        var replace = new Option<bool>("--replace")
+        {
+            Description = "Make new keys for a till whose TPM was cleared or replaced; `license-server agents add ID "
+                + "--replace` makes the bundle",
+        };
+        var force = new Option<bool>("--force")
+        {
+            Description = "With --replace: even though its TPM works; its keys and every secret are given up",
+        };
         return calls.Bind(
-            new Command("enroll", "Enrol this till with the license server") { bundle, ownerAuth },
+            new Command("enroll", "Enrol this till with the license server") { bundle, ownerAuth, replace, force },
             (client, parsed, cancel) => client.EnrollAsync(
                 new EnrollCall(
                     ReadBundle(parsed.GetValue(bundle)!, calls.Context),
-                    ReadOwnerAuth(parsed.GetValue(ownerAuth), calls.Context)),
+                    ReadOwnerAuth(parsed.GetValue(ownerAuth), calls.Context),
+                    parsed.GetValue(replace) ? true : null, Force(parsed.GetValue(force), parsed.GetValue(replace))),
                 cancel),
             Show);
     }
+
+    private static bool? Force(bool force, bool replace) => (force, replace) switch
+    {
+        (true, false) => throw new UsageException("--force goes with --replace: alone it would change nothing."),
+        (true, true) => true,
+        _ => null,
+    };
 
     private static EnrollmentBundle ReadBundle(string path, CliContext context)
     {

@@ -91,9 +91,12 @@ internal static class Commands
     {
         string? refusal = turn.State switch
         {
-            { Identity: not null } => "already_enrolled",
-            { EnrollmentResumable: true } => "enrolment_under_way",
+            { Identity: not null } when !e.Replace => "already_enrolled",
+            { EnrollmentResumable: true } when !e.Replace => "enrolment_under_way",
             { Activity: not Activity.Idle } => "busy",
+            { Lock: LockReason.Starting } => "not_ready",
+            { Identity: not null, Tpm: TpmHealth.Ok } when !e.Force => "tpm_works",
+            _ when e.Replace => null,
             { Lock: not LockReason.NotEnrolled } => "not_ready",
             _ => null,
         };
@@ -125,12 +128,15 @@ internal static class Commands
         InvariantBroken.Unless(
             activity is Activity.Enrolling or Activity.Loading, $"Enrolled during {activity}.");
         turn.End();
+        ForgetIdentity(turn);
         turn.State = turn.State with
         {
             Identity = e.Identity,
             Keyset = e.Keyset,
             Counter = e.Counter,
             Tpm = TpmHealth.Ok,
+            TpmDetail = "",
+            TpmGate = default,
             Lock = LockReason.NotEnrolled,
             EnrollmentResumable = false,
             RotationGate = default,
@@ -162,7 +168,54 @@ internal static class Commands
             EnrollmentResumable = e.Resumable,
             RotationGate = turn.Backoff(turn.State.RotationGate, 8),
         };
+        if (e.Begun)
+        {
+            ForgetIdentity(turn);
+        }
+
         AnswerEnroll(turn, enrolling, e.Reason, e.Detail);
+    }
+
+    /// <summary>
+    /// A new enrolment has taken the place of this one: its keys are gone from the TPM, and the server ends its
+    /// versions. What was seen and forbidden stays: numbers never go down.
+    /// </summary>
+    private static void ForgetIdentity(Turn turn)
+    {
+        AgentState state = turn.State;
+        if (state.Identity is null)
+        {
+            return;
+        }
+
+        IEnumerable<long> held = (state.Bound?.Secrets ?? []).Select(s => s.Version).Union(state.Loaded);
+        foreach (long version in held.Order().ToArray())
+        {
+            turn.Emit(new AgentEffect.EraseSecret(version));
+        }
+
+        turn.UpdateRun(run => run with
+        {
+            Intent = null,
+            Pending = null,
+            Reject = null,
+            Witnessed = null,
+            LastContact = null,
+            CloneSuspectSince = null,
+            Highest = Views.Highest(state),
+        });
+        turn.State = turn.State with
+        {
+            Identity = null,
+            Bound = null,
+            Unfinished = null,
+            Loaded = [],
+            Unreadable = [],
+            Erased = [],
+            Lock = LockReason.NotEnrolled,
+            Tpm = TpmHealth.Unknown,
+            TpmDetail = "",
+        };
     }
 
     public static void AnswerEnroll(Turn turn, Activity.Enrolling enrolling, string? refusedBecause, string? detail)

@@ -16,10 +16,10 @@ internal sealed class TpmPort(TpmOptions options, AgentMetrics metrics, TimeProv
     private readonly TpmDevice _device = new(options);
 
     public Task<TpmBirth> ProvisionAsync(
-        ReadOnlyMemory<byte> keyAuth, string? ownerAuth, CancellationToken cancel) =>
+        ReadOnlyMemory<byte> keyAuth, string? ownerAuth, bool replace, CancellationToken cancel) =>
         Call("provision", async () =>
         {
-            TpmIdentity made = await _device.ProvisionAsync(keyAuth, ownerAuth, replace: false, cancel);
+            TpmIdentity made = await _device.ProvisionAsync(keyAuth, ownerAuth, replace, cancel);
             TpmAnchor anchor = new(
                 HexText.Encode(made.SrkName.Span), HexText.Encode(made.SigningName.Span),
                 HexText.Encode(made.DecryptionName.Span), keyAuth.ToArray());
@@ -31,12 +31,14 @@ internal sealed class TpmPort(TpmOptions options, AgentMetrics metrics, TimeProv
     public Task<TpmFacts> OpenAsync(TpmAnchor anchor, CancellationToken cancel) =>
         Call("open", async () =>
         {
-            await _device.OpenAsync(
+            TpmState state = await _device.OpenAsync(
                 new TpmBinding(
                     anchor.KeyAuth, Name(anchor.SrkName), Name(anchor.SigningName), Name(anchor.DecryptionName)),
                 cancel);
             TpmProperties properties = await _device.ReadPropertiesAsync(cancel);
-            return new TpmFacts(properties.Manufacturer, properties.FirmwareVersion, properties.LockoutCounter);
+            return new TpmFacts(
+                properties.Manufacturer, properties.FirmwareVersion, properties.LockoutCounter,
+                properties.OwnerAuthSet, properties.InLockout, Reading(state.Clock));
         });
 
     public Task<byte[]> SignAsync(ReadOnlyMemory<byte> digest, CancellationToken cancel) =>
@@ -80,16 +82,15 @@ internal sealed class TpmPort(TpmOptions options, AgentMetrics metrics, TimeProv
         Call("write_mirror", () => Done(_device.WriteMirrorAsync(mirror.ToBytes(), cancel)));
 
     public Task<TpmClockReading> ReadClockAsync(CancellationToken cancel) =>
-        Call("read_clock", async () =>
-        {
-            TpmClock clock = await _device.ReadClockAsync(cancel);
-            return new TpmClockReading((long)clock.ClockMs, clock.ResetCount, clock.RestartCount);
-        });
+        Call("read_clock", async () => Reading(await _device.ReadClockAsync(cancel)));
 
     public Task GetRandomAsync(Memory<byte> destination, CancellationToken cancel) =>
         Call("get_random", () => Done(_device.GetRandomAsync(destination, cancel)));
 
     public ValueTask DisposeAsync() => _device.DisposeAsync();
+
+    private static TpmClockReading Reading(TpmClock clock) =>
+        new((long)clock.ClockMs, clock.ResetCount, clock.RestartCount);
 
     private async Task<T> Call<T>(string operation, Func<Task<T>> call)
     {

@@ -10,6 +10,7 @@ using LicenseAgent.Protocol.Enrolment;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Json;
 using LicenseAgent.Protocol.Keysets;
+using LicenseAgent.Protocol.Management;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Daemon.Enrolment;
@@ -25,13 +26,26 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
 {
     private readonly TillFiles _files = new(ports.StateFiles);
 
-    /// <summary>Begins with a bundle an operator brought. Nothing changes when the bundle itself is wrong.</summary>
-    public async Task<AgentFile> BeginAsync(EnrollmentBundle bundle, string? ownerAuth, CancellationToken cancel)
+    /// <summary>What was last made durable here; <see langword="null"/> while nothing has changed.</summary>
+    public AgentFile? Saved { get; private set; }
+
+    /// <summary>
+    /// Begins with what an operator brought. Nothing changes when the bundle is wrong, when the server does not show
+    /// its keyset, or when the TPM of an earlier enrolment still works and nobody insists.
+    /// </summary>
+    public async Task<AgentFile> BeginAsync(EnrollCall call, CancellationToken cancel)
     {
+        EnrollmentBundle bundle = call.Bundle;
+        AgentFile? before = await _files.ReadAgentAsync(cancel);
         BundleCheck.Require(bundle, config, RequestTime());
+        if (before is { Phase: EnrollmentPhase.Enrolled })
+        {
+            await RequireReplaceableAsync(before, call, cancel);
+        }
+
         Configure(bundle.ServerUrl, bundle.ServerName, bundle.Pins, bundle.CaCert, null);
         byte[] chain = await FetchKeysetsAsync(bundle.Keyset, cancel);
-        AgentFile agent = await MakeKeysAsync(bundle, ownerAuth, cancel);
+        AgentFile agent = await MakeKeysAsync(call, before, cancel);
         await ports.StateFiles.ReplaceAsync(TillFiles.Keysets, chain, cancel);
         await _files.EnsureTlsKeyAsync(cancel);
         agent = agent with
@@ -39,7 +53,7 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
             Phase = EnrollmentPhase.Enrolling,
             Enrollment = new OpenEnrollment(bundle.EnrollmentToken, NewRequestId(), bundle.ExpiresAt),
         };
-        await _files.SaveAgentAsync(agent, cancel);
+        await SaveAsync(agent, cancel);
         return agent;
     }
 
@@ -68,32 +82,68 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
         };
     }
 
-    private async Task<AgentFile> MakeKeysAsync(
-        EnrollmentBundle bundle, string? ownerAuth, CancellationToken cancel)
+    /// <summary>
+    /// An identity is given up only for a TPM that is certainly another, or was cleared. One that does not answer may
+    /// be the right one tomorrow.
+    /// </summary>
+    private async Task RequireReplaceableAsync(AgentFile before, EnrollCall call, CancellationToken cancel)
     {
-        AgentFile? before = await _files.ReadAgentAsync(cancel);
+        if (call.Bundle.AgentId != before.AgentId)
+        {
+            throw new BundleException(
+                $"The bundle is for {call.Bundle.AgentId}, this till is {before.AgentId}. Have license-server agents "
+                + $"add {before.AgentId} --replace make one.");
+        }
+
+        bool works;
+        try
+        {
+            await ports.TpmKeys.OpenAsync(before.Anchor(), cancel);
+            works = true;
+        }
+        catch (TpmUnavailableException e) when (e.Trouble == TpmTrouble.Replaced)
+        {
+            works = false;
+        }
+
+        if (works && call.Force != true)
+        {
+            throw new TpmWorksException();
+        }
+    }
+
+    private async Task<AgentFile> MakeKeysAsync(EnrollCall call, AgentFile? before, CancellationToken cancel)
+    {
+        EnrollmentBundle bundle = call.Bundle;
+        bool replace = call.Replace == true;
         AgentFile agent = new(
             AgentFile.CurrentFormat, EnrollmentPhase.MakingKeys, bundle.AgentId, bundle.ServerUrl, bundle.ServerName,
-            bundle.Pins, bundle.CaCert, bundle.Keyset, null, before?.Keys,
-            before?.KeyAuth ?? RandomKey(), before?.AuditKey ?? RandomKey(), null, 0, 0);
+            bundle.Pins, bundle.CaCert, bundle.Keyset, null, replace ? null : before?.Keys,
+            (replace ? null : before?.KeyAuth) ?? RandomKey(), before?.AuditKey ?? RandomKey(), null, 0, 0);
         if (agent.Keys is not null)
         {
             return agent;
         }
 
         // The auth value first: a crash while the TPM makes keys must not leave keys that nobody can use.
-        await _files.SaveAgentAsync(agent, cancel);
+        await SaveAsync(agent, cancel);
         byte[] auth = new byte[Digest32.Length];
         agent.KeyAuth.CopyTo(auth);
-        TpmBirth birth = await ports.TpmKeys.ProvisionAsync(auth, ownerAuth, cancel);
+        TpmBirth birth = await ports.TpmKeys.ProvisionAsync(auth, call.OwnerAuth, replace, cancel);
         agent = agent with
         {
             Keys = new TillKeys(
                 birth.Signing, birth.Decryption, birth.Anchor.SrkName, birth.Anchor.SigningName,
                 birth.Anchor.DecryptionName),
         };
-        await _files.SaveAgentAsync(agent, cancel);
+        await SaveAsync(agent, cancel);
         return agent;
+    }
+
+    private async Task SaveAsync(AgentFile agent, CancellationToken cancel)
+    {
+        await _files.SaveAgentAsync(agent, cancel);
+        Saved = agent;
     }
 
     private async Task<(ServerAnswer Answer, long SentBootMs)> ExchangeAsync(
@@ -115,6 +165,12 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
         AgentFile agent, EnrollAnswer answer, long sentBootMs, TpmFacts tpm, CancellationToken cancel)
     {
         await _files.SaveCertificateAsync(answer.CertificateChain, cancel);
+        foreach (string name in (string[])[StateStore.NewName, StateStore.StateName, StateStore.BackupName])
+        {
+            // The state of an enrolment before this one belongs to a TPM, or a counter, that is no more.
+            await ports.StateFiles.EraseAsync(name, cancel);
+        }
+
         AgentFile enrolled = agent with
         {
             Phase = EnrollmentPhase.Enrolled,
@@ -123,7 +179,7 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
             Highest = answer.HighestVersion,
             Counter = await ports.TpmMemory.ReadCounterAsync(cancel),
         };
-        await _files.SaveAgentAsync(enrolled, cancel);
+        await SaveAsync(enrolled, cancel);
         return new EnrolledTill(enrolled, tpm, answer.ServerTime, sentBootMs);
     }
 
@@ -133,8 +189,7 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
         bool passing = refusal.Error is ServerErrors.RateLimited or ServerErrors.Replay or ServerErrors.ClockSkew;
         if (!passing)
         {
-            await _files.SaveAgentAsync(
-                agent with { Phase = EnrollmentPhase.Refused, Enrollment = null }, cancel);
+            await SaveAsync(agent with { Phase = EnrollmentPhase.Refused, Enrollment = null }, cancel);
         }
 
         return new EnrollmentRefusedException(
@@ -181,6 +236,10 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
         return RequestId.From(RequestTime(), random);
     }
 }
+
+/// <summary>The keys of this till are in its TPM and usable: nobody lost anything.</summary>
+internal sealed class TpmWorksException()
+    : EnvironmentException("tpm_works", "The TPM of this till works.", retryable: false, null);
 
 /// <summary>The server said no to an enrolment.</summary>
 internal sealed class EnrollmentRefusedException(string message, bool passing)

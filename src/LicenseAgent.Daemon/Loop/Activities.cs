@@ -72,7 +72,7 @@ internal sealed class Activities(
         {
             AgentEvents.EffectFailed(logger, effect.GetType().Name, e.Reason, e.Message);
             events.TryWrite(effect is AgentEffect.Enroll
-                ? new AgentEvent.EnrollmentFailed("tpm", e.Message, Resumable: IsEnrolling())
+                ? new AgentEvent.EnrollmentFailed("tpm", e.Message, Resumable: IsEnrolling(), HasBegun())
                 : new AgentEvent.TpmFailed(HealthOf(e.Trouble), e.Message));
         }
         catch (EnvironmentException e) when (e is not NewerFormatException)
@@ -99,7 +99,8 @@ internal sealed class Activities(
         AgentEffect.CommitGeneration => new AgentEvent.GenerationFailed(e.Message, e is GenerationContradiction),
         AgentEffect.LoadState or AgentEffect.LoadSecrets => new AgentEvent.LoadFailed(e.Message),
         AgentEffect.Enroll => new AgentEvent.EnrollmentFailed(
-            e is NoContactException ? "no_contact" : e.Reason, e.Message, Resumable: e.Retryable && IsEnrolling()),
+            e is NoContactException ? "no_contact" : e.Reason, e.Message, Resumable: e.Retryable && IsEnrolling(),
+            HasBegun()),
         _ => new AgentEvent.EffectFailed(e.Reason),
     };
 
@@ -144,18 +145,29 @@ internal sealed class Activities(
     private async Task<AgentEvent> EnrollAsync(long? ticket, CancellationToken cancel)
     {
         Enroller enroller = new(ports, config, settings.BuildTime);
-        if (ticket is { } number && tickets.EnrollCallOf(number) is { } call)
+        try
         {
-            till.Agent = await enroller.BeginAsync(call.Bundle, call.OwnerAuth, cancel);
-        }
+            if (ticket is { } number && tickets.EnrollCallOf(number) is { } call)
+            {
+                till.Agent = await enroller.BeginAsync(call, cancel);
+            }
 
-        EnrolledTill enrolled = await enroller.FinishAsync(till.Agent!, cancel);
-        till.TpmFacts = enrolled.Tpm;
-        await _opening.AdoptAsync(enrolled.Agent, cancel);
-        return _opening.EnrolledEvent(enrolled.Agent, enrolled.ServerTime, enrolled.SentBootMs);
+            EnrolledTill enrolled = await enroller.FinishAsync(till.Agent!, cancel);
+            till.TpmFacts = enrolled.Tpm;
+            await _opening.AdoptAsync(enrolled.Agent, cancel);
+            return await _opening.EnrolledEventAsync(
+                enrolled.Agent, enrolled.ServerTime, enrolled.SentBootMs, cancel);
+        }
+        finally
+        {
+            till.Agent = enroller.Saved ?? till.Agent;
+        }
     }
 
     private bool IsEnrolling() => till.Agent is { Phase: EnrollmentPhase.Enrolling };
+
+    /// <summary>The keys of an enrolment before this one, if there was one, are no more.</summary>
+    private bool HasBegun() => till.Agent is { Phase: not EnrollmentPhase.Enrolled };
 
     private static RequestMoment MomentOf(AgentState state, Now now) =>
         new(state.Clock.At(now.BootMs), now.Wall, state.Bound?.Generation ?? state.Counter);

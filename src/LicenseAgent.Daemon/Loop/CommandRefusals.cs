@@ -29,7 +29,12 @@ internal static class CommandRefusals
 
     public static Problem OfEnrollment(string why, string? detail) => why switch
     {
-        "already_enrolled" => Conflict("This till is enrolled already."),
+        "already_enrolled" => Conflict(
+            "This till is enrolled already. If its TPM was cleared or replaced: license-agent-cli enroll --replace, "
+            + "with a bundle of license-server agents add ID --replace."),
+        "tpm_works" => Conflict(
+            "The TPM of this till works, so nothing needs replacing. To give up its keys and every secret all the "
+            + "same, repeat with --force."),
         "enrolment_under_way" => Conflict(
             "An enrolment is under way and goes on by itself; see license-agent-cli status."),
         "not_ready" or "busy" => NotReady("The agent is starting; repeat the call."),

@@ -56,7 +56,8 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
     }
 
     private Task<CommandAnswer<EnrollOutcome>> EnrollAsync(EnrollCall call, CancellationToken cancel) =>
-        AskAsync<EnrollOutcome>(ticket => new AgentEvent.EnrollAsked(ticket), call, cancel);
+        AskAsync<EnrollOutcome>(
+            ticket => new AgentEvent.EnrollAsked(ticket, call.Replace == true, call.Force == true), call, cancel);
 
     private Task<CommandAnswer<RotateOutcome>> RotateAsync(CancellationToken cancel) =>
         AskAsync<RotateOutcome>(ticket => new AgentEvent.RotateAsked(ticket), null, cancel);

@@ -55,7 +55,7 @@ internal sealed class Opening(
         {
             LoadedState.Good g => Loaded(
                 identity, g.Bound, run.Run, await OpenRevocationsAsync(g.Bound.Revocations, cancel)),
-            LoadedState.Fresh => EnrolledEvent(agent, settings.BuildTime, ports.BootClock.BootMs),
+            LoadedState.Fresh => EnrolledEvent(agent, run.Run, settings.BuildTime, ports.BootClock.BootMs),
             LoadedState.Unusable u => new AgentEvent.StateUnusable(
                 identity, KeysetOf(agent), u.Reason, u.Counter, u.SlotHighest,
                 Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel))),
@@ -79,10 +79,13 @@ internal sealed class Opening(
             till.CertificateExpiry = UtcTime.From(new DateTimeOffset(certificate.NotAfter));
         }
 
-        if (till.Server is null)
+        if (till.Server is null || till.Adopted != agent.KeysetPin)
         {
+            // After a new enrolment: what is held stays until the core has had it erased.
             till.Server = server;
-            till.Secrets = new SecretStore(ports.StateFiles, ports.TpmKeys, till.Memory, server);
+            till.Adopted = agent.KeysetPin;
+            till.Secrets ??= new SecretStore(ports.StateFiles, ports.TpmKeys, till.Memory, server);
+            till.Secrets.Trust(server);
             till.Exchanger = new Exchanger(
                 ports, agent.AgentId, server, till.Secrets, AuditEvidenceAsync, config.Server.Timeout,
                 settings.ProgramVersion);
@@ -95,12 +98,15 @@ internal sealed class Opening(
         }
     }
 
-    public AgentEvent EnrolledEvent(AgentFile agent, UtcTime serverTime, long sentBootMs)
-    {
-        return new AgentEvent.Enrolled(
-            new Identity(agent.AgentId, agent.Policy!), KeysetOf(agent), agent.Highest, agent.Counter, serverTime,
-            sentBootMs);
-    }
+    public async Task<AgentEvent> EnrolledEventAsync(
+        AgentFile agent, UtcTime serverTime, long sentBootMs, CancellationToken cancel) =>
+        EnrolledEvent(agent, (await _loader.ReadRunAsync(cancel)).Run.Run, serverTime, sentBootMs);
+
+    /// <summary>Numbers seen by an enrolment before this one count: the server may have been restored since.</summary>
+    private static AgentEvent.Enrolled EnrolledEvent(
+        AgentFile agent, RunState before, UtcTime serverTime, long sentBootMs) => new(
+        new Identity(agent.AgentId, agent.Policy!), KeysetOf(agent), Math.Max(agent.Highest, before.Highest),
+        agent.Counter, serverTime, sentBootMs);
 
     /// <summary>What a request says of the log: never more than is on stable storage.</summary>
     private async Task<AuditEvidence> AuditEvidenceAsync(AuditPoint? witnessed)

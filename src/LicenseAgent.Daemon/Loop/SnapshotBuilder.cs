@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
@@ -73,9 +74,12 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
             [.. state.Alerts.Select(a => new AlertView(a.Key, a.Value.Severity, a.Value.Since, a.Value.Detail))]);
     }
 
+    /// <summary>As last read: by the latest request that reported it, or when the TPM was opened.</summary>
+    private TpmClockReading? Clock => till.Exchanger?.LastClock ?? till.TpmFacts?.Clock;
+
     private TpmResponse TpmOf(AgentState state) => new(
         Views.TpmReport(state), config.Tpm.Device, till.TpmFacts?.Manufacturer, till.TpmFacts?.Firmware,
-        till.TpmFacts?.LockoutCounter, state.Bound?.Generation, null, null, null,
+        till.TpmFacts?.LockoutCounter, state.Bound?.Generation, Clock?.ClockMs, Clock?.ResetCount, Clock?.RestartCount,
         till.Agent?.Keys?.Signing.Thumbprint().ToString(), Hex(config.Tpm.SigningHandle),
         Hex(config.Tpm.DecryptionHandle), till.Agent?.Keys?.SrkName,
         state.TpmDetail.Length == 0 ? null : state.TpmDetail);

@@ -5,6 +5,8 @@ using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Daemon.State;
 using LicenseAgent.Daemon.Upstream;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Enrolment;
+using LicenseAgent.Protocol.Keysets;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Daemon.Loop;
@@ -27,6 +29,9 @@ internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader audi
     public AgentFile? Agent { get; set; }
 
     public TrustedServer? Server { get; set; }
+
+    /// <summary>The keyset pin <see cref="Server"/> was made from.</summary>
+    public KeysetPin? Adopted { get; set; }
 
     public SecretStore? Secrets { get; set; }
 

@@ -6,7 +6,9 @@ namespace LicenseAgent.Daemon.Ports;
 internal interface ITpmKeys
 {
     /// <summary>Makes keys and NV indices under <paramref name="keyAuth"/>; may be repeated after a crash.</summary>
-    Task<TpmBirth> ProvisionAsync(ReadOnlyMemory<byte> keyAuth, string? ownerAuth, CancellationToken cancel);
+    /// <param name="replace">What an earlier enrolment left at the handles and indices makes way.</param>
+    Task<TpmBirth> ProvisionAsync(
+        ReadOnlyMemory<byte> keyAuth, string? ownerAuth, bool replace, CancellationToken cancel);
 
     /// <summary>Checks that the TPM is the one recorded and opens a session; needed before any other call.</summary>
     Task<TpmFacts> OpenAsync(TpmAnchor anchor, CancellationToken cancel);
@@ -28,4 +30,8 @@ internal sealed record TpmBirth(EcPublicJwk Signing, RsaPublicJwk Decryption, Tp
 internal sealed record TpmAnchor(string SrkName, string SigningName, string DecryptionName, byte[] KeyAuth);
 
 /// <summary>What the TPM says of itself.</summary>
-internal sealed record TpmFacts(string Manufacturer, string Firmware, long LockoutCounter);
+/// <param name="OwnerAuthSet">The owner hierarchy has a password.</param>
+/// <param name="Clock">When it was opened.</param>
+internal sealed record TpmFacts(
+    string Manufacturer, string Firmware, long LockoutCounter, bool OwnerAuthSet = false, bool InLockout = false,
+    TpmClockReading? Clock = null);

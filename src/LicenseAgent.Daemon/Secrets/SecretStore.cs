@@ -33,8 +33,12 @@ internal sealed class SecretStore(
     IStateFiles files, ITpmKeys tpm, SecretMemory memory, TrustedServer server) : IDisposable
 {
     private readonly Dictionary<long, HeldSecret> _held = [];
+    private TrustedServer _server = server;
 
     public HeldSecret? Find(long version) => _held.GetValueOrDefault(version);
+
+    /// <summary>Whose signature files need from now on; what is held stays.</summary>
+    public void Trust(TrustedServer server) => _server = server;
 
     public static string FileOf(long version) => $"secrets/v{version}.jws";
 
@@ -145,7 +149,7 @@ internal sealed class SecretStore(
     {
         try
         {
-            RotateSecretAnswer stored = server.ReadStored(file);
+            RotateSecretAnswer stored = _server.ReadStored(file);
             return stored.SecretVersion == version ? stored : null;
         }
         catch (NoContactException)

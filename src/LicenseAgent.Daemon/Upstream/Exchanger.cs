@@ -23,6 +23,9 @@ internal sealed class Exchanger(
     private readonly NonceSource _nonces = new(ports.Randomness, ports.TpmClock);
     private readonly RequestSigner _signer = new(ports.TpmKeys);
 
+    /// <summary>The TPM's clock as the latest request reported it.</summary>
+    public TpmClockReading? LastClock { get; private set; }
+
     public async Task<Exchanged> SendAsync(RequestPlan plan, RequestMoment moment, CancellationToken cancel)
     {
         AgentRequest request = await ComposeAsync(plan, moment, cancel);
@@ -71,6 +74,7 @@ internal sealed class Exchanger(
     private async Task<ClockEvidence> ClockAsync(RequestMoment moment, CancellationToken cancel)
     {
         TpmClockReading tpm = await ports.TpmClock.ReadClockAsync(cancel);
+        LastClock = tpm;
         return new ClockEvidence(
             moment.Wall, tpm.ClockMs, tpm.ResetCount, tpm.RestartCount, moment.Generation,
             ports.BootClock.BootId, ports.BootClock.BootMs);

@@ -25,9 +25,13 @@ public static class ManagementPaths
 
 /// <summary><c>POST /v1/enroll</c>.</summary>
 /// <param name="OwnerAuth">The TPM's owner password, where one is set.</param>
+/// <param name="Replace">Make new keys for a till whose TPM was cleared or replaced.</param>
+/// <param name="Force">With <paramref name="Replace"/>: even though the TPM of this enrolment works.</param>
 public sealed record EnrollCall(
     EnrollmentBundle Bundle,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? OwnerAuth = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? OwnerAuth = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] bool? Replace = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] bool? Force = null);
 
 /// <summary>Outcome of <c>POST /v1/enroll</c>.</summary>
 /// <param name="SigningKey">Thumbprint, to compare with the server's <c>agents show</c>.</param>

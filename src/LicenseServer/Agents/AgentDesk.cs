@@ -20,7 +20,9 @@ internal sealed class AgentDesk(ServerStore store, VersionKeys keys, TimeProvide
 
     /// <summary>Adds the agent if it is new, and makes a bundle for it; bundles made earlier and not used
     /// end.</summary>
-    public async Task<EnrollmentBundle> AddAsync(string agentId)
+    /// <param name="replace">Wanted for an agent that is enrolled: whoever uses the bundle takes its place, and its
+    /// keys and versions end.</param>
+    public async Task<EnrollmentBundle> AddAsync(string agentId, bool replace = false)
     {
         if (!AgentId.IsValid(agentId))
             throw new OrderRefusedException($"'{agentId}' is no agent id: 1-63 of a-z, 0-9, '-', no '-' at an end");
@@ -31,9 +33,24 @@ internal sealed class AgentDesk(ServerStore store, VersionKeys keys, TimeProvide
         await Database.WriteAsync(session =>
         {
             var isNew = AgentRows.Add(session, agentId, Now);
+            var isEnrolled = AgentRows.Find(session, agentId)?.Enrolled is not null;
+            if (isEnrolled && !replace)
+            {
+                throw new OrderRefusedException(
+                    $"{agentId} is enrolled. A bundle ends its present keys and versions once it is used: if its TPM "
+                    + "was cleared or replaced, add --replace");
+            }
+
+            if (!isEnrolled && replace)
+                throw new OrderRefusedException($"{agentId} is not enrolled, nothing is replaced; leave out --replace");
             EnrollmentRows.DropUnused(session, agentId);
             EnrollmentRows.Add(session, hash, agentId, expires);
-            AuditChain.Append(session, Now, actor, agentId, isNew ? "agent_added" : "agent_bundle_made");
+            AuditChain.Append(session, Now, actor, agentId, (isNew, isEnrolled) switch
+            {
+                (true, _) => "agent_added",
+                (_, true) => "agent_replacement_made",
+                _ => "agent_bundle_made",
+            });
             return isNew;
         });
 

@@ -80,10 +80,13 @@ internal sealed class Enrollments(
     private Outcome.Enrolled Enroll(SqlSession session, Candidate candidate, AgentRow agent, UtcTime now)
     {
         var agentId = agent.AgentId;
+        var before = KeyRows.Find(session, agentId, isFallback: false);
+        var ended = 0L;
         foreach (var row in VersionRows.Live(session, agentId))
         {
-            var ended = row.State == VersionState.Pending ? VersionState.Burned : VersionState.Invalidated;
-            VersionRows.SetState(session, agentId, row.Version, ended);
+            var state = row.State == VersionState.Pending ? VersionState.Burned : VersionState.Invalidated;
+            VersionRows.SetState(session, agentId, row.Version, state);
+            ended++;
         }
 
         KeyRows.Replace(session, agentId, candidate.Request.Keys, now);
@@ -97,7 +100,7 @@ internal sealed class Enrollments(
         AuditChain.Append(
             session, now, agentId, agentId, "agent_enrolled",
             ("thumbprint", candidate.Thumbprint), ("highest_version", agent.Highest),
-            ("srk_name", candidate.Request.SrkName));
+            ("srk_name", candidate.Request.SrkName), ("replaced", before?.Thumbprint ?? ""), ("versions_ended", ended));
         return outcome;
     }
 

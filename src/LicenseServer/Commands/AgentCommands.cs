@@ -39,13 +39,20 @@ internal static class AgentCommands
     {
         var agent = AgentArgument();
         var output = new Option<string?>("--out") { Description = "the bundle's file (AGENT.bundle.json)" };
-        var command = new Command("add", "Add an agent, or renew one's bundle, and write the bundle") { agent, output };
+        var replace = new Option<bool>("--replace")
+        {
+            Description = "the agent is enrolled, and whoever uses this bundle takes its place",
+        };
+        var command = new Command("add", "Add an agent, or renew one's bundle, and write the bundle")
+        {
+            agent, output, replace,
+        };
         command.SetAction((parsed, _) => desk.RunAsync(parsed, async agents =>
         {
             var path = parsed.GetValue(output) ?? parsed.GetRequiredValue(agent) + ".bundle.json";
             if (File.Exists(path))
                 throw new OrderRefusedException($"{path} is there already; remove it, or name another with --out");
-            var bundle = await agents.AddAsync(parsed.GetRequiredValue(agent));
+            var bundle = await agents.AddAsync(parsed.GetRequiredValue(agent), parsed.GetValue(replace));
             var json = StrictJson.Write(bundle, BundleJsonContext.Wire.EnrollmentBundle);
             DurableFile.Create(path, json, DurableFile.KeyMode);
             desk.Output.WriteLine($"wrote {path}, good until {bundle.ExpiresAt}; treat it like a password");

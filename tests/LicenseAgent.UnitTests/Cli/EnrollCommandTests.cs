@@ -53,6 +53,25 @@ public sealed class EnrollCommandTests
         Assert.Equal("top secret", call.OwnerAuth);
     }
 
+    [Fact]
+    public async Task A_replacement_is_asked_for_in_so_many_words()
+    {
+        await using FakeAgent agent = await FakeAgent.StartAsync();
+        CliRun run = await EnrollAsync(agent, Write(Bundle), "--replace", "--force");
+        Assert.Equal((0, ""), (run.Exit, run.Error));
+        EnrollCall call = StrictJson.Read(
+            Assert.Single(agent.Calls).Body, ManagementRequestJsonContext.Wire.EnrollCall);
+        Assert.Equal((true, true), (call.Replace, call.Force));
+    }
+
+    [Fact]
+    public async Task Force_alone_is_a_mistake()
+    {
+        await using FakeAgent agent = await FakeAgent.StartAsync();
+        Assert.Equal(2, (await EnrollAsync(agent, Write(Bundle), "--force")).Exit);
+        Assert.Empty(agent.Calls);
+    }
+
     [Theory]
     [InlineData("\n")]
     [InlineData("0123456789012345678901234567890123456789012345678901234567890123x")]

@@ -56,8 +56,10 @@ public sealed class LookCommandTests
             """
             agent           pos-001
             mode            LOCKED (tpm_replaced)
-            what to do      This is not the TPM the till was enrolled with. Put it back, or
-                            enrol this till anew.
+            what to do      This is not the TPM the till was enrolled with, or it was
+                            cleared. Put it back, or on the server: license-server agents
+                            add ID --replace; here: license-agent-cli enroll --replace
+                            --bundle FILE.
             next rotation   -
             last contact    -
             trusted now     2026-11-04T15:00:00Z; this machine's clock is 1 d 6 h behind

@@ -134,11 +134,36 @@ public sealed class EnrollmentTests : IAsyncLifetime
         var old = await _server.ActiveAsync(2);
         await old.PrepareAsync();
         var agent = new TestAgent(_server, "pos-001");
-        var answer = await agent.EnrolAsync(await _server.Agents.AddAsync("pos-001"));
+        var answer = await agent.EnrolAsync(await _server.Agents.AddAsync("pos-001", replace: true));
         Assert.Equal(3, answer.HighestVersion);
         Assert.Equal("IIB", _server.States());
         Assert.Equal(403, (await old.PostAsync(AgentPaths.CheckIn, old.Sign(old.CheckInRequest()))).Status);
         Assert.Equal(4, (await agent.PrepareAsync()).SecretVersion);
+    }
+
+    [Fact]
+    public async Task An_agent_that_is_enrolled_gets_a_bundle_only_to_be_replaced()
+    {
+        await _server.EnrolAsync();
+        await Assert.ThrowsAsync<OrderRefusedException>(() => _server.Agents.AddAsync("pos-001"));
+        await _server.Agents.AddAsync("pos-001", replace: true);
+        Assert.Contains("agent_replacement_made", _server.AuditEvents());
+    }
+
+    [Fact]
+    public async Task An_agent_that_is_not_enrolled_has_nothing_to_be_replaced()
+    {
+        await _server.Agents.AddAsync("pos-001");
+        await Assert.ThrowsAsync<OrderRefusedException>(() => _server.Agents.AddAsync("pos-001", replace: true));
+    }
+
+    [Fact]
+    public async Task Until_the_bundle_is_used_the_agent_goes_on_with_its_keys()
+    {
+        var agent = await _server.ActiveAsync(1);
+        await _server.Agents.AddAsync("pos-001", replace: true);
+        await agent.RotateAsync();
+        Assert.Equal("GA", _server.States());
     }
 
     [Fact]

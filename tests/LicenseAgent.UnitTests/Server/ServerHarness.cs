@@ -71,7 +71,8 @@ internal sealed class ServerHarness : IAsyncDisposable
     public async Task<TestAgent> EnrolAsync(string agentId = "pos-001", bool withFallback = false)
     {
         var agent = new TestAgent(this, agentId, withFallback);
-        await agent.EnrolAsync(await Agents.AddAsync(agentId));
+        var isEnrolled = Database.Read(session => AgentRows.Find(session, agentId))?.Enrolled is not null;
+        await agent.EnrolAsync(await Agents.AddAsync(agentId, isEnrolled));
         return agent;
     }
 

@@ -160,6 +160,61 @@ public sealed class EnrolmentTests
         Assert.Equal(6, _till.Under<Activity.Committing>().Next.Generation);
     }
 
+    [Fact]
+    public void A_till_whose_TPM_works_is_replaced_only_when_the_operator_insists()
+    {
+        CoreDriver till = CoreDriver.Enrolled(Given.Bound(Given.Active(2)));
+        till.Step(new AgentEvent.EnrollAsked(3, Replace: true));
+        Assert.Equal("tpm_works", Assert.Single(till.Did<AgentEffect.CompleteEnroll>()).RefusedBecause);
+        till.Step(new AgentEvent.EnrollAsked(4, Replace: true, Force: true));
+        Assert.Equal(4, till.Under<Activity.Enrolling>().Ticket);
+    }
+
+    [Fact]
+    public void A_till_that_is_LOCKED_over_another_TPM_is_replaced_when_asked()
+    {
+        CoreDriver till = new();
+        till.Step(new AgentEvent.Started()).Step(new AgentEvent.TpmFailed(TpmHealth.Replaced, "another"));
+        till.Step(new AgentEvent.EnrollAsked(3, Replace: true));
+        till.Under<Activity.Enrolling>();
+    }
+
+    [Fact]
+    public void A_replacement_erases_what_the_till_held_and_its_numbers_never_go_down()
+    {
+        CoreDriver till = Replacing();
+        till.Step(new AgentEvent.Enrolled(Given.Identity, Given.Keyset, 0, 40, till.Real, till.BootMs));
+        BoundState next = till.Under<Activity.Committing>().Next;
+        Assert.Equal([1, 2], till.Did<AgentEffect.EraseSecret>().Select(e => e.Version));
+        Assert.Equal((41, 2, 0), (next.Generation, next.HighestVersionSeen, next.Secrets.Length));
+        Assert.Empty(Views.Usable(till.State));
+    }
+
+    [Fact]
+    public void A_replacement_that_changed_nothing_leaves_the_till_as_it_was()
+    {
+        CoreDriver till = Replacing();
+        till.Step(new AgentEvent.EnrollmentFailed("no_contact", "timeout", Resumable: false));
+        Assert.Equal(AgentMode.Normal, till.Mode);
+    }
+
+    [Fact]
+    public void A_replacement_that_lost_the_old_keys_goes_on_as_an_enrolment()
+    {
+        CoreDriver till = Replacing();
+        till.Step(new AgentEvent.EnrollmentFailed("no_contact", "timeout", Resumable: true, Begun: true));
+        Assert.Equal(LockReason.NotEnrolled, Views.Facts(till.State).Lock);
+        till.After(TimeSpan.FromMinutes(5));
+        Assert.Null(till.Under<Activity.Enrolling>().Ticket);
+    }
+
+    private static CoreDriver Replacing()
+    {
+        CoreDriver till = CoreDriver.Enrolled(
+            Given.Bound(Given.Grace(1, Given.Start + TimeSpan.FromDays(3)), Given.Active(2)));
+        return till.Step(new AgentEvent.EnrollAsked(4, Replace: true, Force: true));
+    }
+
     private void Enrol(long counter, long highest)
     {
         _till.Step(new AgentEvent.EnrollAsked(3));
