@@ -20,7 +20,7 @@ public sealed class LicenseAgentClient : IDisposable
 {
     internal const string AccessRemedy =
         "List its UID in [pos] allowed_uids, or its group in allowed_gids, in /etc/license-agent/config.toml; "
-        + "then systemctl restart license-agent.";
+        + "then systemctl reload-or-restart license-agent.";
 
     private readonly LicenseAgentClientOptions options;
     private readonly UnixSocketHttp socket;

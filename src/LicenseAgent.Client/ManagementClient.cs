@@ -52,7 +52,7 @@ public sealed class ManagementClient : IDisposable
 
     private const string AccessRemedy =
         "List its UID in [management] admin_uids, or in viewer_uids to look only, in "
-        + "/etc/license-agent/config.toml; then systemctl restart license-agent.";
+        + "/etc/license-agent/config.toml; then systemctl reload-or-restart license-agent.";
 
     // A POST without a body is sent again by the handler when its connection breaks; one with a body never is.
     private static readonly byte[] NoMembers = "{}"u8.ToArray();

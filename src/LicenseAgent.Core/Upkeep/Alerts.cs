@@ -89,6 +89,13 @@ internal static class Alerts
                 $"{state.Run.FailedInARow} rotation attempts failed in a row. Check the way to the license server.");
         }
 
+        if (state is { Run.DegradedForbidden: true, Settings.DegradedAllowed: true })
+        {
+            yield return ("degraded_forbidden", "warning",
+                "By an operator's order licenses end with the secret's normal life, without grace. "
+                + "license-agent-cli degraded on takes it back.");
+        }
+
         if (mode == AgentMode.Degraded && facts.ValidUntil is { } until && now - until > DegradedTooLong)
         {
             yield return ("degraded_long", "error",

@@ -58,6 +58,18 @@ public sealed class DegradedOrderTests
     }
 
     [Fact]
+    public void The_order_is_an_alert_until_it_is_taken_back()
+    {
+        Order(false);
+        Order(false);
+        Assert.Contains("degraded_forbidden", _till.State.Alerts.Keys);
+        Order(true);
+        Assert.DoesNotContain("degraded_forbidden", _till.State.Alerts.Keys);
+        Assert.Equal(1, _till.AllEffects.Count(e => e is AgentEffect.Audit { Event: "alert_raised" }));
+        Assert.Equal(1, _till.AllEffects.Count(e => e is AgentEffect.Audit { Event: "alert_cleared" }));
+    }
+
+    [Fact]
     public void Settings_that_are_read_anew_hold_from_the_next_decision()
     {
         _till.Step(new AgentEvent.SettingsChanged(Given.Settings with { OfflineAfter = TimeSpan.Zero }));

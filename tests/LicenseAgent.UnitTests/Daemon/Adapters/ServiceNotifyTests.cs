@@ -52,6 +52,17 @@ public sealed class ServiceNotifyTests : IDisposable
         Assert.Contains("service_notify", Assert.Single(_log.Messages), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_reload_is_told_with_the_time_of_the_monotonic_clock()
+    {
+        using var manager = Listen(_scratch["notify"]);
+        using var service = new ServiceNotify(_log, _scratch["notify"]);
+        service.Reloading();
+        string[] lines = Receive(manager).Split('\n');
+        Assert.Equal("RELOADING=1", lines[0]);
+        Assert.Matches("^MONOTONIC_USEC=[1-9][0-9]*$", lines[1]);
+    }
+
     private static Socket Listen(string name)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);

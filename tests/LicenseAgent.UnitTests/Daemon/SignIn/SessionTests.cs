@@ -1,7 +1,9 @@
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Management;
+using LicenseAgent.UnitTests.Daemon.LocalApi;
 using Xunit;
 
 namespace LicenseAgent.UnitTests.Daemon.SignIn;
@@ -163,6 +165,47 @@ public sealed class SessionTests : IDisposable
         Assert.Equal(429, (await _bench.SendAsync("POST", ManagementPaths.Challenge, Uid, connection: 99)).Status);
         _bench.Bench.Clock.BootMs += 60_000;
         Assert.Equal(200, (await _bench.SendAsync("POST", ManagementPaths.Challenge, Uid, connection: 99)).Status);
+    }
+
+    [Theory]
+    [InlineData("""{"certificate_chain":[],"signature":""}""", 403)]
+    [InlineData("""{"certificate_chain":["AAAA"],"signature":"AAAA"}""", 403)]
+    [InlineData("""{"certificate_chain":["A=A"],"signature":"AAAA"}""", 403)]
+    [InlineData("""{"certificate_chain":["AA","AA","AA","AA","AA"],"signature":"AAAA"}""", 403)]
+    [InlineData("""{"certificate_chain":[null],"signature":"AAAA"}""", 403)]
+    [InlineData("""{"certificate_chain":"AAAA","signature":"AAAA"}""", 400)]
+    [InlineData("""{"certificate_chain":[],"signature":"","role":"admin"}""", 400)]
+    [InlineData("""{}""", 400)]
+    public async Task What_is_no_chain_is_refused_in_order(string json, int status)
+    {
+        await _bench.ChallengeAsync(Uid);
+        Assert.Equal(status, (await _bench.SendAsync("POST", ManagementPaths.Session, Uid, json)).Status);
+    }
+
+    [Theory]
+    [InlineData(63)]
+    [InlineData(65)]
+    [InlineData(0)]
+    public async Task A_signature_of_another_length_is_refused_in_order(int bytes)
+    {
+        await _bench.ChallengeAsync(Uid);
+        string json = $$"""
+            {"certificate_chain":["{{Base64UrlText.Encode(_bench.Admin.RawData)}}"],
+            "signature":"{{Base64UrlText.Encode(new byte[bytes])}}"}
+            """;
+        Assert.Equal(403, (await _bench.SendAsync("POST", ManagementPaths.Session, Uid, json)).Status);
+    }
+
+    [Fact]
+    public async Task Calls_that_come_too_fast_are_429_and_counted_together()
+    {
+        for (int i = 0; i < 200; i++)
+            await _bench.SendAsync("GET", "/v1/health", Uid);
+        _bench.Journal.Calls.Clear();
+        Assert.Equal(429, (await _bench.SendAsync("GET", "/v1/health", Uid)).Status);
+        Assert.Equal(429, (await _bench.SendAsync("GET", "/v1/health", Uid)).Status);
+        Assert.Empty(_bench.Journal.Calls);
+        Assert.Equal<AuditValue>("rate_limited", Assert.Single(_bench.Journal.Notes).Detail("why"));
     }
 
     [Fact]
