@@ -38,8 +38,9 @@ internal sealed class ManagementApi(
         if (changes && await CannotRecordAsync(context.Journal.Synced()) is { } reason)
             return Problems.Write(Problems.NotReady($"Nothing was done: {Unwritable(reason)}"), body);
         var content = new ArrayBufferWriter<byte>();
-        (LocalAnswer answer, AuditOutcome outcome) = await CarryOutAsync(call, caller, route, content, cancel);
-        string? lost = await CannotRecordAsync(RecordAsync(call, caller, answer.Status, outcome));
+        (ManagementOutcome done, AuditOutcome outcome) = await CarryOutAsync(call, caller, route, content, cancel);
+        LocalAnswer answer = done.Answer;
+        string? lost = await CannotRecordAsync(RecordAsync(call, caller, done, outcome));
         if (changes && lost is not null)
         {
             string detail = $"The call ended with status {answer.Status}, but its record is lost: {Unwritable(lost)}";
@@ -68,7 +69,7 @@ internal sealed class ManagementApi(
         }
     }
 
-    private async ValueTask<(LocalAnswer Answer, AuditOutcome Outcome)> CarryOutAsync(
+    private async ValueTask<(ManagementOutcome Done, AuditOutcome Outcome)> CarryOutAsync(
         LocalCall call, Caller caller, ManagementRoute? route, ArrayBufferWriter<byte> content,
         CancellationToken cancel)
     {
@@ -77,7 +78,7 @@ internal sealed class ManagementApi(
             ManagementOutcome outcome = WhyNot(call, caller, route) is { } refusal
                 ? new(Problems.Write(refusal, content))
                 : await route!.Handle(call, content, cancel);
-            return (outcome.Answer, outcome switch
+            return (outcome, outcome switch
             {
                 { Answer.Status: >= 500 } or { Failed: true } => AuditOutcome.Failed,
                 { Answer.Status: >= 400 } => AuditOutcome.Refused,
@@ -87,18 +88,18 @@ internal sealed class ManagementApi(
         catch (ProtocolException e)
         {
             content.ResetWrittenCount();
-            return (Problems.Write(Shapes.Malformed(e), content), AuditOutcome.Refused);
+            return (new(Problems.Write(Shapes.Malformed(e), content)), AuditOutcome.Refused);
         }
         catch (EnvironmentException e)
         {
             content.ResetWrittenCount();
-            return (Problems.Write(Problems.NotReady(e.Message), content), AuditOutcome.Failed);
+            return (new(Problems.Write(Problems.NotReady(e.Message), content)), AuditOutcome.Failed);
         }
         catch (OperationCanceledException)
         {
             // The caller hung up; the record says so, and the loop decides what becomes of what it began.
             content.ResetWrittenCount();
-            return (Problems.Write(Problems.NotReady("The caller went away."), content), AuditOutcome.Failed);
+            return (new(Problems.Write(Problems.NotReady("The caller went away."), content)), AuditOutcome.Failed);
         }
     }
 
@@ -119,7 +120,7 @@ internal sealed class ManagementApi(
         return caller.Role < route.Needs ? Problems.RoleTooLow : null;
     }
 
-    private Task RecordAsync(LocalCall call, Caller caller, int status, AuditOutcome outcome)
+    private Task RecordAsync(LocalCall call, Caller caller, ManagementOutcome done, AuditOutcome outcome)
     {
         string? role = Roles.Word(caller.Role);
         PeerCredentials peer = call.Peer;
@@ -130,9 +131,9 @@ internal sealed class ManagementApi(
         {
             { "method", LimitedText.Cut(call.Method, RecordedPathBytesMax) },
             { "path", LimitedText.Cut(call.Path, RecordedPathBytesMax) },
-            { "status", status },
+            { "status", done.Answer.Status },
         };
-        if ((caller.Certificate?.Subject ?? call.Certificate?.Subject) is { } subject)
+        if ((caller.Certificate?.Subject ?? call.Certificate?.Subject ?? done.Subject) is { } subject)
             details.Add("subject", LimitedText.Cut(subject, RecordedSubjectBytesMax));
         return context.Journal.Called(new AuditEntry("management_called", null, actor, outcome, details));
     }

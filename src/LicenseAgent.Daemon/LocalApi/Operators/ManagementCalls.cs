@@ -13,7 +13,8 @@ namespace LicenseAgent.Daemon.LocalApi.Operators;
 
 /// <summary>What a management call came to.</summary>
 /// <param name="Failed">Answered in order, and the answer says that it did not work.</param>
-internal readonly record struct ManagementOutcome(LocalAnswer Answer, bool Failed = false);
+/// <param name="Subject">Of a certificate that the call brought.</param>
+internal readonly record struct ManagementOutcome(LocalAnswer Answer, bool Failed = false, string? Subject = null);
 
 /// <summary>The parts of the agent that operators look into.</summary>
 /// <param name="Metrics">Prometheus text.</param>
@@ -62,8 +63,7 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
         new("POST", ManagementPaths.Reload, Role.Admin, ReloadAsync),
         new("POST", ManagementPaths.Challenge, Role.None, (call, body, _) => new(new ManagementOutcome(
             signIn.Challenge(call, body)))),
-        new("POST", ManagementPaths.Session, Role.None, (call, body, _) => new(new ManagementOutcome(
-            signIn.Session(call, body)))),
+        new("POST", ManagementPaths.Session, Role.None, (call, body, _) => new(signIn.Session(call, body))),
     ];
 
     /// <summary>The path that stands in <see cref="Routes"/> for the one called.</summary>

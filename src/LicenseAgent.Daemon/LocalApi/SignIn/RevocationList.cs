@@ -23,14 +23,21 @@ internal sealed class RevocationList
 
     private RevocationList(ReadOnlyMemory<byte> der)
     {
-        AsnReader list = new AsnReader(der, AsnEncodingRules.DER).ReadSequence();
+        var whole = new AsnReader(der, AsnEncodingRules.DER);
+        AsnReader list = whole.ReadSequence();
+        whole.ThrowIfNotEmpty();
         _signed = list.PeekEncodedValue().ToArray();
         AsnReader content = list.ReadSequence();
+        ReadOnlyMemory<byte> algorithm = list.PeekEncodedValue();
         _algorithm = list.ReadSequence().ReadObjectIdentifier();
-        _signature = list.ReadBitString(out _);
+        _signature = list.ReadBitString(out int unusedBits);
+        list.ThrowIfNotEmpty();
         if (content.PeekTag().HasSameClassAndValue(Asn1Tag.Integer))
             content.ReadInteger();
-        content.ReadSequence();
+
+        // RFC 5280 §5.1.1.2: what is not signed says the same as what is.
+        if (!content.ReadEncodedValue().Span.SequenceEqual(algorithm.Span) || unusedBits != 0)
+            throw new CryptographicException("the list names two algorithms, or its signature is cut");
         _issuer = content.ReadEncodedValue().ToArray();
         IssuedAt = ReadTime(content);
         NextUpdate = IsTime(content) ? ReadTime(content) : null;

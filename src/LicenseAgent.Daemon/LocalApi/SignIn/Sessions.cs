@@ -20,16 +20,32 @@ internal sealed class Sessions(IRandomness randomness, IBootClock clock)
 
     private readonly Lock _gate = new();
     private readonly Dictionary<Digest32, Session> _open = [];
+    private long _epoch;
+
+    /// <summary>
+    /// Moves with <see cref="EndAll"/>: taken before a certificate is judged, it tells whether that still counts when
+    /// the session begins.
+    /// </summary>
+    public long Epoch
+    {
+        get
+        {
+            lock (_gate)
+                return _epoch;
+        }
+    }
 
     /// <param name="lifetime">What is left of the certificate, at most <see cref="Lifetime"/>.</param>
-    /// <returns><see langword="null"/> when there are too many of other users.</returns>
-    public Digest32? Begin(uint uid, OperatorIdentity who, TimeSpan lifetime)
+    /// <returns><see langword="null"/> when there are too many of other users, or the epoch is over.</returns>
+    public Digest32? Begin(uint uid, OperatorIdentity who, TimeSpan lifetime, long epoch)
     {
         Span<byte> bytes = stackalloc byte[Digest32.Length];
         randomness.Fill(bytes);
         long now = clock.BootMs;
         lock (_gate)
         {
+            if (epoch != _epoch)
+                return null;
             foreach ((Digest32 hash, Session session) in _open)
             {
                 if (now >= session.EndsMs)
@@ -64,6 +80,9 @@ internal sealed class Sessions(IRandomness randomness, IBootClock clock)
     public void EndAll()
     {
         lock (_gate)
+        {
             _open.Clear();
+            _epoch++;
+        }
     }
 }

@@ -36,27 +36,33 @@ internal sealed class SignInCalls(LocalContext context, Callers callers, Challen
             Answers.ChallengeOutcome, body);
     }
 
-    public LocalAnswer Session(in LocalCall call, IBufferWriter<byte> body)
+    public ManagementOutcome Session(in LocalCall call, IBufferWriter<byte> body)
     {
         if ((Shapes.NotJsonPost(call, body) ?? Needless(call, body)) is { } refused)
-            return refused;
+            return new(refused);
+        long epoch = sessions.Epoch;
         SessionCall asked = StrictJson.Read(call.Body.Span, ManagementRequestJsonContext.Wire.SessionCall);
         if (callers.Authority is not { } authority)
-            return Problems.Write(Problems.Conflict("management.ca_cert is not set: nobody can sign in."), body);
+            return new(Problems.Write(Problems.Conflict("management.ca_cert is not set: nobody can sign in."), body));
 
         // Used up whatever comes of it: nobody tries keys or certificates against one challenge.
         if (challenges.Take(call.Connection, call.Peer.Uid) is not { } challenge)
         {
-            return Refuse(
+            return new(Refuse(
                 "No challenge waits on this connection: ask for one, and sign it within 60 s, once, on the same one.",
-                body);
+                body));
         }
         X509Certificate2Collection chain = [];
         try
         {
             if (!TryRead(asked.CertificateChain, chain))
-                return Refuse($"certificate_chain holds 1 to {ChainMax} certificates, DER in base64url.", body);
-            return Begin(call.Peer.Uid, asked.Signature, challenge, authority, chain, body);
+            {
+                return new(Refuse(
+                    $"certificate_chain holds 1 to {ChainMax} certificates, DER in base64url.", body));
+            }
+            return new(
+                Begin(call.Peer.Uid, asked.Signature, (challenge, epoch), authority, chain, body),
+                Subject: chain[0].Subject);
         }
         finally
         {
@@ -66,15 +72,15 @@ internal sealed class SignInCalls(LocalContext context, Callers callers, Challen
     }
 
     private LocalAnswer Begin(
-        uint uid, string signature, Digest32 challenge, OperatorAuthority authority, X509Certificate2Collection chain,
-        IBufferWriter<byte> body)
+        uint uid, string signature, (Digest32 Challenge, long Epoch) asked, OperatorAuthority authority,
+        X509Certificate2Collection chain, IBufferWriter<byte> body)
     {
         Moment now = context.Now();
         X509Certificate2 own = chain[0];
         Judgement judged = authority.Judge(own, chain, now.TrustedNow);
         if (judged.Operator is not { } who)
             return Refuse(judged.Refusal!, body);
-        byte[] text = SignInText.Of(now.Snapshot.AgentId, uid, challenge);
+        byte[] text = SignInText.Of(now.Snapshot.AgentId, uid, asked.Challenge);
         if (!Base64UrlText.TryDecode(signature, out byte[] bytes) || !HasSigned(own, text, bytes))
         {
             return Refuse(
@@ -83,12 +89,18 @@ internal sealed class SignInCalls(LocalContext context, Callers callers, Challen
         }
         TimeSpan left = who.Ends - DateTimeOffset.FromUnixTimeMilliseconds(now.TrustedNow.UnixMs);
         TimeSpan lifetime = left < Sessions.Lifetime ? left : Sessions.Lifetime;
-        return sessions.Begin(uid, who, lifetime) is { } session
-            ? Write(
-                new SessionOutcome(
-                    session, Roles.Word(Callers.Lower(callers.OfUid(uid), who.Role))!, now.TrustedNow + lifetime),
-                Answers.SessionOutcome, body)
-            : Problems.Write(Problems.RateLimited, body, SessionsFullSeconds);
+        if (sessions.Begin(uid, who, lifetime, asked.Epoch) is not { } session)
+        {
+            return sessions.Epoch == asked.Epoch
+                ? Problems.Write(Problems.RateLimited, body, SessionsFullSeconds)
+                : Problems.Write(Problems.SessionEnded, body);
+        }
+        Role role = Callers.Lower(callers.OfUid(uid), who.Role);
+        return role == Role.None
+            ? Problems.Write(Problems.PeerNotAllowed, body)
+            : Write(
+                new SessionOutcome(session, Roles.Word(role)!, now.TrustedNow + lifetime), Answers.SessionOutcome,
+                body);
     }
 
     private static bool HasSigned(X509Certificate2 certificate, byte[] text, byte[] signature)

@@ -1,5 +1,7 @@
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using LicenseAgent.Daemon.LocalApi.Operators;
+using LicenseAgent.Daemon.LocalApi.SignIn;
 using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Management;
@@ -127,6 +129,30 @@ public sealed class SessionTests : IDisposable
         string? session = await _bench.SessionAsync(Uid, _bench.Admin);
         _bench.Use(_bench.Management);
         Assert.Equal(401, (await _bench.SendAsync("GET", "/v1/status", Uid, session: session)).Status);
+    }
+
+    [Fact]
+    public void A_certificate_judged_before_a_reload_begins_no_session_after_it()
+    {
+        var sessions = new Sessions(new OsBytes(), _bench.Bench.Clock);
+        OperatorIdentity who = new("CN=alice", Role.Admin, OperatorPki.Start.AddDays(1));
+        long before = sessions.Epoch;
+        sessions.EndAll();
+        Assert.Null(sessions.Begin(Uid, who, Sessions.Lifetime, before));
+        Assert.NotNull(sessions.Begin(Uid, who, Sessions.Lifetime, sessions.Epoch));
+    }
+
+    [Theory]
+    [InlineData(null, AuditOutcome.Ok)]
+    [InlineData(1u, AuditOutcome.Refused)]
+    public async Task A_sign_in_is_recorded_with_the_subject_whatever_comes_of_it(uint? signed, AuditOutcome outcome)
+    {
+        Digest32 challenge = await _bench.ChallengeAsync(Uid);
+        _bench.Journal.Calls.Clear();
+        await _bench.SignAsync(Uid, challenge, _bench.Admin, signedUid: signed);
+        AuditEntry record = Assert.Single(_bench.Journal.Calls);
+        Assert.Equal<AuditValue>("CN=alice", record.Detail("subject"));
+        Assert.Equal(outcome, record.Outcome);
     }
 
     [Fact]
