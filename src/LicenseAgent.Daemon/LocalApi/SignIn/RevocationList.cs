@@ -11,7 +11,7 @@ namespace LicenseAgent.Daemon.LocalApi.SignIn;
 /// </summary>
 internal sealed class RevocationList
 {
-    private const string PemLabel = "X509 CRL", DeltaOid = "2.5.29.27";
+    private const string PemLabel = "X509 CRL";
 
     private const int RevokedMax = 20_000; // a file of 64 KiB holds fewer
 
@@ -44,7 +44,7 @@ internal sealed class RevocationList
         if (content.HasData && content.PeekTag().HasSameClassAndValue(Asn1Tag.Sequence))
             ReadSerials(content.ReadSequence());
         if (content.HasData)
-            RefuseDelta(content.ReadSequence(new Asn1Tag(TagClass.ContextSpecific, 0)).ReadSequence());
+            RefuseCritical(content.ReadSequence(new Asn1Tag(TagClass.ContextSpecific, 0)).ReadSequence());
     }
 
     public DateTimeOffset IssuedAt { get; }
@@ -115,13 +115,16 @@ internal sealed class RevocationList
         }
     }
 
-    // A delta list says nothing without the list it adds to.
-    private static void RefuseDelta(AsnReader extensions)
+    // RFC 5280 §5.2: a list with a critical extension one does not know may say less than it seems to: it adds to
+    // another list, or is about some certificates of its issuer alone.
+    private static void RefuseCritical(AsnReader extensions)
     {
         while (extensions.HasData)
         {
-            if (extensions.ReadSequence().ReadObjectIdentifier() == DeltaOid)
-                throw new CryptographicException("a delta list is not supported; give the complete one");
+            AsnReader extension = extensions.ReadSequence();
+            string oid = extension.ReadObjectIdentifier();
+            if (extension.PeekTag().HasSameClassAndValue(Asn1Tag.Boolean) && extension.ReadBoolean())
+                throw new CryptographicException($"the list is not a plain, complete one (critical extension {oid})");
         }
     }
 
