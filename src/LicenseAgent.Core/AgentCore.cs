@@ -16,6 +16,7 @@ public static class AgentCore
             Storage.OnWritten(turn);
         }
 
+        Timekeeping.Advance(turn, happened);
         Handle(turn, happened);
         Planner.Advance(turn);
         Alerts.Evaluate(turn);

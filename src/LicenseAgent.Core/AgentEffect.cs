@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Core;
@@ -65,7 +66,8 @@ public abstract record AgentEffect
 
     public sealed record ProbeTpm : AgentEffect;
 
-    public sealed record WriteAnchors(bool Checkpoint) : AgentEffect;
+    /// <param name="Mirror">High-water mark for the TPM; never ahead of the one on a disk that can be written.</param>
+    public sealed record WriteAnchors(bool Checkpoint, UtcTime? Mirror = null) : AgentEffect;
 
     public sealed record Enroll(long? Ticket) : AgentEffect;
 }

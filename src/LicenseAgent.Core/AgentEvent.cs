@@ -11,6 +11,9 @@ public abstract record AgentEvent
     {
     }
 
+    /// <summary>The TPM's clock, where what happened came with a reading of it.</summary>
+    public TpmReading? TpmClock { get; init; }
+
     /// <summary>The process has started.</summary>
     public sealed record Started : AgentEvent;
 
@@ -24,7 +27,11 @@ public abstract record AgentEvent
     public sealed record FoundEnrolling(string AgentId) : AgentEvent;
 
     /// <summary>Identity and state are there, hash, generation and counter agree.</summary>
-    public sealed record StateLoaded(Identity Identity, BoundState Bound, RunState Run) : AgentEvent;
+    public sealed record StateLoaded(Identity Identity, BoundState Bound, RunState Run) : AgentEvent
+    {
+        /// <summary>The TPM's copy of the high-water mark; <see langword="null"/> before the first.</summary>
+        public UtcTime? Mirror { get; init; }
+    }
 
     /// <summary>There is an identity, but no state that belongs to the TPM's generation.</summary>
     /// <param name="Keyset">The keyset pinned at enrolment: the bound reference is lost with the state.</param>
@@ -32,7 +39,11 @@ public abstract record AgentEvent
     /// <param name="SlotHighest">Highest version the NV slots name.</param>
     public sealed record StateUnusable(
         Identity Identity, FileReference Keyset, LockReason Reason, long Counter, long SlotHighest, RunState Run)
-        : AgentEvent;
+        : AgentEvent
+    {
+        /// <inheritdoc cref="StateLoaded.Mirror"/>
+        public UtcTime? Mirror { get; init; }
+    }
 
     /// <summary>
     /// The disk did not give identity, state or secrets, earlier ones included; they are asked again.

@@ -14,7 +14,7 @@ internal static class Planner
         {
             if (!turn.State.StorageGate.IsOpen(turn.Now))
             {
-                BeginWhatChangesNothing(turn);
+                _ = BeginWhatChangesNothing(turn) || TpmCare.TryAnchor(turn);
                 Commands.AnswerTicketsThatCannotSucceed(turn);
                 return;
             }
@@ -48,6 +48,7 @@ internal static class Planner
         turn.State.Activity is not Activity.Idle
         || Startup.TryLoad(turn)
         || turn.State.Lock == LockReason.Starting
+        || TpmCare.TryFirstMirror(turn)
         || Startup.TryLoadSecrets(turn);
 
     public static long NextWakeBootMs(AgentState state, Now now)

@@ -42,7 +42,8 @@ public abstract record Activity
     public sealed record Probing : Activity;
 
     /// <summary>The NV mirror and, where due, a checkpoint are being written.</summary>
-    public sealed record Anchoring : Activity;
+    /// <param name="Mirror">A new high-water mark is among it.</param>
+    public sealed record Anchoring(bool Mirror = false) : Activity;
 
     /// <summary>The till is being enrolled.</summary>
     public sealed record Enrolling(long? Ticket) : Activity;

@@ -43,6 +43,11 @@ public sealed record AgentState
 
     public TrustedClock Clock { get; init; }
 
+    public ClockWatch Watch { get; init; } = ClockWatch.Initial;
+
+    /// <summary>CLOCK_MONOTONIC when the request that is out was decided.</summary>
+    public long SentAwakeMs { get; init; }
+
     /// <summary>What the last step wanted done: a failed write is made good from here.</summary>
     public ImmutableArray<AgentEffect> LastEffects { get; init; } = [];
 
@@ -107,6 +112,9 @@ public sealed record AgentState
     public long AnchorDueBootMs { get; init; }
 
     public bool CheckpointDue { get; init; }
+
+    /// <summary>After a failure the anchors are not tried again before this.</summary>
+    public RetryGate AnchorGate { get; init; }
 
     public ImmutableSortedDictionary<string, Alert> Alerts { get; init; } =
         ImmutableSortedDictionary<string, Alert>.Empty;

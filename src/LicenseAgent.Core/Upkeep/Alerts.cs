@@ -123,6 +123,13 @@ internal static class Alerts
                 $"{fact}; the agent asks the server to repair it.");
         }
 
+        if (state.Watch.IsRunPutBack)
+        {
+            yield return ("run_state_rollback", "error",
+                "run.json was missing or older than what the TPM remembers; 6 h are charged against the grace period "
+                + "until the server is reached. Look for who restored files of the state directory.");
+        }
+
         if (state.ReEnrollAsked)
         {
             yield return ("re_enroll_asked", "warning", "The server's operator wants this till enrolled anew.");

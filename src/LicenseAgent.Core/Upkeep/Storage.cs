@@ -26,6 +26,12 @@ internal static class Storage
         InvariantBroken.Unless(
             undone.Any(u => u.IsDurable),
             "A write failed, and the last step had none: an activity fails with its own event.");
+        if (!turn.State.RunUnsaved)
+        {
+            // A high-water that is not on the disk goes to the TPM: the next start finds the file behind it and pays.
+            turn.State = turn.State with { Watch = turn.State.Watch with { MirroredBootMs = null } };
+        }
+
         turn.State = turn.State with
         {
             RunUnsaved = true,

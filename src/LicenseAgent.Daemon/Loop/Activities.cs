@@ -41,7 +41,7 @@ internal sealed class Activities(
                 await till.Secrets!.LoadPreviousAsync(e.Versions, state.Clock.At(now.BootMs), cancel)),
             AgentEffect.CommitGeneration e => cancel => CommitAsync(e.Next, cancel),
             AgentEffect.ProbeTpm => ProbeAsync,
-            AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e.Checkpoint, state, now, cancel),
+            AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e, state, cancel),
             AgentEffect.Enroll e => cancel => EnrollAsync(e.Ticket, cancel),
             _ => null,
         };
@@ -97,6 +97,7 @@ internal sealed class Activities(
         AgentEffect.StageSecret s => new AgentEvent.StagingFailed(
             s.Answer.SecretVersion, (e as UnusableSecretException)?.Reason, e.Message),
         AgentEffect.CommitGeneration => new AgentEvent.GenerationFailed(e.Message, e is GenerationContradiction),
+        AgentEffect.WriteAnchors => new AgentEvent.AnchoringFailed(e.Message),
         AgentEffect.LoadState or AgentEffect.LoadSecrets => new AgentEvent.LoadFailed(e.Message),
         AgentEffect.Enroll => new AgentEvent.EnrollmentFailed(
             e is NoContactException ? "no_contact" : e.Reason, e.Message, Resumable: e.Retryable && IsEnrolling(),
@@ -119,7 +120,10 @@ internal sealed class Activities(
     private async Task<AgentEvent> SendAsync(RequestPlan plan, RequestMoment moment, CancellationToken cancel)
     {
         Exchanged exchanged = await till.Exchanger!.SendAsync(plan, moment, cancel);
-        return new AgentEvent.AnswerArrived(exchanged.Answer, exchanged.Raw, exchanged.SentBootMs);
+        return new AgentEvent.AnswerArrived(exchanged.Answer, exchanged.Raw, exchanged.SentBootMs)
+        {
+            TpmClock = exchanged.TpmClock,
+        };
     }
 
     private async Task<AgentEvent> StageAsync(AgentEffect.StageSecret effect, CancellationToken cancel)
@@ -132,14 +136,13 @@ internal sealed class Activities(
     {
         await till.Audit.SyncAsync();
         await _store.CommitAsync(next, cancel);
-        _anchors.GenerationChanged();
         return new AgentEvent.GenerationCommitted(next);
     }
 
     private async Task<AgentEvent> ProbeAsync(CancellationToken cancel)
     {
         till.TpmFacts = await ports.TpmKeys.OpenAsync(till.Agent!.Anchor(), cancel);
-        return new AgentEvent.TpmReturned();
+        return new AgentEvent.TpmReturned { TpmClock = await TpmClockAsync(ports, cancel) };
     }
 
     private async Task<AgentEvent> EnrollAsync(long? ticket, CancellationToken cancel)
@@ -162,6 +165,13 @@ internal sealed class Activities(
         {
             till.Agent = enroller.Saved ?? till.Agent;
         }
+    }
+
+    /// <summary>A reading and the boot time it was made at.</summary>
+    public static async Task<TpmReading> TpmClockAsync(AgentPorts ports, CancellationToken cancel)
+    {
+        TpmClockReading clock = await ports.TpmClock.ReadClockAsync(cancel);
+        return new TpmReading(clock.ClockMs, ports.BootClock.BootMs);
     }
 
     private bool IsEnrolling() => till.Agent is { Phase: EnrollmentPhase.Enrolling };

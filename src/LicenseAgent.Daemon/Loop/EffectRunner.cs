@@ -54,7 +54,7 @@ internal sealed class EffectRunner(
 
         RunState run = state.Run with
         {
-            HighWater = new HighWater(state.Clock.At(now.BootMs), now.BootId, now.BootMs),
+            HighWater = new HighWater(state.Clock.At(now.BootMs), now.BootId, now.BootMs, now.AwakeMs),
         };
         try
         {

@@ -12,6 +12,7 @@ using LicenseAgent.Daemon.State;
 using LicenseAgent.Daemon.Upstream;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
+using LicenseAgent.Tpm;
 using Microsoft.Extensions.Logging;
 
 namespace LicenseAgent.Daemon.Loop;
@@ -50,15 +51,25 @@ internal sealed class Opening(
         RestoreCounters(run.Counters);
         await AdoptAsync(agent, cancel);
         till.TpmFacts = await ports.TpmKeys.OpenAsync(agent.Anchor(), cancel);
+        UtcTime? mirror = await ports.TpmClock.ReadMirrorAsync(cancel) is { } kept ? MirrorTime(kept) : null;
+        TpmReading tpmClock = await Activities.TpmClockAsync(ports, cancel);
         Identity identity = new(agent.AgentId, agent.Policy!);
         return await _loader.LoadAsync(agent, cancel) switch
         {
             LoadedState.Good g => Loaded(
-                identity, g.Bound, run.Run, await OpenRevocationsAsync(g.Bound.Revocations, cancel)),
+                identity, g.Bound, run.Run, await OpenRevocationsAsync(g.Bound.Revocations, cancel)) with
+            {
+                Mirror = mirror,
+                TpmClock = tpmClock,
+            },
             LoadedState.Fresh => EnrolledEvent(agent, run.Run, settings.BuildTime, ports.BootClock.BootMs),
             LoadedState.Unusable u => new AgentEvent.StateUnusable(
                 identity, KeysetOf(agent), u.Reason, u.Counter, u.SlotHighest,
-                Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel))),
+                Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel)))
+            {
+                Mirror = mirror,
+                TpmClock = tpmClock,
+            },
             _ => throw new InvariantBroken("A fourth kind of loaded state."),
         };
     }
@@ -163,6 +174,9 @@ internal sealed class Opening(
 
     private static RunState Naming(RunState run, FileReference? revocations) =>
         run with { Levels = run.Levels with { Revocations = revocations } };
+
+    private static UtcTime MirrorTime(NvMirror mirror) =>
+        new((long)Math.Min(mirror.HighWater, (ulong)UtcTime.MaxValue.UnixMs));
 
     private static FileReference KeysetOf(AgentFile agent) => new(agent.KeysetPin.Version, agent.KeysetPin.Sha256);
 

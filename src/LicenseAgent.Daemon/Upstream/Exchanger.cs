@@ -7,7 +7,8 @@ using LicenseAgent.Protocol.Messages;
 namespace LicenseAgent.Daemon.Upstream;
 
 /// <summary>A verified answer, its bytes, and when its request was sent.</summary>
-internal sealed record Exchanged(ServerAnswer Answer, byte[] Raw, long SentBootMs);
+/// <param name="TpmClock">Of the request's evidence, where it carried some.</param>
+internal sealed record Exchanged(ServerAnswer Answer, byte[] Raw, long SentBootMs, TpmReading? TpmClock);
 
 /// <summary>What an exchange needs to know of the moment it is made in.</summary>
 internal sealed record RequestMoment(UtcTime TrustedNow, UtcTime Wall, long? Generation);
@@ -34,7 +35,7 @@ internal sealed class Exchanger(
         UpstreamAnswer answer = await ports.Upstream.ExchangeAsync("POST", PathOf(plan), body, timeout, cancel);
         try
         {
-            return new Exchanged(server.Read(answer.Body, request), answer.Body, sent);
+            return new Exchanged(server.Read(answer.Body, request), answer.Body, sent, ReadingOf(request));
         }
         catch (NoContactException e) when (answer.RetryAfter is not null)
         {
@@ -78,6 +79,17 @@ internal sealed class Exchanger(
         return new ClockEvidence(
             moment.Wall, tpm.ClockMs, tpm.ResetCount, tpm.RestartCount, moment.Generation,
             ports.BootClock.BootId, ports.BootClock.BootMs);
+    }
+
+    private static TpmReading? ReadingOf(AgentRequest request)
+    {
+        ClockEvidence? clock = request switch
+        {
+            RotateSecretRequest r => r.Clock,
+            CheckInRequest r => r.Clock,
+            _ => null,
+        };
+        return clock is { TpmClockMs: { } ms } ? new TpmReading(ms, clock.BoottimeMs) : null;
     }
 
     private static string PathOf(RequestPlan plan) => plan switch

@@ -137,6 +137,8 @@ internal sealed class StandingClock : IBootClock
     public string BootId => "6b3c1d2e-0000-4000-8000-000000000001";
 
     public long BootMs { get; set; }
+
+    public long AwakeMs => BootMs;
 }
 
 internal sealed class StandingTime(UtcTime now) : TimeProvider
