@@ -17,6 +17,7 @@ public static class AgentCore
         }
 
         Timekeeping.Advance(turn, happened);
+        Certificates.Note(turn, happened);
         Handle(turn, happened);
         Planner.Advance(turn);
         Alerts.Evaluate(turn);

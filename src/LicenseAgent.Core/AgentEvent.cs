@@ -11,6 +11,9 @@ public abstract record AgentEvent
     {
     }
 
+    /// <summary>The client certificate in use, where what happened made it known.</summary>
+    public CertificateLife? Certificate { get; init; }
+
     /// <summary>The TPM's clock, where what happened came with a reading of it.</summary>
     public TpmReading? TpmClock { get; init; }
 
@@ -135,6 +138,9 @@ public abstract record AgentEvent
 /// <summary>Who this till is, as enrolment left it.</summary>
 /// <param name="Policy">What the server wants of the schedule.</param>
 public sealed record Identity(string AgentId, AgentPolicy Policy);
+
+/// <summary>From when to when the certificate says it is good.</summary>
+public sealed record CertificateLife(UtcTime NotBefore, UtcTime NotAfter);
 
 /// <summary>The TPM as the agent sees it.</summary>
 public enum TpmHealth

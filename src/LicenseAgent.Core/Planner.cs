@@ -28,6 +28,7 @@ internal static class Planner
                 || Commands.TryResumeEnrollment(turn)
                 || Binding.TryBind(turn)
                 || CheckIns.TryUrgent(turn)
+                || Certificates.TryRenew(turn)
                 || Rotation.TryReject(turn)
                 || Rotation.TryConfirm(turn)
                 || Rotation.TryPrepare(turn)
@@ -58,6 +59,7 @@ internal static class Planner
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,
+            state.CertificateGate.NotBeforeBootMs,
             state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {

@@ -27,6 +27,7 @@ internal static class Answers
             case (RequestPlan.Prepare, RotateSecretAnswer a): Rotation.OnPrepared(turn, a, e.Raw); break;
             case (RequestPlan.Confirm, ConfirmRotationAnswer a): Rotation.OnConfirmed(turn, a); break;
             case (RequestPlan.Reject, RejectRotationAnswer): Rotation.OnRejected(turn); break;
+            case (RequestPlan.RenewCertificate p, RenewCertificateAnswer a): Certificates.OnAnswered(turn, p, a); break;
             case (RequestPlan.CheckIn p, CheckInAnswer a): CheckIns.OnAnswered(turn, p, a, e.Raw); break;
             default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {exchanging.Plan}.");
         }
@@ -47,6 +48,12 @@ internal static class Answers
         if (plan is RequestPlan.CheckIn)
         {
             CheckIns.Failed(turn, reason, wait);
+            return;
+        }
+
+        if (plan is RequestPlan.RenewCertificate)
+        {
+            Certificates.Failed(turn, wait);
             return;
         }
 

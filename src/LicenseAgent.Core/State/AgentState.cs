@@ -86,6 +86,14 @@ public sealed record AgentState
 
     public RetryGate StorageGate { get; init; }
 
+    public RetryGate CertificateGate { get; init; }
+
+    /// <summary>The client certificate in use.</summary>
+    public CertificateLife? Certificate { get; init; }
+
+    /// <summary>The server does not take it any more, or its successor could not be written.</summary>
+    public bool CertificateOwed { get; init; }
+
     public RetryGate LoadGate { get; init; }
 
     public RetryGate CommitGate { get; init; }

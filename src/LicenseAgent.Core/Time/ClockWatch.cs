@@ -67,8 +67,8 @@ public enum ClockVerdict
 /// <param name="Tpm">Latest reading of the TPM's clock.</param>
 /// <param name="SleepAheadMs">How far the sleeps that were longer than believed lead.</param>
 /// <param name="SleptBootMs">When the last of them ended.</param>
-/// <param name="Mirror">The TPM's copy of the high-water mark, as found at start.</param>
-/// <param name="IsRunPutBack">The run state was missing or behind <paramref name="Mirror"/>; until contact.</param>
+/// <param name="Mirror">The TPM's copy of the high-water mark.</param>
+/// <param name="IsRunPutBack">At start the run state was missing or behind it; until contact.</param>
 /// <param name="DoubtSinceBootMs">Since when a clock has been too far ahead.</param>
 /// <param name="AskedBootMs">When contact was last asked for because of it.</param>
 /// <param name="ContactBootMs">When the last authenticated answer came.</param>

@@ -56,20 +56,6 @@ internal static class JumpingClocks
         }
     }
 
-    public static string Word(TimeEvidence evidence) => evidence switch
-    {
-        TimeEvidence.BuildTime => "build_time",
-        TimeEvidence.BoundState => "bound_state",
-        TimeEvidence.Anchor => "anchor",
-        TimeEvidence.HighWater => "high_water",
-        TimeEvidence.Mirror => "mirror",
-        TimeEvidence.MirrorCharged => "mirror_charged",
-        TimeEvidence.WallClock => "wall_clock",
-        TimeEvidence.TpmClock => "tpm_clock",
-        TimeEvidence.Sleep => "sleep",
-        _ => throw new InvariantBroken($"{evidence} has no word."),
-    };
-
     private static ClockTrack Track(ClockTrack? before, Now now, UtcTime reading)
     {
         long offset = reading.UnixMs - now.BootMs;

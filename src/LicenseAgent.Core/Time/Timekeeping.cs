@@ -262,7 +262,7 @@ internal static class Timekeeping
         if (clock.Reading - before > WorthARecord)
         {
             turn.Audit("clock_believed", clock.Clock.ToString(), "ok", durable: false,
-                ("clock", JumpingClocks.Word(clock.Clock)), ("from", before.ToString()),
+                ("clock", ClockText.Of(clock.Clock)), ("from", before.ToString()),
                 ("to", clock.Reading.ToString()));
         }
     }

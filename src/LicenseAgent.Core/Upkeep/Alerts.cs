@@ -130,6 +130,11 @@ internal static class Alerts
                 + "until the server is reached. Look for who restored files of the state directory.");
         }
 
+        if (Certificates.Expiring(state, now) is { } expiring)
+        {
+            yield return ("certificate_expiring", "warning", expiring);
+        }
+
         if (state.ReEnrollAsked)
         {
             yield return ("re_enroll_asked", "warning", "The server's operator wants this till enrolled anew.");

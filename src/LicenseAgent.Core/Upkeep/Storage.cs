@@ -82,6 +82,11 @@ internal static class Storage
             turn.State = turn.State with { CheckInDueBootMs = 0 };
         }
 
+        if (undone.Any(e => e is AgentEffect.SaveCertificate))
+        {
+            Certificates.OnLost(turn);
+        }
+
         if (undone.Any(e => e is AgentEffect.SaveRevocations))
         {
             turn.UpdateRun(run => run with

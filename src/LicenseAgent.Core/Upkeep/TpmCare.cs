@@ -109,7 +109,7 @@ internal static class TpmCare
 
         UtcTime? highWater = mirror ? turn.TrustedNow : null;
         turn.Begin(
-            new Activity.Anchoring(mirror),
+            new Activity.Anchoring(highWater),
             new AgentEffect.WriteAnchors(state.CheckpointDue && !state.RunUnsaved, highWater));
         return true;
     }
@@ -154,9 +154,12 @@ internal static class TpmCare
 
     private static void Mirrored(Turn turn, Activity.Anchoring anchoring)
     {
-        if (anchoring.Mirror)
+        if (anchoring.Mirror is { } mirror)
         {
-            turn.State = turn.State with { Watch = turn.State.Watch with { MirroredBootMs = turn.Now.BootMs } };
+            turn.State = turn.State with
+            {
+                Watch = turn.State.Watch with { Mirror = mirror, MirroredBootMs = turn.Now.BootMs },
+            };
         }
     }
 

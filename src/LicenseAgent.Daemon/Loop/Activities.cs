@@ -10,6 +10,7 @@ using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Daemon.State;
 using LicenseAgent.Daemon.Upstream;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
 using Microsoft.Extensions.Logging;
 
 namespace LicenseAgent.Daemon.Loop;
@@ -35,7 +36,8 @@ internal sealed class Activities(
         {
             AgentEffect.LoadState => _opening.LoadAsync,
             AgentEffect.LoadSecrets e => cancel => LoadSecretsAsync(e.Entries, cancel),
-            AgentEffect.Send e => cancel => SendAsync(e.Plan, MomentOf(state, now), cancel),
+            AgentEffect.Send e => cancel => SendAsync(
+                e.Plan, MomentOf(state, now), Views.ProvenNow(state, now), cancel),
             AgentEffect.StageSecret e => cancel => StageAsync(e, cancel),
             AgentEffect.LoadPrevious e => async cancel => new AgentEvent.PreviousLoaded(
                 await till.Secrets!.LoadPreviousAsync(e.Versions, state.Clock.At(now.BootMs), cancel)),
@@ -117,12 +119,28 @@ internal sealed class Activities(
         return new AgentEvent.SecretsLoaded(opened.ToImmutable(), unreadable.ToImmutable());
     }
 
-    private async Task<AgentEvent> SendAsync(RequestPlan plan, RequestMoment moment, CancellationToken cancel)
+    private async Task<AgentEvent> SendAsync(
+        RequestPlan plan, RequestMoment moment, UtcTime? proven, CancellationToken cancel)
     {
-        Exchanged exchanged = await till.Exchanger!.SendAsync(plan, moment, cancel);
+        till.Connection!.JudgeBy(proven);
+        Exchanged exchanged;
+        try
+        {
+            exchanged = await till.Exchanger!.SendAsync(plan, moment, cancel);
+        }
+        catch (NoContactException e)
+        {
+            till.Connection.Broke(e);
+            throw;
+        }
+
+        CertificateLife? renewed = exchanged.Answer is RenewCertificateAnswer { CertificateChain: var chain }
+            ? await till.Connection.LifeOfAsync(chain, cancel)
+            : null;
         return new AgentEvent.AnswerArrived(exchanged.Answer, exchanged.Raw, exchanged.SentBootMs)
         {
             TpmClock = exchanged.TpmClock,
+            Certificate = renewed,
         };
     }
 

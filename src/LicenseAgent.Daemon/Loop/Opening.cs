@@ -1,5 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Audit;
 using LicenseAgent.Daemon.Config;
@@ -61,6 +59,7 @@ internal sealed class Opening(
             {
                 Mirror = mirror,
                 TpmClock = tpmClock,
+                Certificate = till.Connection?.Certificate,
             },
             LoadedState.Fresh => EnrolledEvent(agent, run.Run, settings.BuildTime, ports.BootClock.BootMs),
             LoadedState.Unusable u => new AgentEvent.StateUnusable(
@@ -69,6 +68,7 @@ internal sealed class Opening(
             {
                 Mirror = mirror,
                 TpmClock = tpmClock,
+                Certificate = till.Connection?.Certificate,
             },
             _ => throw new InvariantBroken("A fourth kind of loaded state."),
         };
@@ -80,16 +80,8 @@ internal sealed class Opening(
         till.Agent = agent;
         TrustedServer server = new(
             await _files.ReadKeysetAsync(agent.KeysetPin, ports.VerifyEs256, cancel), agent.AgentId, ports.VerifyEs256);
-        byte[] tls = await _files.ReadTlsAsync(cancel) ?? config.Server.ClientPem ?? throw new StorageException(
-            "tls_missing", "tls.pem is missing in the state directory; restore it or enrol the till again.");
-        ports.Upstream.Configure(ServerAddress.Of(
-            config, agent.ServerUrl, agent.ServerName, agent.Pins, server.Keyset.Pins, agent.CaCert, tls,
-            settings.BuildTime));
-        using (X509Certificate2 certificate = X509Certificate2.CreateFromPem(Encoding.ASCII.GetString(tls)))
-        {
-            till.CertificateExpiry = UtcTime.From(new DateTimeOffset(certificate.NotAfter));
-        }
-
+        till.Connection = new ServerConnection(ports, config, agent, server.Keyset.Pins, settings.BuildTime);
+        await till.Connection.OpenAsync(cancel);
         if (till.Server is null || till.Adopted != agent.KeysetPin)
         {
             // After a new enrolment: what is held stays until the core has had it erased.
@@ -98,8 +90,8 @@ internal sealed class Opening(
             till.Secrets ??= new SecretStore(ports.StateFiles, ports.TpmKeys, till.Memory, server);
             till.Secrets.Trust(server);
             till.Exchanger = new Exchanger(
-                ports, agent.AgentId, server, till.Secrets, AuditEvidenceAsync, config.Server.Timeout,
-                settings.ProgramVersion);
+                ports, agent.AgentId, server, till.Secrets, AuditEvidenceAsync,
+                cancel => till.Connection!.RequestAsync(cancel), config.Server.Timeout, settings.ProgramVersion);
         }
 
         AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing.Thumbprint().ToString());
@@ -114,10 +106,13 @@ internal sealed class Opening(
         EnrolledEvent(agent, (await _loader.ReadRunAsync(cancel)).Run.Run, serverTime, sentBootMs);
 
     /// <summary>Numbers seen by an enrolment before this one count: the server may have been restored since.</summary>
-    private static AgentEvent.Enrolled EnrolledEvent(
+    private AgentEvent.Enrolled EnrolledEvent(
         AgentFile agent, RunState before, UtcTime serverTime, long sentBootMs) => new(
         new Identity(agent.AgentId, agent.Policy!), KeysetOf(agent), Math.Max(agent.Highest, before.Highest),
-        agent.Counter, serverTime, sentBootMs);
+        agent.Counter, serverTime, sentBootMs)
+        {
+            Certificate = till.Connection?.Certificate,
+        };
 
     /// <summary>What a request says of the log: never more than is on stable storage.</summary>
     private async Task<AuditEvidence> AuditEvidenceAsync(AuditPoint? witnessed)

@@ -19,7 +19,8 @@ internal sealed record RequestMoment(UtcTime TrustedNow, UtcTime Wall, long? Gen
 /// </summary>
 internal sealed class Exchanger(
     AgentPorts ports, string agentId, TrustedServer server, SecretStore secrets,
-    Func<AuditPoint?, Task<AuditEvidence>> auditEvidence, TimeSpan timeout, string programVersion)
+    Func<AuditPoint?, Task<AuditEvidence>> auditEvidence, Func<CancellationToken, Task<byte[]>> certificateRequest,
+    TimeSpan timeout, string programVersion)
 {
     private readonly NonceSource _nonces = new(ports.Randomness, ports.TpmClock);
     private readonly RequestSigner _signer = new(ports.TpmKeys);
@@ -62,6 +63,10 @@ internal sealed class Exchanger(
             case RequestPlan.Reject r:
                 return new RejectRotationRequest(
                     agentId, r.RequestId, nonce, now, AgentActions.RejectRotation, r.Version, r.Reason);
+            case RequestPlan.RenewCertificate r:
+                return new RenewCertificateRequest(
+                    agentId, r.RequestId, nonce, now, AgentActions.RenewCertificate,
+                    Base64UrlText.Encode(await certificateRequest(cancel)));
             case RequestPlan.CheckIn c:
                 return new CheckInRequest(
                     agentId, c.RequestId, nonce, now, AgentActions.CheckIn, c.Mode, c.LockReason, c.ActiveVersion,
@@ -98,6 +103,7 @@ internal sealed class Exchanger(
         RequestPlan.Confirm => AgentPaths.ConfirmRotation,
         RequestPlan.Reject => AgentPaths.RejectRotation,
         RequestPlan.CheckIn => AgentPaths.CheckIn,
+        RequestPlan.RenewCertificate => AgentPaths.RenewCertificate,
         _ => throw new InvariantBroken($"{plan} has no path."),
     };
 }
