@@ -65,7 +65,7 @@ internal static class Refusals
                 break;
             case ServerErrors.CertificateExpired:
                 Certificates.Refused(turn);
-                Hold(turn, plan, refusal, "The till's certificate has expired. The agent asks the server for a new one.");
+                Hold(turn, plan, refusal, "The till's certificate has expired. The agent asks the server for another.");
                 break;
             case ServerErrors.AgentUnknown:
                 Hold(turn, plan, refusal, "The server does not know this till. Licenses work until grace ends; "

@@ -94,7 +94,8 @@ internal static class Timekeeping
         Judge(turn, ranMs: 0, atStart: true);
     }
 
-    /// <summary>A verified server time is the one thing that moves trusted now back; it moves it forth as well.</summary>
+            // The mirror never leads a file that could be written: whoever put this one back may have run for as long
+            // as the mirror of then lasts.
     public static void Anchor(Turn turn, UtcTime serverTime, long sentBootMs)
     {
         UtcTime before = turn.TrustedNow;
@@ -113,7 +114,7 @@ internal static class Timekeeping
                 IsRunPutBack = false,
                 ContactBootMs = turn.Now.BootMs,
 
-                // A mirror ahead of the file would make the next start believe that the file was put back.
+                // A mirror ahead of the file would look to the next start like a file put back.
                 MirroredBootMs = after < before ? null : turn.State.Watch.MirroredBootMs,
             },
         };

@@ -22,7 +22,9 @@ internal static class Timing
     /// <summary>A dead TPM is asked again within this.</summary>
     public const long TpmProbeMaxMs = 30_000;
 
-    /// <summary>A clock ahead by less, and steady, is believed; further ahead only after as long without contact.</summary>
+    /// <summary>
+    /// A clock ahead by less, and steady, is believed; further ahead only after as long without contact.
+    /// </summary>
     public const long ForwardJumpMaxMs = 48 * 3_600_000L;
 
     /// <summary>Of one sleep this much counts at once: a weekend.</summary>

@@ -123,6 +123,21 @@ internal static class Alerts
                 $"{fact}; the agent asks the server to repair it.");
         }
 
+        if (state.ReEnrollAsked)
+        {
+            yield return ("re_enroll_asked", "warning", "The server's operator wants this till enrolled anew.");
+        }
+
+        foreach ((string, string, string) condition in TimeConditions(turn))
+        {
+            yield return condition;
+        }
+    }
+
+    private static IEnumerable<(string Id, string Severity, string Detail)> TimeConditions(Turn turn)
+    {
+        AgentState state = turn.State;
+        UtcTime now = turn.TrustedNow;
         if (state.Watch.IsRunPutBack)
         {
             yield return ("run_state_rollback", "error",
@@ -133,11 +148,6 @@ internal static class Alerts
         if (Certificates.Expiring(state, now) is { } expiring)
         {
             yield return ("certificate_expiring", "warning", expiring);
-        }
-
-        if (state.ReEnrollAsked)
-        {
-            yield return ("re_enroll_asked", "warning", "The server's operator wants this till enrolled anew.");
         }
 
         if (state.Identity is not null && now - turn.Now.Wall > WallBehindTolerated)

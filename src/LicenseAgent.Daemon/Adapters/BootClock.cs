@@ -4,7 +4,9 @@ using LicenseAgent.Daemon.Ports;
 
 namespace LicenseAgent.Daemon.Adapters;
 
-/// <summary>The two clocks of a boot by clock_gettime, which the BCL does not offer, and the kernel's boot id.</summary>
+/// <summary>
+/// The two clocks of a boot by clock_gettime, which the BCL does not offer, and the kernel's boot id.
+/// </summary>
 internal sealed partial class BootClock : IBootClock
 {
     private const int ClockMonotonic = 1, ClockBootTime = 7;

@@ -37,7 +37,8 @@ internal sealed class ServerConnection(
         }
 
         Show(own.Count > 0 ? own : throw new StorageException(
-            "tls_missing", "tls.pem is missing or damaged in the state directory; restore it or enrol the till again."));
+            "tls_missing",
+            "tls.pem is missing or damaged in the state directory; restore it or enrol the till again."));
     }
 
     /// <summary>Before a request: the server's certificate must not have ended before what is proven.</summary>
@@ -82,5 +83,6 @@ internal sealed class ServerConnection(
     }
 
     private void Configure() => ports.Upstream.Configure(ServerAddress.Of(
-        config, agent.ServerUrl, agent.ServerName, agent.Pins, keysetPins, agent.CaCert, _pairs[0], _judgedBy ?? buildTime));
+        config, agent.ServerUrl, agent.ServerName, agent.Pins, keysetPins, agent.CaCert, _pairs[0],
+        _judgedBy ?? buildTime));
 }

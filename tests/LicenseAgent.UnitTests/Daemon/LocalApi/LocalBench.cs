@@ -65,6 +65,17 @@ internal sealed class LocalBench : IDisposable
         return Es256.Verify(key, data, signature);
     };
 
+    /// <summary>Time passes, and the loop has taken its steps meanwhile.</summary>
+    public void Pass(long ms)
+    {
+        TrustedClock clock = Snapshot.Clock;
+        Clock.BootMs += ms;
+        Snapshot = Snapshot with
+        {
+            Clock = new TrustedClock(Clock.BootMs, clock.Floor + TimeSpan.FromMilliseconds(ms)),
+        };
+    }
+
     public Moment Now => new(Snapshot, Snapshot.Clock.At(Clock.BootMs), Time.Now);
 
     public static TokenTagger Tag => token => TokenTag.Of("key"u8, token);
