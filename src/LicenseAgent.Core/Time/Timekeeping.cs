@@ -94,8 +94,7 @@ internal static class Timekeeping
         Judge(turn, ranMs: 0, atStart: true);
     }
 
-            // The mirror never leads a file that could be written: whoever put this one back may have run for as long
-            // as the mirror of then lasts.
+    /// <summary>A verified server time alone moves trusted now back; it moves it forth as well.</summary>
     public static void Anchor(Turn turn, UtcTime serverTime, long sentBootMs)
     {
         UtcTime before = turn.TrustedNow;
