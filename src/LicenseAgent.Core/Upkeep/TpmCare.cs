@@ -32,6 +32,10 @@ internal static class TpmCare
             case Activity.Committing committing:
                 turn.State = turn.State with { Unfinished = committing.Next };
                 break;
+            case Activity.Anchoring:
+                // An index that cannot be written must not keep secrets from being opened, time after time.
+                PostponeAnchors(turn);
+                break;
             case Activity.Enrolling enrolling:
                 turn.State = turn.State with { RotationGate = turn.Backoff(turn.State.RotationGate, 8) };
                 Commands.AnswerEnroll(turn, enrolling, "tpm_unavailable", e.Detail);
@@ -133,10 +137,7 @@ internal static class TpmCare
     public static void OnAnchoringFailed(Turn turn, AgentEvent.AnchoringFailed e)
     {
         Activity.Anchoring anchoring = Expect.During<Activity.Anchoring>(turn);
-        turn.State = turn.State with
-        {
-            AnchorGate = new RetryGate(1, turn.Now.BootMs + Timing.HighWaterEveryMs),
-        };
+        PostponeAnchors(turn);
         turn.Trouble("anchoring_failing", $"The audit log could not be tied to the TPM ({e.Detail}). Make room on the "
             + "disk of the audit log or repair it.");
 
@@ -151,6 +152,11 @@ internal static class TpmCare
     }
 
     public static void AnchorSoon(Turn turn) => turn.State = turn.State with { AnchorDueBootMs = turn.Now.BootMs };
+
+    private static void PostponeAnchors(Turn turn) => turn.State = turn.State with
+    {
+        AnchorGate = new RetryGate(1, turn.Now.BootMs + Timing.HighWaterEveryMs),
+    };
 
     private static void Mirrored(Turn turn, Activity.Anchoring anchoring)
     {

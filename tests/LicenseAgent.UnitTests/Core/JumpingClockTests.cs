@@ -211,6 +211,17 @@ public sealed class JumpingClockTests
     }
 
     [Fact]
+    public void A_TPM_that_answers_and_takes_no_mirror_keeps_no_secret_from_being_opened()
+    {
+        CoreDriver till = new();
+        till.Step(new AgentEvent.Started());
+        till.Step(new AgentEvent.StateLoaded(Given.Identity, _bound, Given.Run(_bound)));
+        till.Step(new AgentEvent.TpmFailed(TpmHealth.Unavailable, "TPM_RC_NV_UNAVAILABLE"));
+        till.After(TimeSpan.FromSeconds(31)).Step(new AgentEvent.TpmReturned());
+        till.Under<Activity.LoadingSecrets>();
+    }
+
+    [Fact]
     public void A_correction_back_is_told_to_the_TPM()
     {
         CoreDriver till = CoreDriver.Enrolled(_bound);
