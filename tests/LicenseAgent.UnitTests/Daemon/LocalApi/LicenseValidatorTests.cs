@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Security.Cryptography;
 using LicenseAgent.Core;
+using LicenseAgent.Daemon;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Secrets;
