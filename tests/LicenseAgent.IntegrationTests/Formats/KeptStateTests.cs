@@ -79,11 +79,12 @@ public sealed class KeptStateTests : IAsyncLifetime
         FormatFolder folder = await StartOnAsync(format);
 
         // GRACE secrets are opened while the agent serves already.
-        LicenseValidation? answer = null;
-        await Eventually.HoldsAsync(
-            async () => (answer = await ValidateAsync(folder.RevokedToken)).Reason != "SECRET_INVALIDATED",
-            "the secret of the token was not opened", Cancel);
-        Assert.Equal("REVOKED", answer!.Reason);
+        LicenseValidation answer = await Eventually.GetAsync(
+            async () => await ValidateAsync(folder.RevokedToken) is { Reason: not "SECRET_INVALIDATED" } known
+                ? known
+                : null,
+            () => "the secret of the token was not opened", Cancel);
+        Assert.Equal("REVOKED", answer.Reason);
     }
 
     [Theory]
