@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using LicenseAgent.Client;
+using LicenseAgent.IntegrationTests.EndToEnd;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Processes;
 using LicenseAgent.Testbed.Tpm;
