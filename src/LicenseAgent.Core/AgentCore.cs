@@ -16,6 +16,8 @@ public static class AgentCore
             Storage.OnWritten(turn);
         }
 
+        Timekeeping.Advance(turn, happened);
+        Certificates.Note(turn, happened);
         Handle(turn, happened);
         Planner.Advance(turn);
         Alerts.Evaluate(turn);

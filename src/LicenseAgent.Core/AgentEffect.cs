@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Core;
@@ -20,7 +21,8 @@ public abstract record AgentEffect
             or WriteAnchors or Enroll;
 
     /// <summary>Whether it is awaited and may fail.</summary>
-    internal bool IsDurable => this is SaveRun or SaveRevocations or KeepReceipt or EraseSecret or Audit;
+    internal bool IsDurable =>
+        this is SaveRun or SaveRevocations or KeepReceipt or SaveCertificate or EraseSecret or Audit;
 
     // Durable, awaited.
     public sealed record SaveRun(RunState Run) : AgentEffect;
@@ -28,6 +30,10 @@ public abstract record AgentEffect
     public sealed record SaveRevocations(ReadOnlyMemory<byte> Answer) : AgentEffect;
 
     public sealed record KeepReceipt(ReadOnlyMemory<byte> Answer) : AgentEffect;
+
+    /// <summary>Takes the next TLS key and its certificate into use; the ones before are kept beside.</summary>
+    /// <param name="Chain">DER, base64url, leaf first.</param>
+    public sealed record SaveCertificate(ImmutableArray<string> Chain) : AgentEffect;
 
     /// <summary>Forgets a secret: memory, then file.</summary>
     public sealed record EraseSecret(long Version) : AgentEffect;
@@ -65,7 +71,8 @@ public abstract record AgentEffect
 
     public sealed record ProbeTpm : AgentEffect;
 
-    public sealed record WriteAnchors(bool Checkpoint) : AgentEffect;
+    /// <param name="Mirror">High-water mark for the TPM; never ahead of the one on a disk that can be written.</param>
+    public sealed record WriteAnchors(bool Checkpoint, UtcTime? Mirror = null) : AgentEffect;
 
     public sealed record Enroll(long? Ticket) : AgentEffect;
 }

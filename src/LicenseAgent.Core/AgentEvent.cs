@@ -11,6 +11,12 @@ public abstract record AgentEvent
     {
     }
 
+    /// <summary>The client certificate in use, where what happened made it known.</summary>
+    public CertificateLife? Certificate { get; init; }
+
+    /// <summary>The TPM's clock, where what happened came with a reading of it.</summary>
+    public TpmReading? TpmClock { get; init; }
+
     /// <summary>The process has started.</summary>
     public sealed record Started : AgentEvent;
 
@@ -24,7 +30,11 @@ public abstract record AgentEvent
     public sealed record FoundEnrolling(string AgentId) : AgentEvent;
 
     /// <summary>Identity and state are there, hash, generation and counter agree.</summary>
-    public sealed record StateLoaded(Identity Identity, BoundState Bound, RunState Run) : AgentEvent;
+    public sealed record StateLoaded(Identity Identity, BoundState Bound, RunState Run) : AgentEvent
+    {
+        /// <summary>The TPM's copy of the high-water mark; <see langword="null"/> before the first.</summary>
+        public UtcTime? Mirror { get; init; }
+    }
 
     /// <summary>There is an identity, but no state that belongs to the TPM's generation.</summary>
     /// <param name="Keyset">The keyset pinned at enrolment: the bound reference is lost with the state.</param>
@@ -32,7 +42,11 @@ public abstract record AgentEvent
     /// <param name="SlotHighest">Highest version the NV slots name.</param>
     public sealed record StateUnusable(
         Identity Identity, FileReference Keyset, LockReason Reason, long Counter, long SlotHighest, RunState Run)
-        : AgentEvent;
+        : AgentEvent
+    {
+        /// <inheritdoc cref="StateLoaded.Mirror"/>
+        public UtcTime? Mirror { get; init; }
+    }
 
     /// <summary>
     /// The disk did not give identity, state or secrets, earlier ones included; they are asked again.
@@ -124,6 +138,9 @@ public abstract record AgentEvent
 /// <summary>Who this till is, as enrolment left it.</summary>
 /// <param name="Policy">What the server wants of the schedule.</param>
 public sealed record Identity(string AgentId, AgentPolicy Policy);
+
+/// <summary>From when to when the certificate says it is good.</summary>
+public sealed record CertificateLife(UtcTime NotBefore, UtcTime NotAfter);
 
 /// <summary>The TPM as the agent sees it.</summary>
 public enum TpmHealth

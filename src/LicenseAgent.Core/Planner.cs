@@ -14,7 +14,7 @@ internal static class Planner
         {
             if (!turn.State.StorageGate.IsOpen(turn.Now))
             {
-                BeginWhatChangesNothing(turn);
+                _ = BeginWhatChangesNothing(turn) || TpmCare.TryAnchor(turn);
                 Commands.AnswerTicketsThatCannotSucceed(turn);
                 return;
             }
@@ -28,6 +28,7 @@ internal static class Planner
                 || Commands.TryResumeEnrollment(turn)
                 || Binding.TryBind(turn)
                 || CheckIns.TryUrgent(turn)
+                || Certificates.TryRenew(turn)
                 || Rotation.TryReject(turn)
                 || Rotation.TryConfirm(turn)
                 || Rotation.TryPrepare(turn)
@@ -48,6 +49,7 @@ internal static class Planner
         turn.State.Activity is not Activity.Idle
         || Startup.TryLoad(turn)
         || turn.State.Lock == LockReason.Starting
+        || TpmCare.TryFirstMirror(turn)
         || Startup.TryLoadSecrets(turn);
 
     public static long NextWakeBootMs(AgentState state, Now now)
@@ -57,6 +59,7 @@ internal static class Planner
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,
+            state.CertificateGate.NotBeforeBootMs,
             state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {

@@ -46,7 +46,7 @@ internal sealed class Turn(AgentState state, Now now)
     public void Send(RequestPlan plan)
     {
         Begin(new Activity.Exchanging(plan, State.RepeatsAtOnce), new AgentEffect.Send(plan));
-        State = State with { RepeatsAtOnce = false };
+        State = State with { RepeatsAtOnce = false, SentAwakeMs = Now.AwakeMs };
     }
 
     public void End() => State = State with { Activity = Activity.Idle.Instance };
@@ -56,7 +56,7 @@ internal sealed class Turn(AgentState state, Now now)
     /// <summary>Makes the run state durable before the effects that follow.</summary>
     public void SaveRun()
     {
-        HighWater water = new(TrustedNow, Now.BootId, Now.BootMs);
+        HighWater water = new(TrustedNow, Now.BootId, Now.BootMs, Now.AwakeMs);
         foreach (AgentEffect undone in State.Redo)
         {
             Emit(undone);

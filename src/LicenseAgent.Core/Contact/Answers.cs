@@ -1,4 +1,3 @@
-using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Core;
@@ -15,7 +14,7 @@ internal static class Answers
             return;
         }
 
-        Anchor(turn, e.Answer.ServerTime, e.SentBootMs);
+        Timekeeping.Anchor(turn, e.Answer.ServerTime, e.SentBootMs);
         if (e.Answer is RefusalAnswer refusal)
         {
             Refusals.On(turn, exchanging, refusal);
@@ -28,6 +27,7 @@ internal static class Answers
             case (RequestPlan.Prepare, RotateSecretAnswer a): Rotation.OnPrepared(turn, a, e.Raw); break;
             case (RequestPlan.Confirm, ConfirmRotationAnswer a): Rotation.OnConfirmed(turn, a); break;
             case (RequestPlan.Reject, RejectRotationAnswer): Rotation.OnRejected(turn); break;
+            case (RequestPlan.RenewCertificate p, RenewCertificateAnswer a): Certificates.OnAnswered(turn, p, a); break;
             case (RequestPlan.CheckIn p, CheckInAnswer a): CheckIns.OnAnswered(turn, p, a, e.Raw); break;
             default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {exchanging.Plan}.");
         }
@@ -51,42 +51,14 @@ internal static class Answers
             return;
         }
 
+        if (plan is RequestPlan.RenewCertificate)
+        {
+            Certificates.Failed(turn, wait);
+            return;
+        }
+
         Rotation.AttemptFailed(turn, reason);
         Rotation.HoldFor(turn, wait);
-    }
-
-    /// <summary>A verified server time is the one thing that moves trusted now, back as well as forth.</summary>
-    public static void Anchor(Turn turn, UtcTime serverTime, long sentBootMs)
-    {
-        UtcTime before = turn.TrustedNow;
-        TimeAnchor anchor = new(serverTime, turn.Now.BootId, sentBootMs);
-        UtcTime floor = UtcTime.Max(serverTime, turn.State.Settings.BuildTime);
-        if (turn.State.Run.Anchor is { } last && last.ServerTime - serverTime > TimeSpan.FromHours(1))
-        {
-            turn.Trouble("server_clock_back", $"The server's time went back from {last.ServerTime} to {serverTime}. "
-                + "Check the server's clock.");
-        }
-        else
-        {
-            turn.TroubleOver("server_clock_back");
-        }
-
-        turn.State = turn.State with { Clock = new TrustedClock(sentBootMs, floor) };
-        UtcTime after = turn.TrustedNow;
-        turn.UpdateRun(run => run with
-        {
-            Anchor = anchor,
-            LastContact = after,
-
-            // Moments kept from before are of the clock that was just corrected.
-            LastRotation = run.LastRotation is { } rotated && rotated > after ? after : run.LastRotation,
-            CloneSuspectSince = run.CloneSuspectSince is { } since && since > after ? after : run.CloneSuspectSince,
-        });
-        if (before - after > TimeSpan.FromHours(1))
-        {
-            turn.Audit("clock_corrected", turn.State.Run.Mode, "ok", durable: false,
-                ("from", before.ToString()), ("to", after.ToString()));
-        }
     }
 
     private static void ForgetRefusals(Turn turn, RequestPlan plan)

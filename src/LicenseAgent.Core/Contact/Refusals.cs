@@ -64,7 +64,8 @@ internal static class Refusals
                     + "it at the server, or the TPM is repaired.");
                 break;
             case ServerErrors.CertificateExpired:
-                Hold(turn, plan, refusal, "The till's certificate has expired; it must be renewed.");
+                Certificates.Refused(turn);
+                Hold(turn, plan, refusal, "The till's certificate has expired. The agent asks the server for another.");
                 break;
             case ServerErrors.AgentUnknown:
                 Hold(turn, plan, refusal, "The server does not know this till. Licenses work until grace ends; "
@@ -112,7 +113,7 @@ internal static class Refusals
             Highest = told,
             Reject = plan is RequestPlan.Reject ? null : run.Reject,
         });
-        if (plan is not RequestPlan.CheckIn)
+        if (plan is not (RequestPlan.CheckIn or RequestPlan.RenewCertificate))
         {
             Rotation.Intend(turn, RotationReasons.Scheduled);
         }
@@ -132,6 +133,12 @@ internal static class Refusals
         if (plan is RequestPlan.CheckIn)
         {
             CheckIns.Failed(turn, error.ToLowerInvariant(), ms);
+            return;
+        }
+
+        if (plan is RequestPlan.RenewCertificate)
+        {
+            Certificates.Failed(turn, ms);
             return;
         }
 

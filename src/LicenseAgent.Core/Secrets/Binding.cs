@@ -123,6 +123,7 @@ internal static class Binding
         });
         turn.SaveRun();
         TpmCare.AnchorSoon(turn);
+        turn.State = turn.State with { Watch = turn.State.Watch with { MirroredBootMs = null } };
     }
 
     /// <summary>An unreadable ACTIVE that an order took out of use needs a new one, and no repair.</summary>

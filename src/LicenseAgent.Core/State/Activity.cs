@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Core;
@@ -42,7 +43,8 @@ public abstract record Activity
     public sealed record Probing : Activity;
 
     /// <summary>The NV mirror and, where due, a checkpoint are being written.</summary>
-    public sealed record Anchoring : Activity;
+    /// <param name="Mirror">The new high-water mark, where one is among it.</param>
+    public sealed record Anchoring(UtcTime? Mirror = null) : Activity;
 
     /// <summary>The till is being enrolled.</summary>
     public sealed record Enrolling(long? Ticket) : Activity;
@@ -57,6 +59,9 @@ public abstract record RequestPlan(string RequestId)
     public sealed record Confirm(string RequestId, PendingSecret Pending) : RequestPlan(RequestId);
 
     public sealed record Reject(string RequestId, long Version, string Reason) : RequestPlan(RequestId);
+
+    /// <summary>A client certificate over the next TLS key.</summary>
+    public sealed record RenewCertificate(string RequestId) : RequestPlan(RequestId);
 
     public sealed record CheckIn(
         string RequestId, string Mode, string? LockReason, long ActiveVersion, ImmutableArray<long> HeldVersions,

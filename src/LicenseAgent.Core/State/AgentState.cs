@@ -43,6 +43,11 @@ public sealed record AgentState
 
     public TrustedClock Clock { get; init; }
 
+    public ClockWatch Watch { get; init; } = ClockWatch.Initial;
+
+    /// <summary>CLOCK_MONOTONIC when the request that is out was decided.</summary>
+    public long SentAwakeMs { get; init; }
+
     /// <summary>What the last step wanted done: a failed write is made good from here.</summary>
     public ImmutableArray<AgentEffect> LastEffects { get; init; } = [];
 
@@ -81,6 +86,14 @@ public sealed record AgentState
 
     public RetryGate StorageGate { get; init; }
 
+    public RetryGate CertificateGate { get; init; }
+
+    /// <summary>The client certificate in use.</summary>
+    public CertificateLife? Certificate { get; init; }
+
+    /// <summary>The server does not take it any more, or its successor could not be written.</summary>
+    public bool CertificateOwed { get; init; }
+
     public RetryGate LoadGate { get; init; }
 
     public RetryGate CommitGate { get; init; }
@@ -107,6 +120,9 @@ public sealed record AgentState
     public long AnchorDueBootMs { get; init; }
 
     public bool CheckpointDue { get; init; }
+
+    /// <summary>After a failure the anchors are not tried again before this.</summary>
+    public RetryGate AnchorGate { get; init; }
 
     public ImmutableSortedDictionary<string, Alert> Alerts { get; init; } =
         ImmutableSortedDictionary<string, Alert>.Empty;

@@ -108,7 +108,7 @@ public static class Views
     {
         null => null,
         { } anchor when anchor.BootId == now.BootId =>
-            anchor.ServerTime + TimeSpan.FromMilliseconds(Math.Max(0, now.BootMs - anchor.BootMs)),
+            anchor.ServerTime + Timekeeping.Elapsed(now, anchor.BootMs, anchor.AwakeMs),
         { } anchor => anchor.ServerTime,
     };
 

@@ -128,6 +128,28 @@ internal static class Alerts
             yield return ("re_enroll_asked", "warning", "The server's operator wants this till enrolled anew.");
         }
 
+        foreach ((string, string, string) condition in TimeConditions(turn))
+        {
+            yield return condition;
+        }
+    }
+
+    private static IEnumerable<(string Id, string Severity, string Detail)> TimeConditions(Turn turn)
+    {
+        AgentState state = turn.State;
+        UtcTime now = turn.TrustedNow;
+        if (state.Watch.IsRunPutBack)
+        {
+            yield return ("run_state_rollback", "error",
+                "run.json was missing or older than what the TPM remembers; 6 h are charged against the grace period "
+                + "until the server is reached. Look for who restored files of the state directory.");
+        }
+
+        if (Certificates.Expiring(state, now) is { } expiring)
+        {
+            yield return ("certificate_expiring", "warning", expiring);
+        }
+
         if (state.Identity is not null && now - turn.Now.Wall > WallBehindTolerated)
         {
             yield return ("clock_rollback", "warning",

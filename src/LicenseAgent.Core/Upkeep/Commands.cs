@@ -144,7 +144,7 @@ internal static class Commands
 
         // Found at start: the boot it was sent in may be another one.
         long sent = activity is Activity.Loading ? turn.Now.BootMs : e.SentBootMs;
-        Answers.Anchor(turn, e.ServerTime, sent);
+        Timekeeping.Anchor(turn, e.ServerTime, sent);
         turn.UpdateRun(run => run with
         {
             Highest = Math.Max(run.Highest, e.Highest),

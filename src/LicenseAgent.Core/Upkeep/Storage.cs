@@ -26,6 +26,12 @@ internal static class Storage
         InvariantBroken.Unless(
             undone.Any(u => u.IsDurable),
             "A write failed, and the last step had none: an activity fails with its own event.");
+        if (!turn.State.RunUnsaved)
+        {
+            // A high-water that is not on the disk goes to the TPM: the next start finds the file behind it and pays.
+            turn.State = turn.State with { Watch = turn.State.Watch with { MirroredBootMs = null } };
+        }
+
         turn.State = turn.State with
         {
             RunUnsaved = true,
@@ -74,6 +80,11 @@ internal static class Storage
         if (undone.Any(e => e is AgentEffect.KeepReceipt))
         {
             turn.State = turn.State with { CheckInDueBootMs = 0 };
+        }
+
+        if (undone.Any(e => e is AgentEffect.SaveCertificate))
+        {
+            Certificates.OnLost(turn);
         }
 
         if (undone.Any(e => e is AgentEffect.SaveRevocations))

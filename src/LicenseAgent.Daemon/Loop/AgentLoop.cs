@@ -175,7 +175,8 @@ internal sealed class AgentLoop : IDisposable
         Span<byte> chance = stackalloc byte[16];
         _ports.Randomness.Fill(chance);
         return new Now(
-            _ports.BootClock.BootId, _ports.BootClock.BootMs, UtcTime.From(_ports.Time.GetUtcNow()),
+            _ports.BootClock.BootId, _ports.BootClock.BootMs, _ports.BootClock.AwakeMs,
+            UtcTime.From(_ports.Time.GetUtcNow()),
             System.Buffers.Binary.BinaryPrimitives.ReadUInt128LittleEndian(chance));
     }
 }

@@ -33,6 +33,9 @@ internal sealed class EffectRunner(
             case AgentEffect.KeepReceipt e:
                 await ports.StateFiles.ReplaceAsync(Receipts, e.Answer, cancel);
                 break;
+            case AgentEffect.SaveCertificate e:
+                await till.Connection!.TakeIntoUseAsync(e.Chain, cancel);
+                break;
             case AgentEffect.EraseSecret e: await till.Secrets!.EraseAsync(e.Version, cancel); break;
             case AgentEffect.Audit e: await AuditAsync(e); break;
             case AgentEffect.CompleteRotate e: tickets.CompleteRotate(e); break;
@@ -54,7 +57,7 @@ internal sealed class EffectRunner(
 
         RunState run = state.Run with
         {
-            HighWater = new HighWater(state.Clock.At(now.BootMs), now.BootId, now.BootMs),
+            HighWater = new HighWater(state.Clock.At(now.BootMs), now.BootId, now.BootMs, now.AwakeMs),
         };
         try
         {

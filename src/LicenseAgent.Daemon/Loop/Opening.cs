@@ -1,5 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Audit;
 using LicenseAgent.Daemon.Config;
@@ -12,6 +10,7 @@ using LicenseAgent.Daemon.State;
 using LicenseAgent.Daemon.Upstream;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
+using LicenseAgent.Tpm;
 using Microsoft.Extensions.Logging;
 
 namespace LicenseAgent.Daemon.Loop;
@@ -50,15 +49,27 @@ internal sealed class Opening(
         RestoreCounters(run.Counters);
         await AdoptAsync(agent, cancel);
         till.TpmFacts = await ports.TpmKeys.OpenAsync(agent.Anchor(), cancel);
+        UtcTime? mirror = await ports.TpmClock.ReadMirrorAsync(cancel) is { } kept ? MirrorTime(kept) : null;
+        TpmReading tpmClock = await Activities.TpmClockAsync(ports, cancel);
         Identity identity = new(agent.AgentId, agent.Policy!);
         return await _loader.LoadAsync(agent, cancel) switch
         {
             LoadedState.Good g => Loaded(
-                identity, g.Bound, run.Run, await OpenRevocationsAsync(g.Bound.Revocations, cancel)),
+                identity, g.Bound, run.Run, await OpenRevocationsAsync(g.Bound.Revocations, cancel)) with
+            {
+                Mirror = mirror,
+                TpmClock = tpmClock,
+                Certificate = till.Connection?.Certificate,
+            },
             LoadedState.Fresh => EnrolledEvent(agent, run.Run, settings.BuildTime, ports.BootClock.BootMs),
             LoadedState.Unusable u => new AgentEvent.StateUnusable(
                 identity, KeysetOf(agent), u.Reason, u.Counter, u.SlotHighest,
-                Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel))),
+                Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel)))
+            {
+                Mirror = mirror,
+                TpmClock = tpmClock,
+                Certificate = till.Connection?.Certificate,
+            },
             _ => throw new InvariantBroken("A fourth kind of loaded state."),
         };
     }
@@ -69,16 +80,8 @@ internal sealed class Opening(
         till.Agent = agent;
         TrustedServer server = new(
             await _files.ReadKeysetAsync(agent.KeysetPin, ports.VerifyEs256, cancel), agent.AgentId, ports.VerifyEs256);
-        byte[] tls = await _files.ReadTlsAsync(cancel) ?? config.Server.ClientPem ?? throw new StorageException(
-            "tls_missing", "tls.pem is missing in the state directory; restore it or enrol the till again.");
-        ports.Upstream.Configure(ServerAddress.Of(
-            config, agent.ServerUrl, agent.ServerName, agent.Pins, server.Keyset.Pins, agent.CaCert, tls,
-            settings.BuildTime));
-        using (X509Certificate2 certificate = X509Certificate2.CreateFromPem(Encoding.ASCII.GetString(tls)))
-        {
-            till.CertificateExpiry = UtcTime.From(new DateTimeOffset(certificate.NotAfter));
-        }
-
+        till.Connection = new ServerConnection(ports, config, agent, server.Keyset.Pins, settings.BuildTime);
+        await till.Connection.OpenAsync(cancel);
         if (till.Server is null || till.Adopted != agent.KeysetPin)
         {
             // After a new enrolment: what is held stays until the core has had it erased.
@@ -87,8 +90,8 @@ internal sealed class Opening(
             till.Secrets ??= new SecretStore(ports.StateFiles, ports.TpmKeys, till.Memory, server);
             till.Secrets.Trust(server);
             till.Exchanger = new Exchanger(
-                ports, agent.AgentId, server, till.Secrets, AuditEvidenceAsync, config.Server.Timeout,
-                settings.ProgramVersion);
+                ports, agent.AgentId, server, till.Secrets, AuditEvidenceAsync,
+                cancel => till.Connection!.RequestAsync(cancel), config.Server.Timeout, settings.ProgramVersion);
         }
 
         AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing.Thumbprint().ToString());
@@ -103,10 +106,13 @@ internal sealed class Opening(
         EnrolledEvent(agent, (await _loader.ReadRunAsync(cancel)).Run.Run, serverTime, sentBootMs);
 
     /// <summary>Numbers seen by an enrolment before this one count: the server may have been restored since.</summary>
-    private static AgentEvent.Enrolled EnrolledEvent(
+    private AgentEvent.Enrolled EnrolledEvent(
         AgentFile agent, RunState before, UtcTime serverTime, long sentBootMs) => new(
         new Identity(agent.AgentId, agent.Policy!), KeysetOf(agent), Math.Max(agent.Highest, before.Highest),
-        agent.Counter, serverTime, sentBootMs);
+        agent.Counter, serverTime, sentBootMs)
+        {
+            Certificate = till.Connection?.Certificate,
+        };
 
     /// <summary>What a request says of the log: never more than is on stable storage.</summary>
     private async Task<AuditEvidence> AuditEvidenceAsync(AuditPoint? witnessed)
@@ -163,6 +169,9 @@ internal sealed class Opening(
 
     private static RunState Naming(RunState run, FileReference? revocations) =>
         run with { Levels = run.Levels with { Revocations = revocations } };
+
+    private static UtcTime MirrorTime(NvMirror mirror) =>
+        new((long)Math.Min(mirror.HighWater, (ulong)UtcTime.MaxValue.UnixMs));
 
     private static FileReference KeysetOf(AgentFile agent) => new(agent.KeysetPin.Version, agent.KeysetPin.Sha256);
 

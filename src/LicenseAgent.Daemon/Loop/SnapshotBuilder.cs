@@ -28,7 +28,7 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         UsableSecret? active = secrets.Values.FirstOrDefault(s => s.State == SecretState.Active);
         return new AgentSnapshot(
             state.Identity?.AgentId ?? "", state.Clock, Views.Facts(state), secrets, active, Views.Highest(state),
-            state.Keyset?.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted));
+            state.Keyset?.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted, now));
     }
 
     private FrozenDictionary<string, UsableSecret> Usable(AgentState state)
@@ -58,7 +58,7 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         return _licenseKeys;
     }
 
-    private SnapshotStatus Status(AgentState state, UtcTime trusted)
+    private SnapshotStatus Status(AgentState state, UtcTime trusted, Now now)
     {
         List<SecretView> secrets =
         [
@@ -71,7 +71,17 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
 
         return new SnapshotStatus(
             secrets, state.Run.Levels.MinValidVersion, TpmOf(state), Views.RotationDue(state), state.Run.LastContact,
-            [.. state.Alerts.Select(a => new AlertView(a.Key, a.Value.Severity, a.Value.Since, a.Value.Detail))]);
+            [.. state.Alerts.Select(a => new AlertView(a.Key, a.Value.Severity, a.Value.Since, a.Value.Detail))],
+            ClockOf(state, now));
+    }
+
+    private static SnapshotClock ClockOf(AgentState state, Now now)
+    {
+        // An anchor of another boot proves its own moment and nothing after it: a line that never starts to run.
+        long from = state.Run.Anchor?.BootId == now.BootId ? now.BootMs : long.MaxValue;
+        TrustedClock? proven = Views.ProvenNow(state, now) is { } time ? new TrustedClock(from, time) : null;
+        return new SnapshotClock(
+            state.Watch, state.Run.Anchor, state.Run.HighWater?.Time, proven, state.Run.DoubtedMs);
     }
 
     /// <summary>As last read: by the latest request that reported it, or when the TPM was opened.</summary>

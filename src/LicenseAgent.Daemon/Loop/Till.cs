@@ -48,8 +48,10 @@ internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader audi
         set => Volatile.Write(ref _witnessed, value);
     }
 
+    public ServerConnection? Connection { get; set; }
+
     /// <summary><c>notAfter</c> of the certificate this till shows to the server.</summary>
-    public UtcTime? CertificateExpiry { get; set; }
+    public UtcTime? CertificateExpiry => Connection?.Certificate?.NotAfter;
 
     public void Revoke(RevocationList list) =>
         RevokedLicenses = list.LicenseIds.ToFrozenSet(StringComparer.Ordinal);

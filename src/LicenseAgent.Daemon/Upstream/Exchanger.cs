@@ -7,7 +7,8 @@ using LicenseAgent.Protocol.Messages;
 namespace LicenseAgent.Daemon.Upstream;
 
 /// <summary>A verified answer, its bytes, and when its request was sent.</summary>
-internal sealed record Exchanged(ServerAnswer Answer, byte[] Raw, long SentBootMs);
+/// <param name="TpmClock">Of the request's evidence, where it carried some.</param>
+internal sealed record Exchanged(ServerAnswer Answer, byte[] Raw, long SentBootMs, TpmReading? TpmClock);
 
 /// <summary>What an exchange needs to know of the moment it is made in.</summary>
 internal sealed record RequestMoment(UtcTime TrustedNow, UtcTime Wall, long? Generation);
@@ -18,7 +19,8 @@ internal sealed record RequestMoment(UtcTime TrustedNow, UtcTime Wall, long? Gen
 /// </summary>
 internal sealed class Exchanger(
     AgentPorts ports, string agentId, TrustedServer server, SecretStore secrets,
-    Func<AuditPoint?, Task<AuditEvidence>> auditEvidence, TimeSpan timeout, string programVersion)
+    Func<AuditPoint?, Task<AuditEvidence>> auditEvidence, Func<CancellationToken, Task<byte[]>> certificateRequest,
+    TimeSpan timeout, string programVersion)
 {
     private readonly NonceSource _nonces = new(ports.Randomness, ports.TpmClock);
     private readonly RequestSigner _signer = new(ports.TpmKeys);
@@ -34,7 +36,7 @@ internal sealed class Exchanger(
         UpstreamAnswer answer = await ports.Upstream.ExchangeAsync("POST", PathOf(plan), body, timeout, cancel);
         try
         {
-            return new Exchanged(server.Read(answer.Body, request), answer.Body, sent);
+            return new Exchanged(server.Read(answer.Body, request), answer.Body, sent, ReadingOf(request));
         }
         catch (NoContactException e) when (answer.RetryAfter is not null)
         {
@@ -61,6 +63,10 @@ internal sealed class Exchanger(
             case RequestPlan.Reject r:
                 return new RejectRotationRequest(
                     agentId, r.RequestId, nonce, now, AgentActions.RejectRotation, r.Version, r.Reason);
+            case RequestPlan.RenewCertificate r:
+                return new RenewCertificateRequest(
+                    agentId, r.RequestId, nonce, now, AgentActions.RenewCertificate,
+                    Base64UrlText.Encode(await certificateRequest(cancel)));
             case RequestPlan.CheckIn c:
                 return new CheckInRequest(
                     agentId, c.RequestId, nonce, now, AgentActions.CheckIn, c.Mode, c.LockReason, c.ActiveVersion,
@@ -80,12 +86,24 @@ internal sealed class Exchanger(
             ports.BootClock.BootId, ports.BootClock.BootMs);
     }
 
+    private static TpmReading? ReadingOf(AgentRequest request)
+    {
+        ClockEvidence? clock = request switch
+        {
+            RotateSecretRequest r => r.Clock,
+            CheckInRequest r => r.Clock,
+            _ => null,
+        };
+        return clock is { TpmClockMs: { } ms } ? new TpmReading(ms, clock.BoottimeMs) : null;
+    }
+
     private static string PathOf(RequestPlan plan) => plan switch
     {
         RequestPlan.Prepare => AgentPaths.RotateSecret,
         RequestPlan.Confirm => AgentPaths.ConfirmRotation,
         RequestPlan.Reject => AgentPaths.RejectRotation,
         RequestPlan.CheckIn => AgentPaths.CheckIn,
+        RequestPlan.RenewCertificate => AgentPaths.RenewCertificate,
         _ => throw new InvariantBroken($"{plan} has no path."),
     };
 }

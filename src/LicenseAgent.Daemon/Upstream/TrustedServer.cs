@@ -77,6 +77,7 @@ internal sealed class TrustedServer(Keyset keyset, string agentId, Es256Verify v
                 AgentActions.ConfirmRotation => StrictJson.Read(payload, json.ConfirmRotationAnswer),
                 AgentActions.RejectRotation => StrictJson.Read(payload, json.RejectRotationAnswer),
                 AgentActions.CheckIn => StrictJson.Read(payload, json.CheckInAnswer),
+                AgentActions.RenewCertificate => StrictJson.Read(payload, json.RenewCertificateAnswer),
                 AgentActions.Enroll => StrictJson.Read(payload, json.EnrollAnswer),
                 _ => throw new LicenseAgent.Core.InvariantBroken($"No answer belongs to {action}."),
             };

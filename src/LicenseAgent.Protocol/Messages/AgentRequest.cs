@@ -30,6 +30,7 @@ public static class AgentActions
     public const string RejectRotation = "reject-rotation";
     public const string CheckIn = "check-in";
     public const string SecretStatus = "secret-status";
+    public const string RenewCertificate = "renew-certificate";
 }
 
 /// <summary>Paths of the agent API.</summary>
@@ -41,6 +42,7 @@ public static class AgentPaths
     public const string RejectRotation = "/api/v1/rotate-secret/reject";
     public const string CheckIn = "/api/v1/check-in";
     public const string SecretStatus = "/api/v1/secret-status";
+    public const string RenewCertificate = "/api/v1/certificates/renew";
     public const string Keyset = "/api/v1/keyset";
 }
 

@@ -10,6 +10,7 @@ namespace LicenseAgent.Protocol.Messages;
 [JsonSerializable(typeof(CheckInAnswer))]
 [JsonSerializable(typeof(EnrollAnswer))]
 [JsonSerializable(typeof(SecretStatusAnswer))]
+[JsonSerializable(typeof(RenewCertificateAnswer))]
 [JsonSerializable(typeof(RefusalAnswer))]
 public sealed partial class AnswerJsonContext : JsonSerializerContext
 {

@@ -9,6 +9,7 @@ namespace LicenseAgent.Protocol.Messages;
 [JsonSerializable(typeof(RejectRotationRequest))]
 [JsonSerializable(typeof(CheckInRequest))]
 [JsonSerializable(typeof(EnrollRequest))]
+[JsonSerializable(typeof(RenewCertificateRequest))]
 public sealed partial class RequestJsonContext : JsonSerializerContext
 {
     /// <summary>The context with the wire's rules.</summary>

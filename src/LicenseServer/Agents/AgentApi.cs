@@ -87,8 +87,9 @@ internal sealed class AgentApi(
             return checkIns.CheckIn(session, agent, report, now);
         }
 
-        return agent.Suspended
-            ? new Outcome.Refused(ServerErrors.AgentSuspended, "this agent is suspended")
+        if (agent.Suspended) return new Outcome.Refused(ServerErrors.AgentSuspended, "this agent is suspended");
+        return request is RenewCertificateRequest renewal
+            ? enrollments.Renew(session, renewal, now)
             : RunOnce(session, agent, request, key, now);
     }
 

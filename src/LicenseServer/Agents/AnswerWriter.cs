@@ -59,6 +59,10 @@ internal sealed class AnswerWriter(SigningKey signer, VersionKeys keys, TimeProv
                     to.AgentId, to.RequestId, to.Nonce, to.Action, now, enrolled.CertificateChain, enrolled.Policy,
                     enrolled.HighestVersion),
                 wire.EnrollAnswer),
+            Outcome.CertificateRenewed renewed => StrictJson.Write(
+                new RenewCertificateAnswer(
+                    to.AgentId, to.RequestId, to.Nonce, to.Action, now, renewed.CertificateChain),
+                wire.RenewCertificateAnswer),
             Outcome.Status status => StrictJson.Write(
                 new SecretStatusAnswer(to.AgentId, to.RequestId, to.Nonce, to.Action, now, status.Versions),
                 wire.SecretStatusAnswer),

@@ -35,6 +35,9 @@ internal abstract record Outcome
         IReadOnlyList<Directive> Directives, long KeysetVersion, Witness Witness, int NextCheckInS,
         RevocationList? Revocations) : Outcome;
 
+    /// <summary>Never kept: signing again is answering again, and a retry may bring another request.</summary>
+    internal sealed record CertificateRenewed(IReadOnlyList<string> CertificateChain) : Outcome;
+
     internal sealed record Status(IReadOnlyList<VersionStatus> Versions) : Outcome;
 
     /// <summary>A signed refusal; it changed nothing, so a retry is judged again.</summary>

@@ -21,6 +21,7 @@ internal static class RequestShape
         AgentPaths.ConfirmRotation => AgentActions.ConfirmRotation,
         AgentPaths.RejectRotation => AgentActions.RejectRotation,
         AgentPaths.CheckIn => AgentActions.CheckIn,
+        AgentPaths.RenewCertificate => AgentActions.RenewCertificate,
         _ => null,
     };
 
@@ -35,6 +36,7 @@ internal static class RequestShape
             AgentActions.ConfirmRotation => StrictJson.Read(payload, wire.ConfirmRotationRequest),
             AgentActions.RejectRotation => StrictJson.Read(payload, wire.RejectRotationRequest),
             AgentActions.CheckIn => StrictJson.Read(payload, wire.CheckInRequest),
+            AgentActions.RenewCertificate => StrictJson.Read(payload, wire.RenewCertificateRequest),
             _ => throw new ArgumentOutOfRangeException(nameof(action), action, "Not an action of the agent API."),
         };
         Require(AgentId.IsValid(request.AgentId), "/agent_id");
@@ -54,6 +56,7 @@ internal static class RequestShape
             ConfirmRotationRequest operation => StrictJson.Write(operation, wire.ConfirmRotationRequest),
             RejectRotationRequest operation => StrictJson.Write(operation, wire.RejectRotationRequest),
             CheckInRequest operation => StrictJson.Write(operation, wire.CheckInRequest),
+            RenewCertificateRequest operation => StrictJson.Write(operation, wire.RenewCertificateRequest),
             var other => throw new ArgumentException($"{other.GetType().Name} has no operation"),
         });
     }

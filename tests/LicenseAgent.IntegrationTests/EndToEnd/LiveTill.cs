@@ -6,6 +6,7 @@ using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Processes;
 using LicenseAgent.Testbed.Servers;
 using LicenseAgent.Testbed.Tpm;
+using LicensePki;
 
 namespace LicenseAgent.IntegrationTests.EndToEnd;
 
@@ -29,6 +30,8 @@ internal sealed class LiveTill : IAsyncDisposable
     }
 
     public TillFolder Folder { get; }
+
+    public DevTree Pki => _place.Pki;
 
     public string ServerData => _place.ServerData;
 

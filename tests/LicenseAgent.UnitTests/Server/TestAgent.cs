@@ -111,6 +111,14 @@ internal sealed class TestAgent
             AgentId, id, nonce, Now, AgentActions.RejectRotation, version, RejectReasons.UnwrapFailed);
     }
 
+    public RenewCertificateRequest RenewCertificateRequest(ECDsa key, string? name = null)
+    {
+        var (id, nonce) = Fresh();
+        return new RenewCertificateRequest(
+            AgentId, id, nonce, Now, AgentActions.RenewCertificate,
+            Base64UrlText.Encode(AgentCsr.Create(key, name ?? AgentId)));
+    }
+
     public CheckInRequest CheckInRequest()
     {
         var (id, nonce) = Fresh();
@@ -189,6 +197,7 @@ internal sealed class TestAgent
             AgentActions.ConfirmRotation => StrictJson.Read(jws.Payload, wire.ConfirmRotationAnswer),
             AgentActions.RejectRotation => StrictJson.Read(jws.Payload, wire.RejectRotationAnswer),
             AgentActions.SecretStatus => StrictJson.Read(jws.Payload, wire.SecretStatusAnswer),
+            AgentActions.RenewCertificate => StrictJson.Read(jws.Payload, wire.RenewCertificateAnswer),
             _ => StrictJson.Read(jws.Payload, wire.CheckInAnswer),
         };
     }
@@ -208,6 +217,7 @@ internal sealed class TestAgent
         AgentActions.RotateSecret => AgentPaths.RotateSecret,
         AgentActions.ConfirmRotation => AgentPaths.ConfirmRotation,
         AgentActions.RejectRotation => AgentPaths.RejectRotation,
+        AgentActions.RenewCertificate => AgentPaths.RenewCertificate,
         _ => AgentPaths.CheckIn,
     };
 
@@ -228,6 +238,7 @@ internal sealed class TestAgent
             ConfirmRotationRequest confirm => StrictJson.Write(confirm, wire.ConfirmRotationRequest),
             RejectRotationRequest reject => StrictJson.Write(reject, wire.RejectRotationRequest),
             CheckInRequest checkIn => StrictJson.Write(checkIn, wire.CheckInRequest),
+            RenewCertificateRequest renew => StrictJson.Write(renew, wire.RenewCertificateRequest),
             _ => throw new ArgumentException("not a request", nameof(request)),
         };
     }

@@ -23,7 +23,10 @@ internal static class EventTable
     private static readonly string[] Loadings = ["Loading", "LoadingSecrets", "LoadingPrevious"];
 
     private static readonly string[] Exchanges =
-        ["Exchanging.Prepare", "Exchanging.Confirm", "Exchanging.Reject", "Exchanging.CheckIn"];
+    [
+        "Exchanging.Prepare", "Exchanging.Confirm", "Exchanging.Reject", "Exchanging.CheckIn",
+        "Exchanging.RenewCertificate",
+    ];
 
     /// <summary>Every activity there is; a new one is stated here first.</summary>
     public static readonly ImmutableArray<string> Activities =
@@ -89,6 +92,7 @@ internal static class EventTable
             "Exchanging.Reject" => Exchanging(new RequestPlan.Reject("r", 3, RejectReasons.KcvMismatch)),
             "Exchanging.CheckIn" => Exchanging(new RequestPlan.CheckIn(
                 "r", "NORMAL", null, 2, [2], false, TpmReports.Ok, 0, 1, null)),
+            "Exchanging.RenewCertificate" => Exchanging(new RequestPlan.RenewCertificate("r")),
             "Staging" => new Activity.Staging(Given.Prepared(3, Given.Start), false),
             "Committing" => new Activity.Committing(bound with { Generation = 8 }),
             "Probing" => new Activity.Probing(),
@@ -160,6 +164,7 @@ internal static class EventTable
         "Exchanging.Confirm" => Given.Confirmed(3, Given.Start),
         "Exchanging.Reject" => Given.Rejected(3, Given.Start),
         "Exchanging.CheckIn" => Given.CheckedIn(Given.Start),
+        "Exchanging.RenewCertificate" => Given.Renewed(Given.Start),
         _ => Given.Prepared(3, Given.Start),
     };
 

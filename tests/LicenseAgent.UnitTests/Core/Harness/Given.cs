@@ -79,6 +79,9 @@ internal static class Given
         AgentId, "r", default, AgentActions.CheckIn, time, directives ?? [], 1,
         new Witness(1, Digest32.Sha256("head"u8), false), nextS, revocations);
 
+    public static RenewCertificateAnswer Renewed(UtcTime time) =>
+        new(AgentId, "r", default, AgentActions.RenewCertificate, time, ["MIIB"]);
+
     public static RefusalAnswer Refused(
         string error, UtcTime time, int? retryAfterS = null, long? active = null, long? highest = null) =>
         new(AgentId, "r", default, "any", time, error, "because", retryAfterS, active, highest);

@@ -21,6 +21,8 @@ internal sealed class StandingClock(string bootId, long bootMs) : IBootClock
         get => Volatile.Read(ref _bootMs);
         set => Volatile.Write(ref _bootMs, value);
     }
+
+    public long AwakeMs => BootMs;
 }
 
 /// <summary>Work that waits for the test to run it; timers that fire when the test says so.</summary>

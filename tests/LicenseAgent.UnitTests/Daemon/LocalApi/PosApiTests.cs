@@ -196,12 +196,12 @@ public sealed class PosApiTests : IDisposable
     [InlineData("records refused", 503, "NOT_READY")]
     public async Task Health_tells_whether_a_validation_can_succeed(string what, int status, string word)
     {
-        _bench.Clock.BootMs += (long)(what switch
+        _bench.Pass((long)(what switch
         {
             "DEGRADED" => LocalBench.Day,
             "EXHAUSTED" => 8 * LocalBench.Day,
             _ => TimeSpan.Zero,
-        }).TotalMilliseconds;
+        }).TotalMilliseconds);
         if (what == "no active secret")
             _bench.Snapshot = _bench.Snapshot with { Active = null };
         _journal.Refusing = what == "records refused";
