@@ -26,12 +26,14 @@ internal static class Planner
         {
             _ = TpmCare.TryProbe(turn)
                 || Commands.TryResumeEnrollment(turn)
+                || SoftwareFallback.TryNext(turn)
                 || Binding.TryBind(turn)
                 || CheckIns.TryUrgent(turn)
                 || Rotation.TryReject(turn)
                 || Rotation.TryConfirm(turn)
                 || Rotation.TryPrepare(turn)
                 || CheckIns.TryRegular(turn)
+                || SoftwareFallback.TryPrepareKeys(turn)
                 || TpmCare.TryAnchor(turn);
         }
 
@@ -57,7 +59,7 @@ internal static class Planner
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,
-            state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
+            state.SoftwareGate.NotBeforeBootMs, state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {
             wake = gate > now.BootMs ? Math.Min(wake, gate) : wake;

@@ -22,6 +22,17 @@ internal static class Answers
             return;
         }
 
+        if (exchanging.Plan.Software && exchanging.Plan is not RequestPlan.CheckIn)
+        {
+            OnSoftware(turn, exchanging.Plan, e);
+            return;
+        }
+
+        if (!exchanging.Plan.Software)
+        {
+            SoftwareFallback.End(turn);
+        }
+
         ForgetRefusals(turn, exchanging.Plan);
         switch (exchanging.Plan, e.Answer)
         {
@@ -30,6 +41,17 @@ internal static class Answers
             case (RequestPlan.Reject, RejectRotationAnswer): Rotation.OnRejected(turn); break;
             case (RequestPlan.CheckIn p, CheckInAnswer a): CheckIns.OnAnswered(turn, p, a, e.Raw); break;
             default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {exchanging.Plan}.");
+        }
+    }
+
+    private static void OnSoftware(Turn turn, RequestPlan plan, AgentEvent.AnswerArrived e)
+    {
+        turn.TroubleOver("downgrade_refused");
+        switch (plan, e.Answer)
+        {
+            case (RequestPlan.Prepare, RotateSecretAnswer a): SoftwareFallback.OnPrepared(turn, a, e.Raw); break;
+            case (RequestPlan.Confirm, ConfirmRotationAnswer a): SoftwareFallback.OnConfirmed(turn, a); break;
+            default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {plan}.");
         }
     }
 
@@ -48,6 +70,12 @@ internal static class Answers
         if (plan is RequestPlan.CheckIn)
         {
             CheckIns.Failed(turn, reason, wait);
+            return;
+        }
+
+        if (plan.Software)
+        {
+            SoftwareFallback.Failed(turn, reason, wait);
             return;
         }
 

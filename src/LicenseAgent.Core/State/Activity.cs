@@ -30,7 +30,11 @@ public abstract record Activity
     public sealed record Exchanging(RequestPlan Plan, bool RepeatedAtOnce) : Activity;
 
     /// <summary>The answer's secret is being written, unwrapped, checked, reopened.</summary>
-    public sealed record Staging(RotateSecretAnswer Answer, bool Recovery) : Activity;
+    public sealed record Staging(RotateSecretAnswer Answer, bool Recovery) : Activity
+    {
+        /// <summary>By the software keys.</summary>
+        public bool Software { get; init; }
+    }
 
     /// <summary>A repaired state looks for files of the versions the server still lists.</summary>
     public sealed record LoadingPrevious(ConfirmRotationAnswer Answer) : Activity;
@@ -44,6 +48,9 @@ public abstract record Activity
     /// <summary>The NV mirror and, where due, a checkpoint are being written.</summary>
     public sealed record Anchoring : Activity;
 
+    /// <summary>The software keys for a lost TPM are being opened or made.</summary>
+    public sealed record OpeningSoftware : Activity;
+
     /// <summary>The till is being enrolled.</summary>
     public sealed record Enrolling(long? Ticket) : Activity;
 }
@@ -52,6 +59,9 @@ public abstract record Activity
 /// <param name="RequestId">Repeated by retries where a retry must get the same outcome.</param>
 public abstract record RequestPlan(string RequestId)
 {
+    /// <summary>Signed by the software key, because the TPM is lost.</summary>
+    public bool Software { get; init; }
+
     public sealed record Prepare(string RequestId, RotationIntent Intent, long Highest) : RequestPlan(RequestId);
 
     public sealed record Confirm(string RequestId, PendingSecret Pending) : RequestPlan(RequestId);
@@ -61,5 +71,9 @@ public abstract record RequestPlan(string RequestId)
     public sealed record CheckIn(
         string RequestId, string Mode, string? LockReason, long ActiveVersion, ImmutableArray<long> HeldVersions,
         bool ConfirmPending, string Tpm, long RevocationsVersion, long KeysetVersion, AuditPoint? Witnessed)
-        : RequestPlan(RequestId);
+        : RequestPlan(RequestId)
+    {
+        /// <summary>Brings the software keys the server does not have.</summary>
+        public bool RegistersFallback { get; init; }
+    }
 }

@@ -241,7 +241,7 @@ internal static class Startup
         };
     }
 
-    private static void StartClock(Turn turn, UtcTime boundServerTime)
+    public static void StartClock(Turn turn, UtcTime boundServerTime)
     {
         Now now = turn.Now;
         RunState run = turn.State.Run;
