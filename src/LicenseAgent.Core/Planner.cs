@@ -26,9 +26,9 @@ internal static class Planner
         {
             _ = TpmCare.TryProbe(turn)
                 || Commands.TryResumeEnrollment(turn)
-                || SoftwareFallback.TryNext(turn)
                 || Binding.TryBind(turn)
                 || CheckIns.TryUrgent(turn)
+                || SoftwareFallback.TryNext(turn)
                 || Rotation.TryReject(turn)
                 || Rotation.TryConfirm(turn)
                 || Rotation.TryPrepare(turn)

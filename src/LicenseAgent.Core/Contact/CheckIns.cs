@@ -48,6 +48,7 @@ internal static class CheckIns
         turn.Emit(new AgentEffect.KeepReceipt(raw));
         turn.SaveRun();
         EraseForbidden(turn, levels);
+        SoftwareFallback.Prune(turn);
         if (hadActive && Views.Active(turn.State) is null)
         {
             // Nothing left: no reason to wait out an earlier failure.

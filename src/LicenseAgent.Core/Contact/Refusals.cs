@@ -138,6 +138,11 @@ internal static class Refusals
     private static void Hold(Turn turn, RequestPlan plan, RefusalAnswer refusal)
     {
         Note(turn, refusal.Error);
+        if (plan.Software)
+        {
+            SoftwareFallback.Hold(turn);
+        }
+
         Wait(turn, plan, refusal.Error, 0);
         Rotation.HoldFor(turn, Timing.RefusedRetryMs);
     }

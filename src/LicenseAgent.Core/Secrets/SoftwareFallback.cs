@@ -5,12 +5,12 @@ using LicenseAgent.Protocol.Messages;
 namespace LicenseAgent.Core;
 
 /// <summary>
-/// A till whose TPM is lost, where the configuration allows software keys. It begins when secrets in memory no longer do,
-/// or an operator asks; each request is the server's to refuse; the next answer to a request of the TPM ends it.
+/// A till whose TPM is lost, where the configuration allows software keys. It begins when secrets in memory no longer
+/// do, or an operator asks; each request is the server's to refuse; the next answer to one of the TPM's ends it.
 /// </summary>
 internal static class SoftwareFallback
 {
-    /// <summary>A TPM that hangs for an hour is no loss: secrets in memory serve, and nothing expires that soon.</summary>
+    /// <summary>A TPM that hangs for an hour is no loss: what is in memory serves, nothing ends so soon.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromHours(24);
 
     /// <summary>Software keys sign and unwrap: the TPM is lost and they are open.</summary>
@@ -89,7 +89,7 @@ internal static class SoftwareFallback
     public static void OnCheckedIn(Turn turn, RequestPlan.CheckIn plan, CheckInAnswer answer)
     {
         AgentState state = turn.State with { FallbackRegistered = answer.Fallback };
-        bool unregistered = state.FallbackKey is { } key && IsUnregistered(state, key);
+        bool unregistered = !state.FallbackSpent && state.FallbackKey is { } key && IsUnregistered(state, key);
         turn.State = state with
         {
             // A key that the server does not take was spent there: another is made. Once a check-in, not in a loop.
@@ -101,7 +101,6 @@ internal static class SoftwareFallback
             // Approved: nobody waits out the hour that a refusal costs.
             turn.TroubleOver("downgrade_refused");
             turn.State = turn.State with { SoftwareGate = default };
-            Prune(turn);
         }
     }
 
@@ -122,7 +121,6 @@ internal static class SoftwareFallback
             SoftwareUnsaved = false,
             FallbackSpent = true,
             Loaded = turn.State.Loaded.Except(book.Versions),
-            CheckInUrgent = true,
         };
         turn.TroubleOver("downgrade_refused");
         turn.SaveRun();
@@ -268,6 +266,16 @@ internal static class SoftwareFallback
 
         Failed(turn, refusal.Error.ToLowerInvariant(), wait);
         turn.SaveRun();
+    }
+
+    /// <summary>A refused check-in was refused for all; the next one that is not opens the way again.</summary>
+    public static void Hold(Turn turn)
+    {
+        turn.State = turn.State with
+        {
+            SoftwareGate = turn.State.SoftwareGate with { NotBeforeBootMs = turn.Now.BootMs + Timing.RefusedRetryMs },
+        };
+        Rotation.CompleteTickets(turn, null, "downgrade_refused");
     }
 
     public static void Failed(Turn turn, string why, long atLeastMs)

@@ -112,7 +112,8 @@ internal static class Storage
         ImmutableArray<AgentEffect> before, ImmutableArray<AgentEffect> undone) =>
     [
         .. before.Concat(undone)
-            .Where(e => e is AgentEffect.EraseSecret or AgentEffect.EraseSoftware or AgentEffect.Audit { Durable: true })
+            .Where(e => e is AgentEffect.EraseSecret or AgentEffect.EraseSoftware
+                or AgentEffect.Audit { Durable: true })
             .DistinctBy(e => e is AgentEffect.Audit a ? (a.Event, a.Op) : ("erase", $"{e}"))
             .Take(RedoMax),
     ];

@@ -115,8 +115,8 @@ internal sealed class ConfigReader
         if (_values.Boolean("tpm", "enabled") == false)
         {
             _values.Refuse("tpm", "enabled",
-                "running without a TPM is not available; set enabled = true, and fallback = \"on_loss\" if software keys "
-                + "may take its place when it is lost");
+                "running without a TPM is not available; set enabled = true, and fallback = \"on_loss\" if "
+                + "software keys may take its place when it is lost");
         }
 
         string device = _values.Text("tpm", "device") ?? "device:/dev/tpmrm0";

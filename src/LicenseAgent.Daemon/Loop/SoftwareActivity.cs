@@ -25,7 +25,8 @@ internal sealed class SoftwareActivity(AgentPorts ports, Till till, Opening open
         till.Software ??= new SecretStore(fallback.Files, fallback.Keys.UnwrapAsync, till.Memory, server);
         SoftwareBook book = await ReadBookAsync(fallback.Files, agent.AgentId, cancel);
         ImmutableArray<long>.Builder opened = ImmutableArray.CreateBuilder<long>();
-        IEnumerable<SecretEntry> entries = book.Pending is { } pending ? book.Secrets.Append(pending.Entry) : book.Secrets;
+        IEnumerable<SecretEntry> entries =
+            book.Pending is { } pending ? book.Secrets.Append(pending.Entry) : book.Secrets;
         foreach (SecretEntry entry in entries)
         {
             if (await till.Software.LoadAsync(entry, cancel))
@@ -48,8 +49,9 @@ internal sealed class SoftwareActivity(AgentPorts ports, Till till, Opening open
     public static byte[] Write(string agentId, SoftwareBook book) => StrictJson.Write(
         new SoftwareFile(SoftwareFile.CurrentFormat, agentId, book), StateJson.Strict.SoftwareFile);
 
-    /// <summary>A file that cannot be read, or is another till's, is worth nothing: the server gives a new version.</summary>
-    private static async Task<SoftwareBook> ReadBookAsync(IStateFiles files, string agentId, CancellationToken cancel)
+    /// <summary>A file that cannot be read is worth nothing: the server gives a new version.</summary>
+    private static async Task<SoftwareBook> ReadBookAsync(
+        IStateFiles files, string agentId, CancellationToken cancel)
     {
         if (await files.ReadAsync(SoftwareFile.Name, cancel) is not { } bytes)
         {

@@ -111,8 +111,8 @@ internal sealed class AgentDesk(ServerStore store, VersionKeys keys, TimeProvide
             if (KeyRows.Find(session, agentId, isFallback: true) is null)
             {
                 throw new OrderRefusedException(
-                    $"{agentId} has registered no software key: tpm.fallback is off there, or its key was spent. Repair "
-                    + "or replace its TPM, then: agents add ID --replace");
+                    $"{agentId} has registered no software key: tpm.fallback is off there, or its key was spent. "
+                    + "Repair or replace its TPM, then: agents add ID --replace");
             }
 
             var loss = SoftwareRows.Find(session, agentId) ?? new SoftwareRow(null, null, null);

@@ -121,7 +121,8 @@ internal sealed class TestAgent
         var (id, nonce) = Fresh();
         return new CheckInRequest(
             AgentId, id, nonce, Now, AgentActions.CheckIn, "NORMAL", null, Active, [.. Secrets.Keys.Order()], false,
-            Protection, InSoftware ? TpmReports.Unavailable : TpmReports.Ok, new AuditEvidence(1, Digest32.Sha256([1]), null), Clock, 0, 1, "0.1.0");
+            Protection, InSoftware ? TpmReports.Unavailable : TpmReports.Ok,
+            new AuditEvidence(1, Digest32.Sha256([1]), null), Clock, 0, 1, "0.1.0");
     }
 
     /// <summary>The same operation, sent once more: new nonce, new time, new proof.</summary>

@@ -21,8 +21,8 @@ internal sealed partial class FallbackJson : JsonSerializerContext
 }
 
 /// <summary>
-/// Software keys on disk. The key that opens them is PBKDF2-HMAC-SHA256 over a file that is kept apart, so that a copy of
-/// this disk alone opens nothing. Deriving takes a good part of a second and runs on the pool; private halves are in
+/// Software keys on disk. The key that opens them is PBKDF2-HMAC-SHA256 over a file that is kept apart, so that a copy
+/// of this disk alone opens nothing. Deriving takes a good part of a second and runs on the pool; private halves are in
 /// memory from <see cref="OpenAsync"/> to <see cref="Close"/>.
 /// </summary>
 /// <param name="name">Of the storage, in <paramref name="files"/>.</param>
