@@ -86,8 +86,8 @@ internal static class CommandLine
             SecretCommands.Rotate(calls), SecretCommands.Invalidate(calls), ConductCommands.Degraded(calls),
             ConductCommands.Reload(calls), AuditCommands.Create(calls),
             TpmCommand.Create(calls), ClockCommand.Create(calls), MetricsCommand.Create(calls),
-            LicenseCommand.Create(calls),
-            HealthCommand.Create(calls), VersionCommand.Create(calls),
+            LicenseCommand.Create(calls), HealthCommand.Create(calls), DoctorCommand.Create(calls, globals.Socket),
+            VersionCommand.Create(calls),
         };
     }
 

@@ -62,6 +62,17 @@ public abstract record AgentEvent
     /// <summary>A probe found the TPM of this enrolment working.</summary>
     public sealed record TpmReturned : AgentEvent;
 
+    /// <summary>The software keys are open, and their versions with them.</summary>
+    /// <param name="Keyset">As for <see cref="StateUnusable"/>.</param>
+    /// <param name="Key">Thumbprint of the signing key.</param>
+    /// <param name="Opened">Versions of <paramref name="Book"/> that are in memory.</param>
+    public sealed record SoftwareOpened(
+        Identity Identity, FileReference Keyset, RunState Run, SoftwareBook Book, string Key,
+        ImmutableArray<long> Opened) : AgentEvent;
+
+    /// <summary>They cannot be: key file, key storage or disk is in the way.</summary>
+    public sealed record SoftwareFailed(string Detail) : AgentEvent;
+
     /// <summary>Secret files were opened, or definitely cannot be.</summary>
     public sealed record SecretsLoaded(ImmutableArray<long> Opened, ImmutableArray<long> Unreadable) : AgentEvent;
 

@@ -29,10 +29,12 @@ internal static class Planner
                 || Binding.TryBind(turn)
                 || CheckIns.TryUrgent(turn)
                 || Certificates.TryRenew(turn)
+                || SoftwareFallback.TryNext(turn)
                 || Rotation.TryReject(turn)
                 || Rotation.TryConfirm(turn)
                 || Rotation.TryPrepare(turn)
                 || CheckIns.TryRegular(turn)
+                || SoftwareFallback.TryPrepareKeys(turn)
                 || TpmCare.TryAnchor(turn);
         }
 
@@ -59,7 +61,7 @@ internal static class Planner
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,
-            state.CertificateGate.NotBeforeBootMs,
+            state.SoftwareGate.NotBeforeBootMs, state.CertificateGate.NotBeforeBootMs,
             state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {

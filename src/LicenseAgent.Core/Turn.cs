@@ -29,7 +29,7 @@ internal sealed class Turn(AgentState state, Now now)
 
     public void Emit(AgentEffect effect) => (effect switch
     {
-        AgentEffect.EraseSecret => _erasures,
+        AgentEffect.EraseSecret or AgentEffect.EraseSoftware => _erasures,
         AgentEffect.CompleteRotate or AgentEffect.CompleteInvalidate or AgentEffect.CompleteEnroll
             or AgentEffect.CompleteDegraded or AgentEffect.CountRotation => _completions,
         _ => _writes,
@@ -62,9 +62,15 @@ internal sealed class Turn(AgentState state, Now now)
             Emit(undone);
         }
 
+        if (State.Software is { } book && (State.SoftwareUnsaved || State.RunUnsaved))
+        {
+            Emit(new AgentEffect.SaveSoftware(book));
+        }
+
         State = State with
         {
             Redo = [],
+            SoftwareUnsaved = false,
             Run = State.Run with { HighWater = water },
             RunUnsaved = false,
             SaveDueBootMs = Now.BootMs + Timing.HighWaterEveryMs,

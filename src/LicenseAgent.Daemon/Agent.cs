@@ -70,6 +70,11 @@ internal sealed class Agent : IDisposable
         Till till = new(
             new SecretMemory(ports.Randomness), audit, new AuditReader(ports.AuditFile, () => audit.Length));
         CoreSettings settings = SettingsOf(config, program);
+        if (settings.FallbackOnLoss)
+        {
+            AgentEvents.FallbackIsOn(logger);
+        }
+
         MetricsPublisher publisher = new(metrics, ports.Time, publishMetrics);
         AgentLoop loop = new(ports, config, settings, till, trustedNow, metrics, publisher, logger);
         Reloading reloading = new(
@@ -108,7 +113,8 @@ internal sealed class Agent : IDisposable
 
     private static CoreSettings SettingsOf(AgentConfig config, AgentProgram program) => new(
         config.Agent.RotationInterval, config.Agent.GracePeriod, config.Agent.OfflineAfter,
-        config.Agent.CheckInInterval, config.Degraded.Allowed, program.BuildTime, program.Version);
+        config.Agent.CheckInInterval, config.Degraded.Allowed, program.BuildTime, program.Version,
+        config.Tpm.Fallback is not null);
 
     /// <summary>
     /// Whose chain the log is. Where a crash came between enrolment and the first record of the new chain, opening the

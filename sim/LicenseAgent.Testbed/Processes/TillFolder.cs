@@ -27,6 +27,9 @@ public sealed record TillSettings
 
     public string OnAuditFailure { get; init; } = "continue";
 
+    /// <summary>Further lines of <c>[tpm]</c>.</summary>
+    public string Tpm { get; init; } = "";
+
     /// <summary>Further lines of <c>[management]</c>.</summary>
     public string Management { get; init; } = "";
 }
@@ -81,6 +84,7 @@ public sealed class TillFolder
 
              [tpm]
              device = "{settings.TpmDevice}"
+             {settings.Tpm}
 
              [pos]
              socket = "{PosSocket}"

@@ -97,6 +97,11 @@ public sealed class HostedLicenseServer : IAsyncDisposable
         };
     }
 
+    /// <summary>An operator lets an agent whose TPM is lost go on with its software keys.</summary>
+    public Task ApproveSoftwareAsync(string agentId, int days) => new AgentDesk(
+        _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), TimeProvider.System,
+        RandomNumberGenerator.Fill, "testbed").ApproveSoftwareAsync(agentId, days);
+
     /// <summary>A license token for the agent, under its confirmed version.</summary>
     /// <param name="lifetime">30 days unless said otherwise.</param>
     public async Task<string> IssueAsync(string agentId, TimeSpan? lifetime = null) =>

@@ -21,6 +21,17 @@ internal static class Answers
             return;
         }
 
+        if (exchanging.Plan.Software && exchanging.Plan is not RequestPlan.CheckIn)
+        {
+            OnSoftware(turn, exchanging.Plan, e);
+            return;
+        }
+
+        if (!exchanging.Plan.Software)
+        {
+            SoftwareFallback.End(turn);
+        }
+
         ForgetRefusals(turn, exchanging.Plan);
         switch (exchanging.Plan, e.Answer)
         {
@@ -30,6 +41,17 @@ internal static class Answers
             case (RequestPlan.RenewCertificate p, RenewCertificateAnswer a): Certificates.OnAnswered(turn, p, a); break;
             case (RequestPlan.CheckIn p, CheckInAnswer a): CheckIns.OnAnswered(turn, p, a, e.Raw); break;
             default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {exchanging.Plan}.");
+        }
+    }
+
+    private static void OnSoftware(Turn turn, RequestPlan plan, AgentEvent.AnswerArrived e)
+    {
+        turn.TroubleOver("downgrade_refused");
+        switch (plan, e.Answer)
+        {
+            case (RequestPlan.Prepare, RotateSecretAnswer a): SoftwareFallback.OnPrepared(turn, a, e.Raw); break;
+            case (RequestPlan.Confirm, ConfirmRotationAnswer a): SoftwareFallback.OnConfirmed(turn, a); break;
+            default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {plan}.");
         }
     }
 
@@ -54,6 +76,12 @@ internal static class Answers
         if (plan is RequestPlan.RenewCertificate)
         {
             Certificates.Failed(turn, wait);
+            return;
+        }
+
+        if (plan.Software)
+        {
+            SoftwareFallback.Failed(turn, reason, wait);
             return;
         }
 

@@ -180,7 +180,8 @@ internal static class Binding
             held.Add(pending.Entry.Version);
         }
 
-        IEnumerable<long> known = (before?.Secrets ?? []).Select(s => s.Version).Union(turn.State.Loaded);
+        IEnumerable<long> known = (before?.Secrets ?? []).Select(s => s.Version).Union(turn.State.Loaded)
+            .Except(turn.State.Software?.Versions ?? []);
         foreach (long gone in known.Where(v => !held.Contains(v)).Order().ToArray())
         {
             turn.State = turn.State with { Loaded = turn.State.Loaded.Remove(gone) };

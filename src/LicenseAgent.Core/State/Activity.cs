@@ -31,7 +31,11 @@ public abstract record Activity
     public sealed record Exchanging(RequestPlan Plan, bool RepeatedAtOnce) : Activity;
 
     /// <summary>The answer's secret is being written, unwrapped, checked, reopened.</summary>
-    public sealed record Staging(RotateSecretAnswer Answer, bool Recovery) : Activity;
+    public sealed record Staging(RotateSecretAnswer Answer, bool Recovery) : Activity
+    {
+        /// <summary>By the software keys.</summary>
+        public bool Software { get; init; }
+    }
 
     /// <summary>A repaired state looks for files of the versions the server still lists.</summary>
     public sealed record LoadingPrevious(ConfirmRotationAnswer Answer) : Activity;
@@ -46,6 +50,9 @@ public abstract record Activity
     /// <param name="Mirror">The new high-water mark, where one is among it.</param>
     public sealed record Anchoring(UtcTime? Mirror = null) : Activity;
 
+    /// <summary>The software keys for a lost TPM are being opened or made.</summary>
+    public sealed record OpeningSoftware : Activity;
+
     /// <summary>The till is being enrolled.</summary>
     public sealed record Enrolling(long? Ticket) : Activity;
 }
@@ -54,6 +61,9 @@ public abstract record Activity
 /// <param name="RequestId">Repeated by retries where a retry must get the same outcome.</param>
 public abstract record RequestPlan(string RequestId)
 {
+    /// <summary>Signed by the software key, because the TPM is lost.</summary>
+    public bool Software { get; init; }
+
     public sealed record Prepare(string RequestId, RotationIntent Intent, long Highest) : RequestPlan(RequestId);
 
     public sealed record Confirm(string RequestId, PendingSecret Pending) : RequestPlan(RequestId);
@@ -66,5 +76,9 @@ public abstract record RequestPlan(string RequestId)
     public sealed record CheckIn(
         string RequestId, string Mode, string? LockReason, long ActiveVersion, ImmutableArray<long> HeldVersions,
         bool ConfirmPending, string Tpm, long RevocationsVersion, long KeysetVersion, AuditPoint? Witnessed)
-        : RequestPlan(RequestId);
+        : RequestPlan(RequestId)
+    {
+        /// <summary>Brings the software keys the server does not have.</summary>
+        public bool RegistersFallback { get; init; }
+    }
 }

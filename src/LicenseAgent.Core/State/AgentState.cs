@@ -78,6 +78,23 @@ public sealed record AgentState
 
     public string TpmDetail { get; init; } = "";
 
+    /// <summary>Versions of the software keys; <see langword="null"/> while they are not used.</summary>
+    public SoftwareBook? Software { get; init; }
+
+    /// <summary><see cref="Software"/> is ahead of its file.</summary>
+    public bool SoftwareUnsaved { get; init; }
+
+    /// <summary>Thumbprint of the software signing key on disk, once it was opened.</summary>
+    public string? FallbackKey { get; init; }
+
+    /// <summary>What the server last said it has registered; <see langword="null"/>: it did not say.</summary>
+    public string? FallbackRegistered { get; init; }
+
+    /// <summary>The key on disk has been used, or the server does not take it: another is made.</summary>
+    public bool FallbackSpent { get; init; }
+
+    public RetryGate SoftwareGate { get; init; }
+
     public RetryGate TpmGate { get; init; }
 
     public RetryGate RotationGate { get; init; }

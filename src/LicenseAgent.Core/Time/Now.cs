@@ -35,6 +35,7 @@ public readonly record struct Now(string BootId, long BootMs, long AwakeMs, UtcT
 /// <param name="GracePeriod">Local cap: grace ends at the latest this long after <c>valid_until</c>.</param>
 /// <param name="BuildTime">Trusted now is never before it.</param>
 /// <param name="ProgramVersion">Sent with check-ins.</param>
+/// <param name="FallbackOnLoss">Software keys may take the place of a lost TPM.</param>
 public sealed record CoreSettings(
     TimeSpan RotationInterval, TimeSpan GracePeriod, TimeSpan OfflineAfter, TimeSpan CheckInInterval,
-    bool DegradedAllowed, UtcTime BuildTime, string ProgramVersion);
+    bool DegradedAllowed, UtcTime BuildTime, string ProgramVersion, bool FallbackOnLoss = false);

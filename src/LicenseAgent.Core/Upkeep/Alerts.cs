@@ -114,6 +114,13 @@ internal static class Alerts
             yield return ("tpm_unavailable", "error", $"The TPM does not serve: {state.TpmDetail}");
         }
 
+        if (Views.SoftwareActive(state) is { } software)
+        {
+            yield return ("software_fallback", "error",
+                $"Version {software.Version} is protected by the key file alone, because the TPM is lost. Repair the "
+                + "TPM; its next request to the server ends this.");
+        }
+
         if (state.Lock is LockReason.StateRollback or LockReason.StateCorrupt or LockReason.SecretUnreadable)
         {
             string fact = state.Lock is LockReason.SecretUnreadable

@@ -61,6 +61,11 @@ internal static class Storage
             case Activity.Committing committing:
                 Binding.Postpone(turn, committing.Next);
                 break;
+            case Activity.Staging { Software: true }
+                or Activity.Exchanging { Plan: RequestPlan.Prepare { Software: true } }
+                or Activity.Exchanging { Plan: RequestPlan.Confirm { Software: true } }:
+                SoftwareFallback.Failed(turn, reason, 0);
+                break;
             case Activity.LoadingPrevious or Activity.Staging
                 or Activity.Exchanging { Plan: RequestPlan.Prepare or RequestPlan.Confirm }:
                 Rotation.AttemptFailed(turn, reason);
@@ -118,7 +123,8 @@ internal static class Storage
         ImmutableArray<AgentEffect> before, ImmutableArray<AgentEffect> undone) =>
     [
         .. before.Concat(undone)
-            .Where(e => e is AgentEffect.EraseSecret or AgentEffect.Audit { Durable: true })
+            .Where(e => e is AgentEffect.EraseSecret or AgentEffect.EraseSoftware
+                or AgentEffect.Audit { Durable: true })
             .DistinctBy(e => e is AgentEffect.Audit a ? (a.Event, a.Op) : ("erase", $"{e}"))
             .Take(RedoMax),
     ];

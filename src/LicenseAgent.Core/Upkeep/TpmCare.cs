@@ -55,7 +55,13 @@ internal static class TpmCare
     public static void OnReturned(Turn turn)
     {
         Expect.During<Activity.Probing>(turn);
-        turn.State = turn.State with { Tpm = TpmHealth.Ok, TpmDetail = "", TpmGate = default };
+        turn.State = turn.State with
+        {
+            Tpm = TpmHealth.Ok,
+            TpmDetail = "",
+            TpmGate = default,
+            CheckInUrgent = turn.State.CheckInUrgent || turn.State.Software is not null,
+        };
         turn.Audit("tpm_returned", turn.State.Run.Mode);
         if (turn.State.Lock is LockReason.TpmUnavailable or LockReason.TpmReplaced)
         {

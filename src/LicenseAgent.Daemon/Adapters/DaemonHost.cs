@@ -84,9 +84,13 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         using StateFiles files = new(config.Paths.State);
         using AuditFile auditFile = new(config.Audit.Path);
         using TlsUpstream upstream = new(TimeProvider.System);
+        using SoftwareStorage? software = SoftwareStorage.Open(config, files);
         AgentPorts ports = new(
             tpm, tpm, tpm, Es256.Verify, files, auditFile, new PoolWorkItems(), upstream, new BootClock(),
-            new OsRandomness(), TimeProvider.System);
+            new OsRandomness(), TimeProvider.System)
+        {
+            Fallback = software?.Ports,
+        };
         MetricsFile metricsFile = new(
             Path.Combine(config.Paths.State, "metrics.prom"),
             e => AgentEvents.EffectFailed(_logger, "metrics", e.GetType().Name, e.Message));

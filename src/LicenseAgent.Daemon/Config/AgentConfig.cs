@@ -32,7 +32,14 @@ internal sealed record IdentityConfig(
     string? Id, TimeSpan RotationInterval, TimeSpan GracePeriod, TimeSpan OfflineAfter, TimeSpan CheckInInterval);
 
 /// <param name="Device">What <c>TpmAddress</c> reads.</param>
-internal sealed record TpmConfig(string Device, uint SigningHandle, uint DecryptionHandle);
+/// <param name="Fallback">Software keys for a lost TPM; <see langword="null"/> where they are off.</param>
+internal sealed record TpmConfig(
+    string Device, uint SigningHandle, uint DecryptionHandle, FallbackConfig? Fallback = null);
+
+/// <param name="Directory">Of the key storage.</param>
+/// <param name="File">The storage's name in it.</param>
+/// <param name="KeyFile">What opens the storage; to be kept apart from this disk.</param>
+internal sealed record FallbackConfig(string Directory, string File, string KeyFile);
 
 /// <param name="Rate">Requests a second and UID.</param>
 internal sealed record PosConfig(

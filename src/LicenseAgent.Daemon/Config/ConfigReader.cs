@@ -53,7 +53,7 @@ internal sealed class ConfigReader
             _paths.Absolute("paths", "logs", "/var/log/license-agent"),
             _paths.Absolute("paths", "runtime", "/run/license-agent"));
         var config = new AgentConfig(
-            ReadServer(), ReadIdentity(), ReadTpm(), ReadPos(paths), ReadManagement(paths), ReadAudit(paths),
+            ReadServer(), ReadIdentity(), ReadTpm(paths), ReadPos(paths), ReadManagement(paths), ReadAudit(paths),
             new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths);
         if (config.Pos.Socket == config.Management.Socket)
         {
@@ -110,16 +110,15 @@ internal sealed class ConfigReader
             Seconds("agent", "offline_after", 86_400, 1), Seconds("agent", "check_in_interval", 900, 1));
     }
 
-    private TpmConfig ReadTpm()
+    private TpmConfig ReadTpm(PathsConfig paths)
     {
         if (_values.Boolean("tpm", "enabled") == false)
         {
             _values.Refuse("tpm", "enabled",
-                "running without a TPM is not available in this version; set enabled = true");
+                "running without a TPM is not available; set enabled = true, and fallback = \"on_loss\" if "
+                + "software keys may take its place when it is lost");
         }
 
-        // A key of the requirements: checked, so that a file written today is still good when the storage exists.
-        _paths.Optional("tpm", "fallback_encrypted_storage");
         string device = _values.Text("tpm", "device") ?? "device:/dev/tpmrm0";
         if (!TpmAddress.TryParse(device, out _, out string? wrong))
             _values.Refuse("tpm", "device", wrong.TrimEnd('.'));
@@ -132,8 +131,45 @@ internal sealed class ConfigReader
                 "signing_handle and decryption_handle must differ");
         }
 
-        return new TpmConfig(device, signing, decryption);
+        return new TpmConfig(device, signing, decryption, ReadFallback(paths));
     }
+
+    private FallbackConfig? ReadFallback(PathsConfig paths)
+    {
+        string fallback = _values.Text("tpm", "fallback") ?? "off";
+        string storage = _paths.Absolute("tpm", "fallback_encrypted_storage", paths.State + "/secret.enc");
+        string? keyFile = _paths.Optional("tpm", "fallback_key_file");
+        if (fallback is not ("off" or "on_loss"))
+            _values.Refuse("tpm", "fallback", $"\"{fallback}\" is unknown; give \"off\" or \"on_loss\"");
+        string directory = Path.GetDirectoryName(storage) ?? "/";
+        string file = Path.GetFileName(storage);
+        if (!IsStorageName(file))
+        {
+            _values.Refuse("tpm", "fallback_encrypted_storage",
+                $"\"{file}\" is no name for fallback_encrypted_storage; give a plain one that ends in .enc");
+        }
+
+        if (fallback != "on_loss")
+            return null;
+        if (keyFile is null)
+        {
+            if (!_values.Given("tpm", "fallback_key_file"))
+            {
+                _values.Refuse("tpm", "fallback", "fallback = \"on_loss\" needs fallback_key_file: a file or systemd "
+                    + "credential kept apart from this disk");
+            }
+
+            return null;
+        }
+
+        _files.FallbackKey(keyFile);
+        return new FallbackConfig(directory, file, keyFile);
+    }
+
+    // It may stand beside the files of the state, none of which ends so.
+    private static bool IsStorageName(string name) =>
+        name.Length is > 4 and <= 100 && name.EndsWith(".enc", StringComparison.Ordinal) && name[0] != '.'
+        && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_');
 
     // TCG Registry of Reserved TPM 2.0 Handles §2.3: owner persistent objects; 0x81000001 is the storage root key.
     private uint Handle(string key, uint standard)

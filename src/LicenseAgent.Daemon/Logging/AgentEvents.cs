@@ -41,6 +41,11 @@ internal static partial class AgentEvents
         EventName = "run_file_damaged")]
     public static partial void RunFileDamaged(ILogger logger);
 
+    [LoggerMessage(14, LogLevel.Warning,
+        "fallback_is_on: tpm.fallback = \"on_loss\" weakens the secret to the protection of the key file once the TPM "
+        + "is lost", EventName = "fallback_is_on")]
+    public static partial void FallbackIsOn(ILogger logger);
+
     [LoggerMessage(13, LogLevel.Warning, "audit_tail_found: {Torn} bytes torn, {Damaged} lines damaged, clean {Clean}",
         EventName = "audit_tail_found")]
     public static partial void AuditTailFound(ILogger logger, long torn, int damaged, bool clean);

@@ -45,6 +45,8 @@ internal sealed class Activities(
             AgentEffect.ProbeTpm => ProbeAsync,
             AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e, state, cancel),
             AgentEffect.Enroll e => cancel => EnrollAsync(e.Ticket, cancel),
+            AgentEffect.OpenSoftware e => cancel => new SoftwareActivity(ports, till, _opening).OpenAsync(
+                e.Anew, state.Tpm == TpmHealth.Ok, cancel),
             _ => null,
         };
         if (activity is null)
@@ -104,6 +106,7 @@ internal sealed class Activities(
         AgentEffect.Enroll => new AgentEvent.EnrollmentFailed(
             e is NoContactException ? "no_contact" : e.Reason, e.Message, Resumable: e.Retryable && IsEnrolling(),
             HasBegun()),
+        AgentEffect.OpenSoftware => new AgentEvent.SoftwareFailed(e.Message),
         _ => new AgentEvent.EffectFailed(e.Reason),
     };
 
@@ -146,7 +149,8 @@ internal sealed class Activities(
 
     private async Task<AgentEvent> StageAsync(AgentEffect.StageSecret effect, CancellationToken cancel)
     {
-        Digest32 file = await till.Secrets!.StageAsync(effect.Answer, effect.Raw, cancel);
+        SecretStore store = effect.Software ? till.Software! : till.Secrets!;
+        Digest32 file = await store.StageAsync(effect.Answer, effect.Raw, cancel);
         return new AgentEvent.SecretStaged(effect.Answer.SecretVersion, file);
     }
 

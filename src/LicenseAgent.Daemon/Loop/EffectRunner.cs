@@ -26,6 +26,11 @@ internal sealed class EffectRunner(
         switch (effect)
         {
             case AgentEffect.SaveRun e: await SaveRunAsync(e.Run, cancel); break;
+            case AgentEffect.SaveSoftware e:
+                await ports.Fallback!.Files.ReplaceAsync(
+                    SoftwareFile.Name, SoftwareActivity.Write(till.Agent!.AgentId, e.Book), cancel);
+                break;
+            case AgentEffect.EraseSoftware e: await EraseSoftwareAsync(e, cancel); break;
             case AgentEffect.SaveRevocations e:
                 await ports.StateFiles.ReplaceAsync(Revocations, e.Answer, cancel);
                 till.Revoke(till.Server!.ReadStoredCheckIn(e.Answer.Span).Revocations!);
@@ -44,6 +49,20 @@ internal sealed class EffectRunner(
             case AgentEffect.CompleteEnroll e: tickets.CompleteEnroll(e); break;
             case AgentEffect.CountRotation e: metrics.RotationEnded(e.Succeeded); break;
             default: throw new InvariantBroken($"{effect.GetType().Name} is nobody's effect.");
+        }
+    }
+
+    private async Task EraseSoftwareAsync(AgentEffect.EraseSoftware e, CancellationToken cancel)
+    {
+        foreach (long version in e.Versions)
+        {
+            await till.Software!.EraseAsync(version, cancel);
+        }
+
+        if (e.Whole)
+        {
+            await ports.Fallback!.Files.EraseAsync(SoftwareFile.Name, cancel);
+            ports.Fallback.Keys.Close();
         }
     }
 

@@ -87,10 +87,11 @@ internal sealed class Opening(
             // After a new enrolment: what is held stays until the core has had it erased.
             till.Server = server;
             till.Adopted = agent.KeysetPin;
-            till.Secrets ??= new SecretStore(ports.StateFiles, ports.TpmKeys, till.Memory, server);
+            till.Secrets ??= new SecretStore(ports.StateFiles, ports.TpmKeys.UnwrapAsync, till.Memory, server);
             till.Secrets.Trust(server);
+            till.Software?.Trust(server);
             till.Exchanger = new Exchanger(
-                ports, agent.AgentId, server, till.Secrets, AuditEvidenceAsync,
+                ports, agent.AgentId, server, till, AuditEvidenceAsync,
                 cancel => till.Connection!.RequestAsync(cancel), config.Server.Timeout, settings.ProgramVersion);
         }
 
@@ -113,6 +114,13 @@ internal sealed class Opening(
         {
             Certificate = till.Connection?.Certificate,
         };
+
+    /// <summary>The run state and its revocations, where the TPM cannot say what is bound.</summary>
+    public async Task<RunState> ReadRunAsync(CancellationToken cancel)
+    {
+        RunState run = (await _loader.ReadRunAsync(cancel)).Run.Run;
+        return Naming(run, await OpenRevocationsAsync(run.Levels.Revocations, cancel));
+    }
 
     /// <summary>What a request says of the log: never more than is on stable storage.</summary>
     private async Task<AuditEvidence> AuditEvidenceAsync(AuditPoint? witnessed)
@@ -170,10 +178,10 @@ internal sealed class Opening(
     private static RunState Naming(RunState run, FileReference? revocations) =>
         run with { Levels = run.Levels with { Revocations = revocations } };
 
+    public static FileReference KeysetOf(AgentFile agent) => new(agent.KeysetPin.Version, agent.KeysetPin.Sha256);
+
     private static UtcTime MirrorTime(NvMirror mirror) =>
         new((long)Math.Min(mirror.HighWater, (ulong)UtcTime.MaxValue.UnixMs));
-
-    private static FileReference KeysetOf(AgentFile agent) => new(agent.KeysetPin.Version, agent.KeysetPin.Sha256);
 
     private void RestoreCounters(CounterState counters)
     {

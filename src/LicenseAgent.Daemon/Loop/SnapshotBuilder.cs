@@ -25,7 +25,7 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
     {
         UtcTime trusted = state.Clock.At(now.BootMs);
         FrozenDictionary<string, UsableSecret> secrets = Usable(state);
-        UsableSecret? active = secrets.Values.FirstOrDefault(s => s.State == SecretState.Active);
+        UsableSecret? active = secrets.Values.Where(s => s.State == SecretState.Active).MaxBy(s => s.Version);
         return new AgentSnapshot(
             state.Identity?.AgentId ?? "", state.Clock, Views.Facts(state), secrets, active, Views.Highest(state),
             state.Keyset?.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted, now));
@@ -36,10 +36,12 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         Dictionary<string, UsableSecret> usable = new(StringComparer.Ordinal);
         foreach (UsableEntry entry in Views.Usable(state))
         {
-            HeldSecret held = till.Secrets?.Find(entry.Entry.Version)
+            SecretStore? store = entry.IsSoftware ? till.Software : till.Secrets;
+            HeldSecret held = store?.Find(entry.Entry.Version)
                 ?? throw new InvariantBroken($"v{entry.Entry.Version} is loaded and not held.");
             usable[held.Kid] = new UsableSecret(
-                held.Version, held.Kid, entry.Entry.State, entry.End, held.TokenKey, Protections.Tpm);
+                held.Version, held.Kid, entry.Entry.State, entry.End, held.TokenKey,
+                entry.IsSoftware ? Protections.Software : Protections.Tpm);
         }
 
         return usable.ToFrozenDictionary(StringComparer.Ordinal);
@@ -62,9 +64,10 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
     {
         List<SecretView> secrets =
         [
-            .. (state.Bound?.Secrets ?? []).Select(s => ViewOf(state, s, trusted)),
+            .. (state.Bound?.Secrets ?? []).Concat(state.Software?.Secrets ?? [])
+                .Select(s => ViewOf(state, s, trusted)),
         ];
-        if (state.Run.Pending is { } pending)
+        if ((state.Software?.Pending ?? state.Run.Pending) is { } pending)
         {
             secrets.Add(ViewOf(state, pending.Entry, trusted));
         }

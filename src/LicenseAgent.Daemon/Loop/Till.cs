@@ -35,6 +35,12 @@ internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader audi
 
     public SecretStore? Secrets { get; set; }
 
+    /// <summary>Versions of the software keys; only where they are on.</summary>
+    public SecretStore? Software { get; set; }
+
+    /// <summary>Public halves of the software keys on disk.</summary>
+    public AgentKeyPair? FallbackKeys { get; set; }
+
     public Exchanger? Exchanger { get; set; }
 
     public FrozenSet<string> RevokedLicenses { get; private set; } = FrozenSet<string>.Empty;
@@ -59,6 +65,7 @@ internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader audi
     public void Dispose()
     {
         Secrets?.Dispose();
+        Software?.Dispose();
         Memory.Dispose();
     }
 }

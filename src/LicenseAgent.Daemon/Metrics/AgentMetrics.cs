@@ -165,6 +165,9 @@ internal sealed class AgentMetrics
         text.Gauge("secrets_grace", "Secrets in state GRACE.", gauges.SecretsGrace);
         text.Gauge("degraded_mode", "1 while the mode is DEGRADED.", gauges.Mode == AgentMode.Degraded ? 1 : 0);
         text.Gauge("tpm_available", "1 while the TPM answers.", gauges.TpmAvailable ? 1 : 0);
+        text.Gauge(
+            "software_fallback", "1 while software keys take the place of a lost TPM.",
+            gauges.SoftwareFallback ? 1 : 0);
         double lastRotation = Seconds(gauges.LastRotation) ?? 0;
         text.Gauge("last_rotation", "Unix time of the last completed rotation, 0 before the first.", lastRotation);
         text.Gauge(

@@ -24,6 +24,7 @@ internal sealed record RunFile(int Format, RunState Run, CounterState Counters)
 [JsonSerializable(typeof(BoundState))]
 [JsonSerializable(typeof(RunFile))]
 [JsonSerializable(typeof(AgentFile))]
+[JsonSerializable(typeof(SoftwareFile))]
 internal sealed partial class StateJson : JsonSerializerContext
 {
     public static StateJson Strict { get; } = new(StrictOptions());

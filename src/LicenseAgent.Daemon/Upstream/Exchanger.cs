@@ -1,4 +1,5 @@
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.Loop;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Protocol.Encoding;
@@ -18,12 +19,13 @@ internal sealed record RequestMoment(UtcTime TrustedNow, UtcTime Wall, long? Gen
 /// verified before anybody sees it. One at a time; the nonce of this attempt is the only one an answer may carry.
 /// </summary>
 internal sealed class Exchanger(
-    AgentPorts ports, string agentId, TrustedServer server, SecretStore secrets,
+    AgentPorts ports, string agentId, TrustedServer server, Till till,
     Func<AuditPoint?, Task<AuditEvidence>> auditEvidence, Func<CancellationToken, Task<byte[]>> certificateRequest,
     TimeSpan timeout, string programVersion)
 {
     private readonly NonceSource _nonces = new(ports.Randomness, ports.TpmClock);
-    private readonly RequestSigner _signer = new(ports.TpmKeys);
+    private readonly NonceSource _softwareNonces = new(ports.Randomness, null);
+    private readonly RequestSigner _signer = new(ports.TpmKeys, ports.Fallback?.Keys);
 
     /// <summary>The TPM's clock as the latest request reported it.</summary>
     public TpmClockReading? LastClock { get; private set; }
@@ -31,7 +33,9 @@ internal sealed class Exchanger(
     public async Task<Exchanged> SendAsync(RequestPlan plan, RequestMoment moment, CancellationToken cancel)
     {
         AgentRequest request = await ComposeAsync(plan, moment, cancel);
-        byte[] body = await _signer.SignAsync(request, cancel);
+        byte[] body = plan.Software
+            ? await _signer.SignBySoftwareAsync(request, cancel)
+            : await _signer.SignAsync(request, cancel);
         long sent = ports.BootClock.BootMs;
         UpstreamAnswer answer = await ports.Upstream.ExchangeAsync("POST", PathOf(plan), body, timeout, cancel);
         try
@@ -46,17 +50,19 @@ internal sealed class Exchanger(
 
     private async Task<AgentRequest> ComposeAsync(RequestPlan plan, RequestMoment moment, CancellationToken cancel)
     {
-        Nonce16 nonce = await _nonces.NextAsync(cancel);
+        Nonce16 nonce = await (plan.Software ? _softwareNonces : _nonces).NextAsync(cancel);
+        string protection = plan.Software ? Protections.Software : Protections.Tpm;
         UtcTime now = moment.TrustedNow;
         switch (plan)
         {
             case RequestPlan.Prepare p:
                 return new RotateSecretRequest(
                     agentId, p.RequestId, nonce, now, AgentActions.RotateSecret, p.Intent.Current, p.Intent.Kcv,
-                    p.Highest, p.Intent.Reason, Protections.Tpm, await auditEvidence(null),
-                    await ClockAsync(moment, cancel));
+                    p.Highest, p.Intent.Reason, protection, await auditEvidence(null),
+                    await ClockAsync(plan, moment, cancel));
             case RequestPlan.Confirm c:
-                Digest32 proof = secrets.ConfirmProof(c.Pending.Entry.Version, agentId, nonce);
+                SecretStore store = (plan.Software ? till.Software : till.Secrets)!;
+                Digest32 proof = store.ConfirmProof(c.Pending.Entry.Version, agentId, nonce);
                 return new ConfirmRotationRequest(
                     agentId, c.RequestId, nonce, now, AgentActions.ConfirmRotation, c.Pending.Entry.Version,
                     c.Pending.Entry.Kcv, proof);
@@ -70,15 +76,22 @@ internal sealed class Exchanger(
             case RequestPlan.CheckIn c:
                 return new CheckInRequest(
                     agentId, c.RequestId, nonce, now, AgentActions.CheckIn, c.Mode, c.LockReason, c.ActiveVersion,
-                    c.HeldVersions, c.ConfirmPending, Protections.Tpm, c.Tpm, await auditEvidence(c.Witnessed),
-                    await ClockAsync(moment, cancel), c.RevocationsVersion, c.KeysetVersion, programVersion);
+                    c.HeldVersions, c.ConfirmPending, protection, c.Tpm, await auditEvidence(c.Witnessed),
+                    await ClockAsync(plan, moment, cancel), c.RevocationsVersion, c.KeysetVersion, programVersion,
+                    c.RegistersFallback ? till.FallbackKeys : null);
             default:
                 throw new InvariantBroken($"{plan} is not a request.");
         }
     }
 
-    private async Task<ClockEvidence> ClockAsync(RequestMoment moment, CancellationToken cancel)
+    private async Task<ClockEvidence> ClockAsync(RequestPlan plan, RequestMoment moment, CancellationToken cancel)
     {
+        if (plan.Software)
+        {
+            return new ClockEvidence(
+                moment.Wall, null, null, null, null, ports.BootClock.BootId, ports.BootClock.BootMs);
+        }
+
         TpmClockReading tpm = await ports.TpmClock.ReadClockAsync(cancel);
         LastClock = tpm;
         return new ClockEvidence(

@@ -52,7 +52,7 @@ internal sealed class AnswerWriter(SigningKey signer, VersionKeys keys, TimeProv
             Outcome.CheckedIn checkedIn => StrictJson.Write(
                 new CheckInAnswer(
                     to.AgentId, to.RequestId, to.Nonce, to.Action, now, checkedIn.Directives, checkedIn.KeysetVersion,
-                    checkedIn.Witness, checkedIn.NextCheckInS, checkedIn.Revocations),
+                    checkedIn.Witness, checkedIn.NextCheckInS, checkedIn.Revocations, checkedIn.Fallback),
                 wire.CheckInAnswer),
             Outcome.Enrolled enrolled => StrictJson.Write(
                 new EnrollAnswer(

@@ -9,8 +9,12 @@ namespace LicenseServer.Agents;
 /// <summary>Check-in: keeps the report, witnesses the audit head, and tells the agent every level that holds.</summary>
 internal sealed class CheckIns(Policy policy)
 {
-    public Outcome CheckIn(SqlSession session, AgentRow agent, CheckInRequest request, UtcTime now)
+    public Outcome CheckIn(
+        SqlSession session, AgentRow agent, CheckInRequest request, bool isFallback, UtcTime now)
     {
+        // A software key that could name its successor would outlive the repair of the TPM.
+        if (request.Fallback is { } keys && !isFallback) KeyRows.RegisterFallback(session, agent.AgentId, keys, now);
+
         var reported = agent with
         {
             LastSeen = now,
@@ -27,7 +31,8 @@ internal sealed class CheckIns(Policy policy)
         var witness = Witness(session, agent, request.Audit, request.Timestamp, now);
         return new Outcome.CheckedIn(
             Levels(session, agent), KeysetRows.LatestVersion(session), witness,
-            (int)Math.Ceiling(policy.CheckInInterval.TotalSeconds), Revocations(session, agent, request, now));
+            (int)Math.Ceiling(policy.CheckInInterval.TotalSeconds), Revocations(session, agent, request, now),
+            KeyRows.Find(session, agent.AgentId, isFallback: true)?.Thumbprint ?? "");
     }
 
     /// <summary>Judges and keeps an audit head; also of requests other than check-in that carry one.</summary>

@@ -25,7 +25,7 @@ internal static class AgentCommands
         var desk = new Desk(context, options);
         return new Command("agents", "Add agents, look at them, give them orders")
         {
-            Add(desk), List(desk), Show(desk), LimitGrace(desk), InvalidateBelow(desk),
+            Add(desk), List(desk), Show(desk), LimitGrace(desk), InvalidateBelow(desk), ApproveRecovery(desk),
             Order(desk, "suspend", "Stop the agent from validating", (agents, id) => agents.SuspendAsync(id, true)),
             Order(desk, "resume", "End a suspension", (agents, id) => agents.SuspendAsync(id, false)),
             Order(desk, "re-enroll", "Ask for a new enrolment of the till", (agents, id) => agents.ReEnrollAsync(id)),
@@ -86,7 +86,8 @@ internal static class AgentCommands
             var id = parsed.GetRequiredValue(agent);
             var found = agents.Find(id, VersionsShown)
                 ?? throw new OrderRefusedException($"there is no agent '{id}'; `agents list` shows those there are");
-            foreach (var (name, value) in Facts(found.Agent, found.Thumbprint))
+            var facts = Facts(found.Agent, found.Thumbprint).Concat(Software(agents.FindSoftware(id)));
+            foreach (var (name, value) in facts)
                 desk.Output.WriteLine($"{name,-20} {(string.IsNullOrEmpty(value) ? "-" : value)}");
             desk.Output.WriteLine();
             desk.Output.WriteLine($"{"VERSION",7} {"STATE",-12} {"KCV",-16} {"VALID UNTIL",-24} GRACE UNTIL");
@@ -127,6 +128,32 @@ internal static class AgentCommands
             agents.InvalidateBelowAsync(parsed.GetRequiredValue(agent), parsed.GetRequiredValue(version))));
         return command;
     }
+
+    private static Command ApproveRecovery(Desk desk)
+    {
+        var agent = AgentArgument();
+        var software = new Option<bool>("--software")
+        {
+            Description = "let the agent go on with its software keys until its TPM is back",
+        };
+        var days = new Option<int?>("--days") { Description = "with --software: for how long, 1 to 30" };
+        var command = new Command("approve-recovery", "Let an agent that lost its TPM go on") { agent, software, days };
+        command.SetAction((parsed, _) => desk.RunAsync(parsed, agents =>
+        {
+            if (!parsed.GetValue(software) || parsed.GetValue(days) is not { } count)
+                throw new OrderRefusedException("give --software --days N");
+            return agents.ApproveSoftwareAsync(parsed.GetRequiredValue(agent), count);
+        }));
+        return command;
+    }
+
+    private static IEnumerable<(string Name, string? Value)> Software(SoftwareRow? loss) => loss is null
+        ? []
+        :
+        [
+            ("software: asked", loss.Asked?.ToString()), ("software: since", loss.Since?.ToString()),
+            ("software: approved", loss.ApprovedUntil?.ToString()),
+        ];
 
     private static Command Order(Desk desk, string name, string description, Func<AgentDesk, string, Task> order)
     {

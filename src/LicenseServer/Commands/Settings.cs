@@ -34,6 +34,8 @@ internal sealed class Settings
         new("--check-in-interval", "LICENSE_SERVER_CHECK_IN_INTERVAL", "how often agents check in (15m)"),
         new("--confirm-within", "LICENSE_SERVER_CONFIRM_WITHIN", "how long an agent keeps an unconfirmed secret (1h)"),
         new("--bundle-lifetime", "LICENSE_SERVER_BUNDLE_LIFETIME", "how long an enrolment bundle can be used (1d)"),
+        new("--software-fallback", "LICENSE_SERVER_SOFTWARE_FALLBACK",
+            "who lets an agent without its TPM go on with software keys: operator or automatic (operator)"),
         new("--rate-per-minute", "LICENSE_SERVER_RATE_PER_MINUTE", "requests of one agent a minute (60)"),
         new("--rate-burst", "LICENSE_SERVER_RATE_BURST", "requests of one agent at once (20)"),
         new("--concurrent-max", "LICENSE_SERVER_CONCURRENT_MAX", "agent requests worked on at once (256)"),
@@ -90,6 +92,7 @@ internal sealed class Settings
                 CheckInInterval = Span("--check-in-interval", options.Policy.CheckInInterval),
                 ConfirmWithin = Span("--confirm-within", options.Policy.ConfirmWithin),
             },
+            SoftwareFallbackAutomatic = IsAutomatic("--software-fallback"),
             BundleLifetime = Span("--bundle-lifetime", options.BundleLifetime),
             RateLimit = new RateLimitOptions
             {
@@ -134,6 +137,13 @@ internal sealed class Settings
         if (Durations.TryParse(text, out var span)) return span;
         Error(option, $"'{text}' is not a duration such as 30s, 15m, 24h, 7d (at least 1s, at most 10 years)");
         return fallback;
+    }
+
+    private bool IsAutomatic(string option)
+    {
+        var text = Text(option) ?? "operator";
+        if (text is not ("operator" or "automatic")) Error(option, $"'{text}' is neither operator nor automatic");
+        return text == "automatic";
     }
 
     private int Number(string option, int fallback)

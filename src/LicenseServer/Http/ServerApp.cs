@@ -4,6 +4,7 @@ using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Messages;
 using LicensePki;
 using LicenseServer.Agents;
+using LicenseServer.Agents.Fallback;
 using LicenseServer.Keys;
 using LicenseServer.Storage;
 using Microsoft.AspNetCore.Builder;
@@ -80,6 +81,7 @@ public sealed class ServerApp : IAsyncDisposable
         var api = new AgentApi(
             store.Database, gate, new RotationActions(keys, options.Policy), new CheckIns(options.Policy),
             new Enrollments(store.Database, authority, options.Policy, time),
+            new SoftwareFallback(options.SoftwareFallbackAutomatic),
             new AnswerWriter(store.Keys.Response, keys, time), tally, time);
         var agents = new AgentEndpoint(api, tally, options.ConcurrentRequestsMax);
         var management = new ManagementEndpoint(store.Database, tally, tls.CertificateEnds, time);

@@ -49,8 +49,9 @@ internal sealed class LiveTill : IAsyncDisposable
     /// <summary>Everything is up, the agent not enrolled.</summary>
     /// <param name="checkIn">Left at 15 minutes, nothing but what the test asks for happens on the bus.</param>
     /// <param name="settings">What else the server gives its tills; its grace period is the till's own too.</param>
+    /// <param name="software">Software keys may take the place of a lost TPM.</param>
     public static async Task<LiveTill> StartAsync(
-        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null)
+        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null, bool software = false)
     {
         LiveTill till = new(cancel);
         try
@@ -66,6 +67,7 @@ internal sealed class LiveTill : IAsyncDisposable
                 CheckInInterval = intervals.CheckInInterval,
                 GracePeriod = intervals.GracePeriod,
                 ServerTimeout = TimeSpan.FromSeconds(10),
+                Tpm = software ? till.AllowSoftware() : "",
             });
             await till.StartAgentAsync();
             return till;
@@ -75,6 +77,14 @@ internal sealed class LiveTill : IAsyncDisposable
             await till.DisposeAsync();
             throw;
         }
+    }
+
+    public string KeyFile => Path.Combine(Folder.Root, "fallback.key");
+
+    private string AllowSoftware()
+    {
+        File.WriteAllBytes(KeyFile, System.Security.Cryptography.RandomNumberGenerator.GetBytes(32));
+        return $"fallback = \"on_loss\"\nfallback_key_file = \"{KeyFile}\"";
     }
 
     public static async Task<LiveTill> StartEnrolledAsync(

@@ -113,6 +113,7 @@ public sealed class EventTableTests
         Activity.Probing => new AgentEffect.ProbeTpm(),
         Activity.Anchoring => new AgentEffect.WriteAnchors(false),
         Activity.Enrolling a => new AgentEffect.Enroll(a.Ticket),
+        Activity.OpeningSoftware => new AgentEffect.OpenSoftware(false),
         _ => throw new ArgumentException($"{activity} is begun by nothing."),
     };
 

@@ -32,6 +32,7 @@ internal static class EventTable
     public static readonly ImmutableArray<string> Activities =
     [
         "Idle", .. Loadings, .. Exchanges, "Staging", "Committing", "Probing", "Anchoring", "Enrolling",
+        "OpeningSoftware",
     ];
 
     /// <summary>By event: the activities it ends. It is broken in all others, unless it is taken in beside any.</summary>
@@ -54,6 +55,8 @@ internal static class EventTable
             ["PreviousLoaded"] = ["LoadingPrevious"],
             ["GenerationCommitted"] = ["Committing"],
             ["GenerationFailed"] = ["Committing"],
+            ["SoftwareOpened"] = ["OpeningSoftware"],
+            ["SoftwareFailed"] = ["OpeningSoftware"],
             ["Anchored"] = ["Anchoring"],
             ["AnchoringFailed"] = ["Anchoring"],
             ["Enrolled"] = ["Enrolling", "Loading"],
@@ -98,6 +101,7 @@ internal static class EventTable
             "Probing" => new Activity.Probing(),
             "Anchoring" => new Activity.Anchoring(),
             "Enrolling" => new Activity.Enrolling(5),
+            "OpeningSoftware" => new Activity.OpeningSoftware(),
             _ => throw new ArgumentException($"No sample of {name}."),
         };
     }
@@ -144,6 +148,9 @@ internal static class EventTable
         "PreviousLoaded" => new AgentEvent.PreviousLoaded([]),
         "GenerationCommitted" => new AgentEvent.GenerationCommitted(Bound() with { Generation = 8 }),
         "GenerationFailed" => new AgentEvent.GenerationFailed("ENOSPC", false),
+        "SoftwareOpened" => new AgentEvent.SoftwareOpened(
+            Given.Identity, Given.Keyset, RunState.Empty, SoftwareBook.Empty, "key-1", []),
+        "SoftwareFailed" => new AgentEvent.SoftwareFailed("no key file"),
         "Anchored" => new AgentEvent.Anchored(),
         "AnchoringFailed" => new AgentEvent.AnchoringFailed("ENOSPC"),
         "EffectFailed" => new AgentEvent.EffectFailed("ENOSPC"),

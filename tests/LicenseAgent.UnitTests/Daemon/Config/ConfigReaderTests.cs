@@ -96,8 +96,14 @@ public sealed class ConfigReaderTests
     [InlineData("[agent]\nburst = 1", 2, "unknown key \"burst\" in [agent]; it belongs under [pos]")]
     [InlineData("[agent]\nzzz = 1", 2, "unknown key \"zzz\" in [agent]; remove it")]
     [InlineData("rate = 1", 1, "\"rate\" stands before the first table; put it under its [table]")]
-    [InlineData("[tpm]\nfallback = \"on_loss\"", 2, "tpm.fallback is not available in this version; remove the line")]
-    [InlineData("[tpm]\npcrs = [7]", 2, "tpm.pcrs is not available in this version; remove the line")]
+    [InlineData("[tpm]\nfallback = \"always\"", 2, "\"always\" is unknown; give \"off\" or \"on_loss\"")]
+    [InlineData("[tpm]\nfallback = \"on_loss\"", 2,
+        "fallback = \"on_loss\" needs fallback_key_file: a file or systemd credential kept apart from this disk")]
+    [InlineData("[tpm]\nfallback_encrypted_storage = \"/var/lib/license-agent/agent.json\"", 2,
+        "\"agent.json\" is no name for fallback_encrypted_storage; give a plain one that ends in .enc")]
+    [InlineData("[tpm]\npcrs = [7]", 2,
+        "tpm.pcrs is not available: with the distribution's TPM library a key under a PCR policy and an encrypted "
+        + "session gives wrong results (tpm2-tss issue 2574); remove the line")]
     [InlineData("[security]\nstrict = true", 2, "security.strict is not available in this version; remove the line")]
     [InlineData("[security]\nstrikt = true", 2, "unknown key \"strikt\" in [security]; remove it")]
     [InlineData("[audit]\nretention = 9", 2, "audit.retention is not available in this version; remove the line")]
