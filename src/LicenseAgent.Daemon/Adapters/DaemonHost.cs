@@ -84,9 +84,12 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         using StateFiles files = new(config.Paths.State);
         using AuditFile auditFile = new(config.Audit.Path);
         using TlsUpstream upstream = new(TimeProvider.System);
+        using WebhookSender? webhook = config.Alerts.WebhookUrl is { } url
+            ? new WebhookSender(url, TimeProvider.System)
+            : null;
         AgentPorts ports = new(
             tpm, tpm, tpm, Es256.Verify, files, auditFile, new PoolWorkItems(), upstream, new BootClock(),
-            new OsRandomness(), TimeProvider.System);
+            new OsRandomness(), TimeProvider.System, webhook);
         MetricsFile metricsFile = new(
             Path.Combine(config.Paths.State, "metrics.prom"),
             e => AgentEvents.EffectFailed(_logger, "metrics", e.GetType().Name, e.Message));
@@ -110,6 +113,7 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         await StopServingAsync(sockets);
         agent.Surfaces.Pos.Denials.Turn();
         agent.Surfaces.Admin.Denials.Turn();
+        agent.Surfaces.Looks.Finish();
     }
 
     public void Dispose() => _stopAsked.Dispose();

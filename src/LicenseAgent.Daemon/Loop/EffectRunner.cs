@@ -31,7 +31,8 @@ internal sealed class EffectRunner(
                 till.Revoke(till.Server!.ReadStoredCheckIn(e.Answer.Span).Revocations!);
                 break;
             case AgentEffect.KeepReceipt e:
-                await ports.StateFiles.ReplaceAsync(Receipts, e.Answer, cancel);
+                byte[] row = await ports.StateFiles.ReadAsync(Receipts, cancel) ?? [];
+                await ports.StateFiles.ReplaceAsync(Receipts, ReceiptRow.Added(row, e.Answer.Span), cancel);
                 break;
             case AgentEffect.EraseSecret e: await till.Secrets!.EraseAsync(e.Version, cancel); break;
             case AgentEffect.Audit e: await AuditAsync(e); break;

@@ -91,7 +91,7 @@ internal sealed class Opening(
                 settings.ProgramVersion);
         }
 
-        AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing.Thumbprint().ToString());
+        AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing);
         if (till.Audit.Identity != identity)
         {
             await till.Audit.AdoptAsync(identity);

@@ -14,4 +14,5 @@ internal sealed record AgentPorts(
     IUpstream Upstream,
     IBootClock BootClock,
     IRandomness Randomness,
-    TimeProvider Time);
+    TimeProvider Time,
+    IWebhook? Webhook = null);

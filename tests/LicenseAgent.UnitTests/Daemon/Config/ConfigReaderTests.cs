@@ -31,7 +31,10 @@ public sealed class ConfigReaderTests
             (config.Pos.Rate, config.Pos.Burst, config.Pos.ConnectionsPerUid, config.Pos.Connections));
         Assert.Equal("/run/license-agent/admin.sock", config.Management.Socket);
         Assert.Empty(config.Management.AdminUids);
-        Assert.Equal(new AuditConfig("/var/log/license-agent/audit.log", AuditFailure.Continue), config.Audit);
+        Assert.Equal(
+            new AuditConfig(
+                "/var/log/license-agent/audit.log", AuditFailure.Continue, TimeSpan.FromDays(90), 2L << 30, 64L << 20),
+            config.Audit);
         Assert.True(config.Degraded.Allowed);
     }
 
@@ -98,9 +101,8 @@ public sealed class ConfigReaderTests
     [InlineData("rate = 1", 1, "\"rate\" stands before the first table; put it under its [table]")]
     [InlineData("[tpm]\nfallback = \"on_loss\"", 2, "tpm.fallback is not available in this version; remove the line")]
     [InlineData("[tpm]\npcrs = [7]", 2, "tpm.pcrs is not available in this version; remove the line")]
-    [InlineData("[security]\nstrict = true", 2, "security.strict is not available in this version; remove the line")]
     [InlineData("[security]\nstrikt = true", 2, "unknown key \"strikt\" in [security]; remove it")]
-    [InlineData("[audit]\nretention = 9", 2, "audit.retention is not available in this version; remove the line")]
+    [InlineData("[security]\nstrict = true", 2, "security.strict is not available in this version; remove the line")]
     public void A_key_nobody_reads_is_one_error_with_its_remedy(string file, int line, string message) =>
         Assert.Equal(new ConfigError(line, null, message), Assert.Single(Read(file).Errors));
 
@@ -133,6 +135,16 @@ public sealed class ConfigReaderTests
     [InlineData("[pos]\nconnections_per_uid = 300")]
     [InlineData("[pos]\nconnections = 10")]
     [InlineData("[pos]\nsocket = \"/run/license-agent/admin.sock\"")]
+    [InlineData("[audit]\nsegment_bytes = 65535")]
+    [InlineData("[audit]\nsegment_bytes = 1073741824")]
+    [InlineData("[audit]\nmax_bytes = 134217727")]
+    [InlineData("[audit]\nretention = 3599")]
+    [InlineData("[alerts]\nwebhook_url = \"https://h/hook\"")]
+    [InlineData("[alerts]\nwebhook_secret_file = \"/etc/secret\"")]
+    [InlineData("[alerts]\nwebhook_url = \"http://h/hook\"\nwebhook_secret_file = \"/etc/secret\"")]
+    [InlineData("[alerts]\nwebhook_url = \"https://u:p@h/hook\"\nwebhook_secret_file = \"/etc/secret\"")]
+    [InlineData("[alerts]\nwebhook_url = \"ftp://h/hook\"\nwebhook_secret_file = \"/etc/secret\"")]
+    [InlineData("[alerts]\nwebhook_url = \"https://h/hook\"\nwebhook_secret_file = \"relative\"")]
     [InlineData("[management]\nallowed_uids = [0]\nadmin_uids = [0]")]
     [InlineData("[management]\nallowed_uids = [0]\nviewer_uids = [1]")]
     [InlineData("[management]\nadmin_uids = [0]\nviewer_uids = [0]")]
