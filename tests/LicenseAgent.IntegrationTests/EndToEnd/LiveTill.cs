@@ -1,3 +1,7 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol.Enrolment;
 using LicenseAgent.Protocol.Jose;
@@ -40,6 +44,9 @@ internal sealed class LiveTill : IAsyncDisposable
 
     public AgentProcess Agent { get; private set; } = null!;
 
+    /// <summary>What its configuration was written from.</summary>
+    public TillSettings Settings { get; private set; } = null!;
+
     public ManagementClient Operator => _operator
         ?? throw new InvalidOperationException("The agent does not run.");
 
@@ -47,7 +54,8 @@ internal sealed class LiveTill : IAsyncDisposable
     /// <param name="checkIn">Left at 15 minutes, nothing but what the test asks for happens on the bus.</param>
     /// <param name="settings">What else the server gives its tills; its grace period is the till's own too.</param>
     public static async Task<LiveTill> StartAsync(
-        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null)
+        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null,
+        Func<TillSettings, TillSettings>? shape = null)
     {
         LiveTill till = new(cancel);
         try
@@ -57,13 +65,15 @@ internal sealed class LiveTill : IAsyncDisposable
             till.Server = await HostedLicenseServer.StartAsync(till._place, intervals, cancel);
             till.Tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
             till.Bus = TpmProxy.Start(till.Tpm);
-            till.Folder.WriteConfig(new TillSettings
+            till.Settings = new TillSettings
             {
                 TpmDevice = till.Bus.Device,
                 CheckInInterval = intervals.CheckInInterval,
                 GracePeriod = intervals.GracePeriod,
                 ServerTimeout = TimeSpan.FromSeconds(10),
-            });
+            };
+            till.Settings = shape?.Invoke(till.Settings) ?? till.Settings;
+            till.Folder.WriteConfig(till.Settings);
             await till.StartAgentAsync();
             return till;
         }
@@ -75,9 +85,10 @@ internal sealed class LiveTill : IAsyncDisposable
     }
 
     public static async Task<LiveTill> StartEnrolledAsync(
-        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null)
+        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null,
+        Func<TillSettings, TillSettings>? shape = null)
     {
-        LiveTill till = await StartAsync(cancel, checkIn, settings);
+        LiveTill till = await StartAsync(cancel, checkIn, settings, shape);
         try
         {
             await till.EnrolAsync();
@@ -109,6 +120,26 @@ internal sealed class LiveTill : IAsyncDisposable
 
     /// <summary>SIGKILL; returns when the process is gone.</summary>
     public Task KillAgentAsync() => Agent.Process.KillAsync();
+
+    /// <summary>SIGTERM; returns when the process is gone.</summary>
+    public Task<int> StopAgentAsync() => Agent.Process.TerminateAsync(_cancel);
+
+    /// <summary>What the next start reads.</summary>
+    public void Reconfigure(Func<TillSettings, TillSettings> change)
+    {
+        Settings = change(Settings);
+        Folder.WriteConfig(Settings);
+    }
+
+    /// <summary>By the documented derivation and the key file alone, with no code of agent or server.</summary>
+    public byte[] SecretByTheServersKeyFile(long version)
+    {
+        using JsonDocument file = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(ServerData, "keys.json")));
+        string key = file.RootElement.GetProperty("base_keys").EnumerateArray().Single().GetProperty("key").GetString()!;
+        byte[] baseKey = Convert.FromBase64String(key.Replace('-', '+').Replace('_', '/') + "=");
+        string purpose = string.Create(CultureInfo.InvariantCulture, $"license-agent/secret/{Name}/{version}");
+        return HKDF.DeriveKey(HashAlgorithmName.SHA256, baseKey, 32, [], Encoding.ASCII.GetBytes(purpose));
+    }
 
     public async Task RestartAgentAsync()
     {

@@ -145,7 +145,7 @@ public sealed class OfflineVerifyTests
     {
         using var log = new KeptLog();
         string point = $$"""{"head":"{{log.Points[8].Head}}","seq":9}""";
-        File.WriteAllText(log["run.json"], $$"""{"format":1,"run":{"witnessed":{{point}}}}""");
+        File.WriteAllText(log["run.json"], "{\"format\":1,\"run\":{\"witnessed\":" + point + "}}");
         string[] verify = ["--log", log.Path, "--state", log.Path];
         Assert.Equal(0, (await log.VerifyAsync(verify)).Exit);
         log.Change("audit.log", bytes => bytes[..(Array.IndexOf(bytes, (byte)'\n') + 1)]);

@@ -43,7 +43,7 @@ public sealed class AlertOutboxTests : IDisposable
         Add("a");
         _hand.RunAll();
         (byte[] body, string signature) = _receiver.Got[0];
-        byte[] mac = HMACSHA256.HashData(Secret, [.. "1800000000."u8, .. body]);
+        byte[] mac = HMACSHA256.HashData(Secret, (byte[])[.. "1800000000."u8, .. body]);
         Assert.Equal($"t=1800000000,v1={Convert.ToHexStringLower(mac)}", signature);
     }
 

@@ -5,6 +5,7 @@ using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.UnitTests.Daemon.Audit;
 using Xunit;
+using StandingClock = LicenseAgent.UnitTests.Daemon.Audit.StandingClock;
 
 namespace LicenseAgent.UnitTests.Daemon.LocalApi;
 
