@@ -26,6 +26,7 @@ internal sealed record AuditEnd(
 
     // Checkpoints come every thousand records.
     private const int LinesMax = 1_200;
+    private const int SegmentsLooked = 2;
 
     /// <summary>Reads the end of the log.</summary>
     /// <exception cref="StorageException">It cannot be read.</exception>
@@ -58,14 +59,15 @@ internal sealed record AuditEnd(
         }
         return end with
         {
-            OfAnother = IsOfAnother(file, chain[0], identity, verify),
+            OfAnother = IsOfAnother(file, chain, identity, verify),
             FirstSeq = AuditSegments.FirstSeq(file, chain[^1]) ?? end.Point.Seq + 1,
         };
     }
 
     private static bool IsOfAnother(
-        IAuditFile file, AuditSegment oldest, AuditIdentity identity, Es256Verify verify)
+        IAuditFile file, List<AuditSegment> chain, AuditIdentity identity, Es256Verify verify)
     {
+        AuditSegment oldest = chain[0];
         byte[] bytes = new byte[AuditFormat.MaxLineBytes];
         ReadOnlySpan<byte> text = bytes.AsSpan(0, file.Read(oldest.Name, 0, bytes));
         int end = text.IndexOf((byte)'\n');
@@ -78,8 +80,9 @@ internal sealed record AuditEnd(
         if (first.Seq == 1)
             return first.Prev != identity.Genesis;
 
-        // The beginning was retired: who signed the checkpoints tells whose it is.
-        return AuditSegments.LastCheckpoint(file, oldest) is { } jws && !identity.HasSigned(jws, verify);
+        // The beginning was retired: who signed the last checkpoint tells whose it is. There is one in any such log.
+        return AuditSegments.LastCheckpoint(file, chain.TakeLast(SegmentsLooked)) is { } jws
+            && !identity.HasSigned(jws, verify);
     }
 
     private static AuditEnd LookBack(BackwardLines lines, AuditEnd end, byte[] boot)

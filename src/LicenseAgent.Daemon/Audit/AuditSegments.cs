@@ -111,10 +111,10 @@ internal static class AuditSegments
         }
     }
 
-    /// <summary>The JWS of the last checkpoint in a file.</summary>
-    public static string? LastCheckpoint(IAuditFile file, AuditSegment segment)
+    /// <summary>The JWS of the last checkpoint in some files.</summary>
+    public static string? LastCheckpoint(IAuditFile file, params IEnumerable<AuditSegment> segments)
     {
-        var lines = new BackwardLines(file, [segment]);
+        var lines = new BackwardLines(file, segments);
         while (lines.MoveNext())
         {
             if (AuditLine.TryParse(lines.Current, out AuditLine line) && AuditCheckpoint.JwsOf(line) is { } jws)

@@ -10,8 +10,10 @@ namespace LicenseAgent.Daemon.Config;
 /// </summary>
 internal sealed record AgentConfig(
     ServerConfig Server, IdentityConfig Agent, TpmConfig Tpm, PosConfig Pos, ManagementConfig Management,
-    AuditConfig Audit, DegradedConfig Degraded, PathsConfig Paths, AlertsConfig Alerts)
+    AuditConfig Audit, DegradedConfig Degraded, PathsConfig Paths)
 {
+    public AlertsConfig Alerts { get; init; } = AlertsConfig.None;
+
     /// <summary>What is set, by <c>section.key</c>, as text to compare: a reload says what differs.</summary>
     [JsonIgnore]
     public IReadOnlyDictionary<string, string> Given { get; init; } = FrozenDictionary<string, string>.Empty;

@@ -59,7 +59,10 @@ internal sealed class ConfigReader
             _paths.Absolute("paths", "runtime", "/run/license-agent"));
         var config = new AgentConfig(
             ReadServer(), ReadIdentity(), ReadTpm(), ReadPos(paths), ReadManagement(paths), ReadAudit(paths),
-            new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths, _alerts.Read());
+            new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths)
+        {
+            Alerts = _alerts.Read(),
+        };
         if (config.Pos.Socket == config.Management.Socket)
         {
             _values.Refuse(_values.Given("pos", "socket") ? "pos" : "management", "socket",

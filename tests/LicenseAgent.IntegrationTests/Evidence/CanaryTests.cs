@@ -75,7 +75,7 @@ public sealed class CanaryTests(CanaryTests.LifeOfATill life) : IClassFixture<Ca
             CancellationToken cancel = TestContext.Current.CancellationToken;
             await using LiveTill till = await LiveTill.StartEnrolledAsync(cancel);
             string token = await LostAnswerTests.IssueAsync(till);
-            Keep("api validate", (await till.ValidateAsync(token)).ToString());
+            Keep("api validate", $"{await till.ValidateAsync(token)}");
             await till.Operator.RotateAsync(cancel);
             await till.AgreementAsync();
             string said = till.Agent.Process.Said;

@@ -4,7 +4,6 @@ using LicenseAgent.IntegrationTests.EndToEnd;
 using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
-using LicenseAgent.Testbed.Processes;
 using Xunit;
 
 namespace LicenseAgent.IntegrationTests.Evidence;
@@ -96,7 +95,7 @@ internal sealed class LogCopy
 
     public void Save()
     {
-        foreach (string path in Directory.EnumerateFiles(Folder).Where(p => !Path.GetFileName(p).StartsWith("chain-")))
+        foreach (string path in Directory.EnumerateFiles(Folder).Where(p => !Path.GetFileName(p).StartsWith("chain-", StringComparison.Ordinal)))
             File.Delete(path);
         foreach ((string name, List<string> lines) in Files)
             File.WriteAllText(Path.Combine(Folder, name), string.Concat(lines.Select(l => l + "\n")));

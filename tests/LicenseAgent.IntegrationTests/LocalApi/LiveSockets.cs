@@ -31,7 +31,7 @@ internal sealed class LiveSockets : IAsyncDisposable
             ConnectionsPerUid: 64, Connections: 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60));
         var management = new ManagementConfig(Path.Combine(Home, "admin.sock"), [0], [ViewerUid]);
         Config = new AgentConfig(
-            null!, null!, null!, shape(pos), management, null!, new DegradedConfig(true), null!, AlertsConfig.None);
+            null!, null!, null!, shape(pos), management, null!, new DegradedConfig(true), null!);
         LocalSurfaces surfaces = LocalSurfaces.Create(Config, Sources());
         _sockets = new LocalSockets(
             Config, surfaces, e => _log.Errors.Add(e.Message), TimeProvider.System, _log);

@@ -74,11 +74,12 @@ internal sealed class AuditFile : IAuditFile, IDisposable
 
     public Task MoveAsync(string name, string? to) => RunAsync(() =>
     {
+        bool takenBack = to == AuditFormat.NewestSegment;
         if (to is null)
             Posix.Unlink(_directory, name);
         else if (File.Exists(_directory.PathOf(name)))
-            Posix.Rename(_directory, name, to);
-        if (to == _name)
+            Posix.Rename(_directory, name, takenBack ? _name : to);
+        if (takenBack)
             Volatile.Write(ref _newest, OpenNewest());
         _directory.Sync();
     });

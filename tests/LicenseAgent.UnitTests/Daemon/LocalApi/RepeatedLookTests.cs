@@ -5,14 +5,13 @@ using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.UnitTests.Daemon.Audit;
 using Xunit;
-using StandingClock = LicenseAgent.UnitTests.Daemon.Audit.StandingClock;
 
 namespace LicenseAgent.UnitTests.Daemon.LocalApi;
 
 /// <summary>Watching the log does not fill it, and is in it all the same.</summary>
 public sealed class RepeatedLookTests
 {
-    private readonly StandingClock _clock = new("boot-a", 0);
+    private readonly Audit.StandingClock _clock = new("boot-a", 0);
     private readonly List<AuditEntry> _noted = [];
     private readonly RepeatedLooks _looks;
 
