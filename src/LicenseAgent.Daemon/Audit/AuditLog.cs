@@ -109,6 +109,8 @@ internal sealed partial class AuditLog : IDisposable
         }
     }
 
+    public AuditRetention Retention => _retention;
+
     public AuditIdentity Identity
     {
         get

@@ -40,6 +40,16 @@ internal sealed class AuditRetention : IDisposable
         _timer = ports.Time.CreateTimer(_ => Wake(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>Nothing is being looked at or deleted.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            lock (_gate)
+                return !_looking;
+        }
+    }
+
     /// <summary>The first look, where there is anything but <c>audit.log</c>.</summary>
     public void Start()
     {
@@ -104,18 +114,19 @@ internal sealed class AuditRetention : IDisposable
     /// <summary>The next hour tries again; that it failed is said once.</summary>
     private void OnFailed(StorageException failure)
     {
+        if (!_failed)
+        {
+            _failed = true;
+            _log.Append(new AuditEntry(
+                "segment_retirement_failed", null, AuditActor.System, AuditOutcome.Failed,
+                new AuditDetails { { "code", failure.Reason }, { "reason", failure.Message } }));
+        }
         lock (_gate)
         {
             (_looking, _lookAgain) = (false, false);
             if (!_disposed)
                 _timer.Change(Every, Timeout.InfiniteTimeSpan);
         }
-        if (_failed)
-            return;
-        _failed = true;
-        _log.Append(new AuditEntry(
-            "segment_retirement_failed", null, AuditActor.System, AuditOutcome.Failed,
-            new AuditDetails { { "code", failure.Reason }, { "reason", failure.Message } }));
     }
 
     /// <summary>The next file to go; chains that are over come first.</summary>

@@ -26,7 +26,7 @@ internal sealed class StandingClock(string bootId, long bootMs) : IBootClock
 /// <summary>Work that waits for the test to run it; timers that fire when the test says so.</summary>
 internal sealed class HandTurned : TimeProvider, IWorkItems
 {
-    private readonly Queue<Action> _work = new();
+    private readonly System.Collections.Concurrent.ConcurrentQueue<Action> _work = new();
     private readonly List<Timer> _timers = [];
 
     public int Waiting => _work.Count;
@@ -35,7 +35,11 @@ internal sealed class HandTurned : TimeProvider, IWorkItems
 
     public void Queue(Action work) => _work.Enqueue(work);
 
-    public void RunOne() => _work.Dequeue()();
+    public void RunOne()
+    {
+        if (_work.TryDequeue(out Action? work))
+            work();
+    }
 
     public void RunAll()
     {

@@ -136,14 +136,11 @@ public sealed class ConfigReaderTests
     [InlineData("[pos]\nconnections = 10")]
     [InlineData("[pos]\nsocket = \"/run/license-agent/admin.sock\"")]
     [InlineData("[audit]\nsegment_bytes = 65535")]
-    [InlineData("[audit]\nsegment_bytes = 1073741824")]
+    [InlineData("[audit]\nsegment_bytes = 1073741825")]
     [InlineData("[audit]\nmax_bytes = 134217727")]
     [InlineData("[audit]\nretention = 3599")]
     [InlineData("[alerts]\nwebhook_url = \"https://h/hook\"")]
     [InlineData("[alerts]\nwebhook_secret_file = \"/etc/secret\"")]
-    [InlineData("[alerts]\nwebhook_url = \"http://h/hook\"\nwebhook_secret_file = \"/etc/secret\"")]
-    [InlineData("[alerts]\nwebhook_url = \"https://u:p@h/hook\"\nwebhook_secret_file = \"/etc/secret\"")]
-    [InlineData("[alerts]\nwebhook_url = \"ftp://h/hook\"\nwebhook_secret_file = \"/etc/secret\"")]
     [InlineData("[alerts]\nwebhook_url = \"https://h/hook\"\nwebhook_secret_file = \"relative\"")]
     [InlineData("[management]\nallowed_uids = [0]\nadmin_uids = [0]")]
     [InlineData("[management]\nallowed_uids = [0]\nviewer_uids = [1]")]
@@ -170,6 +167,29 @@ public sealed class ConfigReaderTests
     public void Pins_of_both_keys_count_once_each() => Assert.Equal(
         [Pin1, Pin2],
         Valid($"[server]\ncert_pin = \"{Pin1}\"\ncert_pins = [\"{Pin2}\", \"{Pin1}\"]").Server.CertPins);
+
+    [Theory]
+    [InlineData("http://h/hook")]
+    [InlineData("https://u:p@h/hook")]
+    [InlineData("ftp://h/hook")]
+    [InlineData("hook")]
+    public void A_webhook_in_clear_or_with_a_user_name_is_refused(string url)
+    {
+        var outcome = ReadAlerts(url, new byte[16]);
+        Assert.Contains("is not usable", Assert.Single(outcome.Errors).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(15, false)]
+    [InlineData(16, true)]
+    [InlineData(1024, true)]
+    [InlineData(1025, false)]
+    public void A_secret_of_the_webhook_has_16_to_1024_bytes(int length, bool good)
+    {
+        byte[] content = [.. Enumerable.Repeat((byte)'s', length), (byte)'\n'];
+        var outcome = ReadAlerts("http://127.0.0.1:9/hook", content);
+        Assert.Equal(good, outcome.Config?.Alerts.WebhookSecret.Length == length);
+    }
 
     [Fact]
     public void Paths_move_what_is_below_them()
@@ -266,6 +286,10 @@ public sealed class ConfigReaderTests
     }
 
     private static ConfigOutcome Read(string file) => Read(file, []);
+
+    private static ConfigOutcome ReadAlerts(string url, byte[] secret) => ConfigReader.Read(
+        Encoding.UTF8.GetBytes($"[alerts]\nwebhook_url = \"{url}\"\nwebhook_secret_file = \"/etc/secret\""),
+        new Dictionary<string, string>(), _ => new NamedFile(secret, null));
 
     private static ConfigOutcome Read(string file, Dictionary<string, string> environment) => ConfigReader.Read(
         Encoding.UTF8.GetBytes(file), environment,
