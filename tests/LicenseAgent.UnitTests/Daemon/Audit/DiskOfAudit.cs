@@ -72,13 +72,23 @@ internal sealed class DiskOfAudit : IAuditFile
         }
     }
 
-    public IReadOnlyList<string> ClosedNames => [.. _closed.Values.Select(c => c.Name)];
+    public IReadOnlyList<string> ClosedNames
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _closed.Values.Select(c => c.Name)];
+        }
+    }
 
     public byte[] Closed(string name)
     {
-        ClosedFile file = _closed.Values.SingleOrDefault(c => c.Name == name)
-            ?? throw new StorageException("storage_failed", $"There is no {name}.");
-        return file.IsNewest ? [.. _written] : file.Content;
+        lock (_gate)
+        {
+            ClosedFile file = _closed.Values.SingleOrDefault(c => c.Name == name)
+                ?? throw new StorageException("storage_failed", $"There is no {name}.");
+            return file.IsNewest ? [.. _written] : file.Content;
+        }
     }
 
     public IReadOnlyList<AuditSegment> Segments()
@@ -206,7 +216,11 @@ internal sealed class DiskOfAudit : IAuditFile
     }
 
     /// <summary>What a process finds that starts after this one was killed.</summary>
-    public DiskOfAudit AfterKill() => Copy(Content, _renamed, secondNameLost: false);
+    public DiskOfAudit AfterKill()
+    {
+        lock (_gate)
+            return Copy(Content, _renamed, secondNameLost: false);
+    }
 
     /// <summary>What a process finds after a power cut.</summary>
     public DiskOfAudit AfterPowerCut(Random random)
