@@ -73,7 +73,7 @@ public sealed class LogLineTests
     [Fact]
     public void Events_take_nothing_that_could_hold_a_secret()
     {
-        Type[] harmless = 
+        Type[] harmless =
         [
             typeof(string), typeof(int), typeof(long), typeof(bool), typeof(Exception), typeof(LogLevel),
         ];
