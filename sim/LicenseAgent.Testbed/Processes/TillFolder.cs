@@ -32,6 +32,12 @@ public sealed record TillSettings
 
     /// <summary>Further lines of <c>[management]</c>.</summary>
     public string Management { get; init; } = "";
+
+    /// <summary>Where the newest file of the audit log is closed; the default, unless a test wants many files.</summary>
+    public long AuditSegmentBytes { get; init; } = 64L << 20;
+
+    /// <summary>Where alerts are sent, with a secret file beside the configuration; nowhere by default.</summary>
+    public string? WebhookUrl { get; init; }
 }
 
 /// <summary>The directories of one till: state, log, sockets, configuration.</summary>
@@ -65,6 +71,8 @@ public sealed class TillFolder
     public string AdminSocket => Path.Combine(Runtime, "admin.sock");
 
     public string ConfigFile => Path.Combine(Root, "config.toml");
+
+    public string WebhookSecretFile => Path.Combine(Root, "webhook.secret");
 
     public string MetricsFile => Path.Combine(State, "metrics.prom");
 
@@ -100,7 +108,8 @@ public sealed class TillFolder
              [audit]
              path = "{AuditLog}"
              on_failure = "{settings.OnAuditFailure}"
-
+             segment_bytes = {settings.AuditSegmentBytes}
+             {Webhook(settings)}
              [paths]
              state = "{State}"
              logs = "{Logs}"
@@ -108,4 +117,13 @@ public sealed class TillFolder
 
              """),
         new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+
+    private string Webhook(TillSettings settings) => settings.WebhookUrl is null ? "" :
+        $"""
+
+         [alerts]
+         webhook_url = "{settings.WebhookUrl}"
+         webhook_secret_file = "{WebhookSecretFile}"
+
+         """;
 }

@@ -85,9 +85,12 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         using AuditFile auditFile = new(config.Audit.Path);
         using TlsUpstream upstream = new(TimeProvider.System);
         using SoftwareStorage? software = SoftwareStorage.Open(config, files);
+        using WebhookSender? webhook = config.Alerts.WebhookUrl is { } url
+            ? new WebhookSender(url, TimeProvider.System)
+            : null;
         AgentPorts ports = new(
             tpm, tpm, tpm, Es256.Verify, files, auditFile, new PoolWorkItems(), upstream, new BootClock(),
-            new OsRandomness(), TimeProvider.System)
+            new OsRandomness(), TimeProvider.System, webhook)
         {
             Fallback = software?.Ports,
         };
@@ -114,6 +117,7 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         await StopServingAsync(sockets);
         agent.Surfaces.Pos.Denials.Turn();
         agent.Surfaces.Admin.Denials.Turn();
+        agent.Surfaces.Looks.Finish();
     }
 
     public void Dispose() => _stopAsked.Dispose();

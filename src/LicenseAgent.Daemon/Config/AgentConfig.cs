@@ -12,6 +12,8 @@ internal sealed record AgentConfig(
     ServerConfig Server, IdentityConfig Agent, TpmConfig Tpm, PosConfig Pos, ManagementConfig Management,
     AuditConfig Audit, DegradedConfig Degraded, PathsConfig Paths)
 {
+    public AlertsConfig Alerts { get; init; } = AlertsConfig.None;
+
     /// <summary>What is set, by <c>section.key</c>, as text to compare: a reload says what differs.</summary>
     [JsonIgnore]
     public IReadOnlyDictionary<string, string> Given { get; init; } = FrozenDictionary<string, string>.Empty;
@@ -60,13 +62,24 @@ internal sealed record ManagementConfig(
 /// <param name="ServerPem">Content of <c>https_cert</c> and <c>https_key</c>, the chain and the key to it.</param>
 internal sealed record HttpsConfig(IPEndPoint Listen, byte[] ServerPem);
 
-internal sealed record AuditConfig(string Path, AuditFailure OnFailure);
+/// <param name="Retention">A closed file of the log is deleted once its last record is older.</param>
+/// <param name="MaxBytes">The oldest closed files are deleted while all of them together are larger.</param>
+/// <param name="SegmentBytes">The newest file is closed once it is as large.</param>
+internal sealed record AuditConfig(
+    string Path, AuditFailure OnFailure, TimeSpan Retention, long MaxBytes, long SegmentBytes);
 
 /// <summary>What validations do while the audit log cannot be written.</summary>
 internal enum AuditFailure
 {
     Continue,
     Refuse,
+}
+
+/// <param name="WebhookUrl"><see langword="null"/>: alerts are in log, audit and status only.</param>
+/// <param name="WebhookSecret">Content of <c>webhook_secret_file</c>, which signs what is sent.</param>
+internal sealed record AlertsConfig(string? WebhookUrl, byte[] WebhookSecret)
+{
+    public static readonly AlertsConfig None = new(null, []);
 }
 
 /// <param name="Allowed">Where false, DEGRADED behaves as EXHAUSTED.</param>

@@ -15,9 +15,13 @@ internal sealed class ConfigReader
     private const int MaxPins = 16;
     private const int MaxIds = 64;
 
+    // Below it a busy till would do nothing but close files.
+    private const long SegmentBytesMin = 64 * 1024;
+
     private readonly ConfigValues _values;
     private readonly PathValues _paths;
     private readonly TlsFileValues _files;
+    private readonly AlertValues _alerts;
 
     private ConfigReader(
         ReadOnlySpan<byte> file, IReadOnlyDictionary<string, string> environment, Func<string, NamedFile> read)
@@ -25,6 +29,7 @@ internal sealed class ConfigReader
         _values = new ConfigValues(TomlReader.Read(file), environment);
         _paths = new PathValues(_values, environment);
         _files = new TlsFileValues(_values, _paths, read);
+        _alerts = new AlertValues(_values, _paths, read);
     }
 
     /// <param name="read">Reads a file that the configuration names.</param>
@@ -54,7 +59,10 @@ internal sealed class ConfigReader
             _paths.Absolute("paths", "runtime", "/run/license-agent"));
         var config = new AgentConfig(
             ReadServer(), ReadIdentity(), ReadTpm(paths), ReadPos(paths), ReadManagement(paths), ReadAudit(paths),
-            new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths);
+            new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths)
+        {
+            Alerts = _alerts.Read(),
+        };
         if (config.Pos.Socket == config.Management.Socket)
         {
             _values.Refuse(_values.Given("pos", "socket") ? "pos" : "management", "socket",
@@ -258,9 +266,18 @@ internal sealed class ConfigReader
         string onFailure = _values.Text("audit", "on_failure") ?? "continue";
         if (onFailure is not ("continue" or "refuse"))
             _values.Refuse("audit", "on_failure", $"\"{onFailure}\" is unknown; give \"continue\" or \"refuse\"");
+        long segment = _values.Integer("audit", "segment_bytes", SegmentBytesMin, 1L << 30) ?? 64L << 20;
+        long max = _values.Integer("audit", "max_bytes", 2 * SegmentBytesMin, 1L << 40) ?? 2L << 30;
+        if (max < 2 * segment)
+        {
+            _values.Refuse("audit", FirstGiven("audit", "max_bytes", "segment_bytes"),
+                $"max_bytes ({max}) is less than two segments of segment_bytes ({segment}); raise the first");
+        }
+
         return new AuditConfig(
             _paths.Absolute("audit", "path", paths.Logs + "/audit.log"),
-            onFailure == "refuse" ? AuditFailure.Refuse : AuditFailure.Continue);
+            onFailure == "refuse" ? AuditFailure.Refuse : AuditFailure.Continue,
+            Seconds("audit", "retention", 90 * 86_400, 3_600), max, segment);
     }
 
     // A rule between two keys is reported where an operator wrote one of them.

@@ -9,8 +9,7 @@ internal sealed class UnknownKeys(IReadOnlyList<(string Section, string Key)> kn
 {
     private static readonly string[] NotAvailable =
     [
-        "audit.retention", "audit.max_bytes", "audit.segment_bytes",
-        "alerts.webhook_url", "alerts.webhook_secret_file", "security.strict",
+        "security.strict",
     ];
 
     /// <returns><see langword="null"/> where the section's keys will be refused with a better reason.</returns>

@@ -49,4 +49,18 @@ internal static partial class AgentEvents
     [LoggerMessage(13, LogLevel.Warning, "audit_tail_found: {Torn} bytes torn, {Damaged} lines damaged, clean {Clean}",
         EventName = "audit_tail_found")]
     public static partial void AuditTailFound(ILogger logger, long torn, int damaged, bool clean);
+
+    [LoggerMessage(EventId = 40, EventName = "alert_raised", Message = "alert_raised: {Alert}: {Detail}")]
+    public static partial void AlertRaised(ILogger logger, LogLevel level, string alert, string detail);
+
+    [LoggerMessage(41, LogLevel.Information, "alert_cleared: {Alert}", EventName = "alert_cleared")]
+    public static partial void AlertCleared(ILogger logger, string alert);
+
+    [LoggerMessage(42, LogLevel.Warning, "webhook_failed: {Reason}; alerts wait and are sent again",
+        EventName = "webhook_failed")]
+    public static partial void WebhookFailed(ILogger logger, string reason);
+
+    [LoggerMessage(43, LogLevel.Error, "webhook_overflowed: alerts that could not be sent are given up, first {Alert}; "
+        + "check the receiver at alerts.webhook_url", EventName = "webhook_overflowed")]
+    public static partial void WebhookOverflowed(ILogger logger, string alert);
 }

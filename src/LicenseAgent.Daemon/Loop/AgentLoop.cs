@@ -1,6 +1,7 @@
 using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.Alerting;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Logging;
 using LicenseAgent.Daemon.Metrics;
@@ -25,6 +26,8 @@ internal sealed class AgentLoop : IDisposable
     private readonly MetricsPublisher _gauges;
     private readonly Till _till;
     private readonly TrustedNowSource _trustedNow;
+    private readonly AlertReports _alerts;
+    private readonly TroubleWatch _troubles;
     private readonly ITimer _wake;
 
     // Unbounded by type, bounded by use: at most one tick, one completion, one trouble a source and the commands of
@@ -38,7 +41,7 @@ internal sealed class AgentLoop : IDisposable
 
     public AgentLoop(
         AgentPorts ports, AgentConfig config, CoreSettings settings, Till till, TrustedNowSource trustedNow,
-        AgentMetrics metrics, MetricsPublisher publisher, ILogger logger)
+        AgentMetrics metrics, MetricsPublisher publisher, AlertReports alerts, ILogger logger)
     {
         _ports = ports;
         _logger = logger;
@@ -48,6 +51,7 @@ internal sealed class AgentLoop : IDisposable
         _activities = new Activities(ports, config, settings, till, Tickets, metrics, logger);
         _snapshots = new SnapshotBuilder(config, till);
         (_gauges, _till, _trustedNow) = (publisher, till, trustedNow);
+        (_alerts, _troubles) = (alerts, new TroubleWatch(Post));
         _snapshot = _snapshots.Build(_state, Read());
         _wake = ports.Time.CreateTimer(_ => PostTick(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -108,8 +112,10 @@ internal sealed class AgentLoop : IDisposable
         AgentEvent? next = happened;
         while (next is not null)
         {
+            AgentState before = _state;
             StepResult result = AgentCore.Step(_state, next, Read());
             _state = result.State;
+            _alerts.Changed(before, _state, _state.Clock.At(_ports.BootClock.BootMs));
             next = await CarryOutAsync(result.Effects, stop);
             Publish();
         }
@@ -147,8 +153,10 @@ internal sealed class AgentLoop : IDisposable
         Volatile.Write(ref _snapshot, _snapshots.Build(_state, now));
         _trustedNow.Set(_state.Clock);
         _till.Witnessed = _state.Run.Witnessed;
-        _gauges.Set(GaugeBoard.Of(
-            _state, _state.Clock.At(now.BootMs), _till.CertificateExpiry, _till.Audit.Failing is null));
+        UtcTime trusted = _state.Clock.At(now.BootMs);
+        string? failing = _till.Audit.Failing;
+        _troubles.Look(failing, _till.CertificateExpiry, trusted);
+        _gauges.Set(GaugeBoard.Of(_state, trusted, _till.CertificateExpiry, failing is null));
         if (_state.Activity is not Activity.Loading && Views.Facts(_state).Lock != LockReason.Starting)
         {
             Settled.TrySetResult();

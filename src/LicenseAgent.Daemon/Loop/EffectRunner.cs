@@ -36,7 +36,8 @@ internal sealed class EffectRunner(
                 till.Revoke(till.Server!.ReadStoredCheckIn(e.Answer.Span).Revocations!);
                 break;
             case AgentEffect.KeepReceipt e:
-                await ports.StateFiles.ReplaceAsync(Receipts, e.Answer, cancel);
+                byte[] row = await ports.StateFiles.ReadAsync(Receipts, cancel) ?? [];
+                await ports.StateFiles.ReplaceAsync(Receipts, ReceiptRow.Added(row, e.Answer.Span), cancel);
                 break;
             case AgentEffect.SaveCertificate e:
                 await till.Connection!.TakeIntoUseAsync(e.Chain, cancel);

@@ -95,7 +95,7 @@ internal sealed class Opening(
                 cancel => till.Connection!.RequestAsync(cancel), config.Server.Timeout, settings.ProgramVersion);
         }
 
-        AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing.Thumbprint().ToString());
+        AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing);
         if (till.Audit.Identity != identity)
         {
             await till.Audit.AdoptAsync(identity);

@@ -14,7 +14,8 @@ internal sealed record AgentPorts(
     IUpstream Upstream,
     IBootClock BootClock,
     IRandomness Randomness,
-    TimeProvider Time)
+    TimeProvider Time,
+    IWebhook? Webhook = null)
 {
     /// <summary>Where <c>tpm.fallback</c> is on.</summary>
     public FallbackPorts? Fallback { get; init; }

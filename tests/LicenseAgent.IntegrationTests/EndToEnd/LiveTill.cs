@@ -1,3 +1,7 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol.Enrolment;
 using LicenseAgent.Protocol.Jose;
@@ -43,6 +47,9 @@ internal sealed class LiveTill : IAsyncDisposable
 
     public AgentProcess Agent { get; private set; } = null!;
 
+    /// <summary>What its configuration was written from.</summary>
+    public TillSettings Settings { get; private set; } = null!;
+
     public ManagementClient Operator => _operator
         ?? throw new InvalidOperationException("The agent does not run.");
 
@@ -51,7 +58,8 @@ internal sealed class LiveTill : IAsyncDisposable
     /// <param name="settings">What else the server gives its tills; its grace period is the till's own too.</param>
     /// <param name="software">Software keys may take the place of a lost TPM.</param>
     public static async Task<LiveTill> StartAsync(
-        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null, bool software = false)
+        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null,
+        Func<TillSettings, TillSettings>? shape = null, bool software = false)
     {
         LiveTill till = new(cancel);
         try
@@ -61,14 +69,16 @@ internal sealed class LiveTill : IAsyncDisposable
             till.Server = await HostedLicenseServer.StartAsync(till._place, intervals, cancel);
             till.Tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
             till.Bus = TpmProxy.Start(till.Tpm);
-            till.Folder.WriteConfig(new TillSettings
+            till.Settings = new TillSettings
             {
                 TpmDevice = till.Bus.Device,
                 CheckInInterval = intervals.CheckInInterval,
                 GracePeriod = intervals.GracePeriod,
                 ServerTimeout = TimeSpan.FromSeconds(10),
                 Tpm = software ? till.AllowSoftware() : "",
-            });
+            };
+            till.Settings = shape?.Invoke(till.Settings) ?? till.Settings;
+            till.Folder.WriteConfig(till.Settings);
             await till.StartAgentAsync();
             return till;
         }
@@ -88,9 +98,10 @@ internal sealed class LiveTill : IAsyncDisposable
     }
 
     public static async Task<LiveTill> StartEnrolledAsync(
-        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null)
+        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null,
+        Func<TillSettings, TillSettings>? shape = null)
     {
-        LiveTill till = await StartAsync(cancel, checkIn, settings);
+        LiveTill till = await StartAsync(cancel, checkIn, settings, shape);
         try
         {
             await till.EnrolAsync();
@@ -122,6 +133,26 @@ internal sealed class LiveTill : IAsyncDisposable
 
     /// <summary>SIGKILL; returns when the process is gone.</summary>
     public Task KillAgentAsync() => Agent.Process.KillAsync();
+
+    /// <summary>SIGTERM; returns when the process is gone.</summary>
+    public Task<int> StopAgentAsync() => Agent.Process.TerminateAsync(_cancel);
+
+    /// <summary>What the next start reads.</summary>
+    public void Reconfigure(Func<TillSettings, TillSettings> change)
+    {
+        Settings = change(Settings);
+        Folder.WriteConfig(Settings);
+    }
+
+    /// <summary>By the documented derivation and the key file alone, with no code of agent or server.</summary>
+    public byte[] SecretByTheServersKeyFile(long version)
+    {
+        using JsonDocument file = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(ServerData, "keys.json")));
+        string key = file.RootElement.GetProperty("base_keys").EnumerateArray().Single().GetProperty("key").GetString()!;
+        byte[] baseKey = Convert.FromBase64String(key.Replace('-', '+').Replace('_', '/') + "=");
+        string purpose = string.Create(CultureInfo.InvariantCulture, $"license-agent/secret/{Name}/{version}");
+        return HKDF.DeriveKey(HashAlgorithmName.SHA256, baseKey, 32, [], Encoding.ASCII.GetBytes(purpose));
+    }
 
     public async Task RestartAgentAsync()
     {

@@ -31,6 +31,7 @@ internal sealed class LocalSockets : IAsyncDisposable
             {
                 surfaces.Pos.Denials.Turn();
                 surfaces.Admin.Denials.Turn();
+                surfaces.Looks.Turn();
             },
             null, DenialsTurn, DenialsTurn);
     }

@@ -58,7 +58,7 @@ public sealed class ManagementApiTests : IDisposable
                     commands, new RecentLicenses(), () => "license_agent_mode 1\n", audit,
                     () => throw new InvariantBroken("Nobody reloads here.")),
                 new SignInCalls(context, callers, new Challenges(new OsBytes(), _bench.Clock), sessions)),
-            _ => { });
+            _ => { }, new RepeatedLooks(context.Journal, _bench.Clock));
     }
 
     public void Dispose() => _bench.Dispose();
