@@ -30,4 +30,5 @@ internal sealed record AgentSnapshot(
 /// <summary>The part of a snapshot that only status calls read.</summary>
 internal sealed record SnapshotStatus(
     IReadOnlyList<SecretView> Secrets, long MinValidVersion, TpmResponse Tpm,
-    UtcTime? NextRotation, UtcTime? LastContact, IReadOnlyList<AlertView> Alerts);
+    UtcTime? NextRotation, UtcTime? LastContact, IReadOnlyList<AlertView> Alerts,
+    IReadOnlyList<ProtectionView> Protections);

@@ -11,7 +11,7 @@ internal sealed class UnknownKeys(IReadOnlyList<(string Section, string Key)> kn
     [
         "tpm.fallback", "tpm.fallback_key_file", "tpm.pcrs",
         "audit.retention", "audit.max_bytes", "audit.segment_bytes",
-        "alerts.webhook_url", "alerts.webhook_secret_file", "security.strict",
+        "alerts.webhook_url", "alerts.webhook_secret_file",
     ];
 
     /// <returns><see langword="null"/> where the section's keys will be refused with a better reason.</returns>

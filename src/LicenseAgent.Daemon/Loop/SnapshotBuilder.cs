@@ -19,6 +19,8 @@ namespace LicenseAgent.Daemon.Loop;
 internal sealed class SnapshotBuilder(AgentConfig config, Till till)
 {
     private Keyset? _keyset;
+    private readonly ProtectionView[] _protections =
+        [.. till.Protections.Select(p => new ProtectionView(p.Name, p.Holds, p.Fact, p.Holds ? null : p.Remedy))];
     private FrozenDictionary<string, EcPublicJwk> _licenseKeys = FrozenDictionary<string, EcPublicJwk>.Empty;
 
     public AgentSnapshot Build(AgentState state, Now now)
@@ -71,7 +73,8 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
 
         return new SnapshotStatus(
             secrets, state.Run.Levels.MinValidVersion, TpmOf(state), Views.RotationDue(state), state.Run.LastContact,
-            [.. state.Alerts.Select(a => new AlertView(a.Key, a.Value.Severity, a.Value.Since, a.Value.Detail))]);
+            [.. state.Alerts.Select(a => new AlertView(a.Key, a.Value.Severity, a.Value.Since, a.Value.Detail))],
+            _protections);
     }
 
     /// <summary>As last read: by the latest request that reported it, or when the TPM was opened.</summary>

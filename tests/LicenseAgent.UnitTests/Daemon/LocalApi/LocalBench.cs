@@ -126,7 +126,8 @@ internal sealed class LocalBench : IDisposable
         1,
         new TpmResponse(
             "ok", "swtpm:unix:/x", "IBM", "1.2", 0, 4, 100, 1, 0, "thumb", "0x81018A01", "0x81018A02", "00", null),
-        Start + Day, Start, [new AlertView("clock_rollback", "warning", Start, "Set the clock.")]);
+        Start + Day, Start, [new AlertView("clock_rollback", "warning", Start, "Set the clock.")],
+        [new ProtectionView("memory_locked", true, "secret pages are kept out of swap", null)]);
 
     private static SecretView View(long version, string state, UtcTime graceUntil) => new(
         version, state, Kcv.From(new byte[8]), Start - Day, Start - Day, Start + Day, graceUntil);
