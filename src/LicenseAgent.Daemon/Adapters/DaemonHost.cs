@@ -115,8 +115,6 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         using ServiceNotify service = new(_logger);
         await sockets.StartAsync(CancellationToken.None);
         await ServeAsync(agent, sockets, service);
-        agent.Surfaces.Pos.Denials.Turn();
-        agent.Surfaces.Admin.Denials.Turn();
     }
 
     /// <summary>
@@ -145,6 +143,8 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         await _stopAsked.CancelAsync();
         service.Stopping();
         await StopServingAsync(sockets);
+        agent.Surfaces.Pos.Denials.Turn();
+        agent.Surfaces.Admin.Denials.Turn();
         await watched;
         await reloads;
         await drained.CancelAsync();

@@ -42,8 +42,8 @@ internal sealed class LocalSockets : IAsyncDisposable
 
         LocalSocketServer Server(string path, LocalSurface surface, Socket? listening) => new(
             new LocalSocketSettings(
-                path, surface.Access, config.Pos, surface.Handler, (peer, why) => surface.Denials.Add(peer, why), broken,
-                listening, ownProcess),
+                path, surface.Access, config.Pos, surface.Handler, (peer, why) => surface.Denials.Add(peer, why),
+                broken, listening, ownProcess),
             time, logs);
     }
 
