@@ -51,11 +51,15 @@ internal sealed class Agent : IDisposable
 
     /// <summary>Opens the log and composes the rest; nothing has been asked of the TPM or the server yet.</summary>
     /// <param name="readConfig">Reads the configuration again; without it a reload finds what holds.</param>
+    /// <param name="memory">Owned by the agent from here on; a simulated agent makes its own.</param>
     /// <exception cref="EnvironmentException">State directory or log cannot be read.</exception>
     public static async Task<Agent> CreateAsync(
         AgentConfig config, AgentPorts ports, AgentProgram program, AgentMetrics metrics,
-        Action<byte[]> publishMetrics, ILogger logger, Func<ConfigOutcome>? readConfig = null)
+        Action<byte[]> publishMetrics, ILogger logger, Func<ConfigOutcome>? readConfig = null,
+        ProtectedMemory? memory = null)
     {
+        memory ??= new ProtectedMemory(new SecretMemory(ports.Randomness), []);
+        metrics.SetProtections(memory.Protections);
         AgentFile? known = await new TillFiles(ports.StateFiles).ReadAgentAsync(CancellationToken.None);
         TrustedNowSource trustedNow = new(program.BuildTime);
         AuditOpening opening = await AuditLog.OpenAsync(
@@ -71,7 +75,7 @@ internal sealed class Agent : IDisposable
         ReplayGuard replay = new(config.Pos.Rate, ports.Randomness);
         ReplayRebuild.Run(ports.AuditFile, replay, ports.BootClock);
         Till till = new(
-            new SecretMemory(ports.Randomness), audit, new AuditReader(ports.AuditFile, () => audit.Newest));
+            memory, audit, new AuditReader(ports.AuditFile, () => audit.Newest));
         CoreSettings settings = SettingsOf(config, program);
         if (settings.FallbackOnLoss)
         {

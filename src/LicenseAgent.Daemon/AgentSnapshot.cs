@@ -30,7 +30,8 @@ internal sealed record AgentSnapshot(
 /// <summary>The part of a snapshot that only status calls read.</summary>
 internal sealed record SnapshotStatus(
     IReadOnlyList<SecretView> Secrets, long MinValidVersion, TpmResponse Tpm,
-    UtcTime? NextRotation, UtcTime? LastContact, IReadOnlyList<AlertView> Alerts, SnapshotClock Clock);
+    UtcTime? NextRotation, UtcTime? LastContact, IReadOnlyList<AlertView> Alerts,
+    IReadOnlyList<ProtectionView> Protections, SnapshotClock Clock);
 
 /// <summary>What trusted now rested on at the last step.</summary>
 /// <param name="Proven">Proven now, running with the boot clock where the anchor is of this boot.</param>

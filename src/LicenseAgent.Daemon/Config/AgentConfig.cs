@@ -10,7 +10,7 @@ namespace LicenseAgent.Daemon.Config;
 /// </summary>
 internal sealed record AgentConfig(
     ServerConfig Server, IdentityConfig Agent, TpmConfig Tpm, PosConfig Pos, ManagementConfig Management,
-    AuditConfig Audit, DegradedConfig Degraded, PathsConfig Paths)
+    AuditConfig Audit, DegradedConfig Degraded, PathsConfig Paths, SecurityConfig Security)
 {
     public AlertsConfig Alerts { get; init; } = AlertsConfig.None;
 
@@ -44,9 +44,12 @@ internal sealed record TpmConfig(
 internal sealed record FallbackConfig(string Directory, string File, string KeyFile);
 
 /// <param name="Rate">Requests a second and UID.</param>
+/// <param name="RequestBytes">Largest body of a request.</param>
+/// <param name="HeadBytes">Largest head of a request.</param>
 internal sealed record PosConfig(
     string Socket, IReadOnlyList<uint> AllowedUids, IReadOnlyList<uint> AllowedGids, int Rate, int Burst,
-    int ConnectionsPerUid, int Connections, TimeSpan HeaderTimeout, TimeSpan IdleTimeout);
+    int ConnectionsPerUid, int Connections, TimeSpan HeaderTimeout, TimeSpan IdleTimeout,
+    int RequestBytes, int HeadBytes);
 
 /// <param name="AdminUids">Of <c>admin_uids</c>, or of <c>allowed_uids</c> where that stands alone.</param>
 /// <param name="RequireCertificate">Nobody does anything without a session or a certificate.</param>
@@ -84,5 +87,8 @@ internal sealed record AlertsConfig(string? WebhookUrl, byte[] WebhookSecret)
 
 /// <param name="Allowed">Where false, DEGRADED behaves as EXHAUSTED.</param>
 internal sealed record DegradedConfig(bool Allowed);
+
+/// <param name="Strict">Do not start where memory is not protected.</param>
+internal sealed record SecurityConfig(bool Strict);
 
 internal sealed record PathsConfig(string State, string Logs, string Runtime);

@@ -1,6 +1,7 @@
 using System.Net;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Keysets;
+using LicenseAgent.Protocol.Local;
 using LicenseAgent.Tpm;
 
 namespace LicenseAgent.Daemon.Config;
@@ -59,7 +60,8 @@ internal sealed class ConfigReader
             _paths.Absolute("paths", "runtime", "/run/license-agent"));
         var config = new AgentConfig(
             ReadServer(), ReadIdentity(), ReadTpm(paths), ReadPos(paths), ReadManagement(paths), ReadAudit(paths),
-            new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths)
+            new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths,
+            new SecurityConfig(_values.Boolean("security", "strict") ?? false))
         {
             Alerts = _alerts.Read(),
         };
@@ -200,7 +202,8 @@ internal sealed class ConfigReader
             _paths.Socket("pos", "socket", paths.Runtime + "/pos.sock"),
             _values.Ids("pos", "allowed_uids", MaxIds) ?? [], _values.Ids("pos", "allowed_gids", MaxIds) ?? [],
             Count("pos", "rate", 200, 1_000_000), Count("pos", "burst", 400, 1_000_000), perUid, all,
-            Seconds("pos", "header_timeout", 5, 1, 300), Seconds("pos", "idle_timeout", 60, 1, 3_600));
+            Seconds("pos", "header_timeout", 5, 1, 300), Seconds("pos", "idle_timeout", 60, 1, 3_600),
+            Bytes("request_bytes", LocalApiLimits.RequestBytes), Bytes("head_bytes", LocalApiLimits.HeadBytes));
     }
 
     private ManagementConfig ReadManagement(PathsConfig paths)
@@ -283,6 +286,9 @@ internal sealed class ConfigReader
     // A rule between two keys is reported where an operator wrote one of them.
     private string FirstGiven(string section, string first, string second) =>
         _values.Given(section, first) ? first : second;
+
+    // Below, no license token fits; above, a few connections hold more than the agent itself.
+    private int Bytes(string key, int standard) => (int)(_values.Integer("pos", key, 4096, 65_536) ?? standard);
 
     private int Count(string section, string key, int standard, int max) =>
         (int)(_values.Integer(section, key, 1, max) ?? standard);

@@ -2,21 +2,13 @@ namespace LicenseAgent.Daemon.Config;
 
 /// <summary>
 /// Says what is wrong with a key nobody reads: that it belongs elsewhere, what it was probably meant to be, or that it
-/// asks for something this version cannot do. Ignoring the last kind would leave an operator believing in a protection
-/// that is not there.
+/// asks for something this program cannot do. Ignoring it would leave an operator believing in a protection that is not
+/// there.
 /// </summary>
 internal sealed class UnknownKeys(IReadOnlyList<(string Section, string Key)> known)
 {
-    private static readonly string[] NotAvailable =
-    [
-        "security.strict",
-    ];
-
-    /// <returns><see langword="null"/> where the section's keys will be refused with a better reason.</returns>
-    public string? OfSection(string section)
+    public string OfSection(string section)
     {
-        if (NotAvailable.Any(name => name.StartsWith(section + ".", StringComparison.Ordinal)))
-            return null;
         string nearest = Nearest(section, known.Select(k => k.Section));
         return $"unknown table [{section}]" + (nearest == "" ? "; remove it" : $"; did you mean [{nearest}]?");
     }
@@ -30,13 +22,11 @@ internal sealed class UnknownKeys(IReadOnlyList<(string Section, string Key)> kn
                 + "encrypted session gives wrong results (tpm2-tss issue 2574); remove the line";
         }
 
-        if (NotAvailable.Contains($"{section}.{key}"))
-            return $"{section}.{key} is not available in this version; remove the line";
         if (section == "")
             return $"\"{key}\" stands before the first table; put it under its [table]";
         var ofSection = known.Where(k => k.Section == section).Select(k => k.Key).ToList();
         if (ofSection.Count == 0)
-            return OfSection(section) is null ? $"unknown key \"{key}\" in [{section}]; remove it" : null;
+            return null;
         if (Nearest(key, ofSection) is { Length: > 0 } nearest)
             return $"unknown key \"{key}\" in [{section}]; did you mean \"{nearest}\"?";
         string[] homes = [.. known.Where(k => k.Key == key).Select(k => $"[{k.Section}]").Distinct()];

@@ -37,6 +37,7 @@ internal sealed class AgentLoop : IDisposable
 
     private AgentState _state;
     private AgentSnapshot _snapshot;
+    private TaskCompletionSource _turn = NewTurn();
     private int _tickQueued;
 
     public AgentLoop(
@@ -68,6 +69,14 @@ internal sealed class AgentLoop : IDisposable
 
     /// <summary>Queues an event; any thread.</summary>
     public void Post(AgentEvent happened) => _events.Writer.TryWrite(happened);
+
+    /// <summary>Completes when the loop has finished a step after this call; any thread.</summary>
+    public Task TurnAsync()
+    {
+        Task next = Volatile.Read(ref _turn).Task;
+        PostTick();
+        return next;
+    }
 
     /// <summary>
     /// Runs until <paramref name="stop"/>; then what is under way is waited for and the run state is saved.
@@ -121,7 +130,10 @@ internal sealed class AgentLoop : IDisposable
         }
 
         ScheduleWake();
+        Interlocked.Exchange(ref _turn, NewTurn()).TrySetResult();
     }
+
+    private static TaskCompletionSource NewTurn() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>In order; the first durable effect that fails drops the rest and is the next event.</summary>
     private async Task<AgentEvent?> CarryOutAsync(IReadOnlyList<AgentEffect> effects, CancellationToken stop)

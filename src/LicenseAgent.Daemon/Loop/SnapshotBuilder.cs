@@ -19,6 +19,8 @@ namespace LicenseAgent.Daemon.Loop;
 internal sealed class SnapshotBuilder(AgentConfig config, Till till)
 {
     private Keyset? _keyset;
+    private readonly ProtectionView[] _protections =
+        [.. till.Protections.Select(p => new ProtectionView(p.Name, p.Holds, p.Fact, p.Holds ? null : p.Remedy))];
     private FrozenDictionary<string, EcPublicJwk> _licenseKeys = FrozenDictionary<string, EcPublicJwk>.Empty;
 
     public AgentSnapshot Build(AgentState state, Now now)
@@ -75,7 +77,7 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         return new SnapshotStatus(
             secrets, state.Run.Levels.MinValidVersion, TpmOf(state), Views.RotationDue(state), state.Run.LastContact,
             [.. state.Alerts.Select(a => new AlertView(a.Key, a.Value.Severity, a.Value.Since, a.Value.Detail))],
-            ClockOf(state, now));
+            _protections, ClockOf(state, now));
     }
 
     private static SnapshotClock ClockOf(AgentState state, Now now)

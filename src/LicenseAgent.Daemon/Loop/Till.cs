@@ -15,11 +15,14 @@ namespace LicenseAgent.Daemon.Loop;
 /// What the loop and its activities share: the audit log, and what exists only once the till has an identity, its
 /// server, secrets and revocations. Owned by the loop's thread, but for the log.
 /// </summary>
-internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader auditReader) : IDisposable
+internal sealed class Till(ProtectedMemory memory, AuditLog audit, AuditReader auditReader) : IDisposable
 {
     private AuditPoint? _witnessed;
 
-    public SecretMemory Memory { get; } = memory;
+    public SecretMemory Memory { get; } = memory.Secrets;
+
+    /// <summary>What keeps secrets inside this process, as found at start.</summary>
+    public IReadOnlyList<Protection> Protections { get; } = memory.Protections;
 
     /// <summary>The log: an unnamed chain before enrolment, this till's afterwards. Any thread.</summary>
     public AuditLog Audit { get; } = audit;

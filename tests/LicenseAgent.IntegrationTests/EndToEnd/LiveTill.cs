@@ -191,7 +191,7 @@ internal sealed class LiveTill : IAsyncDisposable
         using LicenseAgentClient application = new(new LicenseAgentClientOptions
         {
             SocketPath = Folder.PosSocket,
-            VendorKeys = VendorKeys(),
+            VendorKeys = VendorKeys(Folder),
             Timeout = TimeSpan.FromSeconds(30),
         });
         return await application.ValidateAsync(token, _cancel);
@@ -223,9 +223,10 @@ internal sealed class LiveTill : IAsyncDisposable
         _place.Dispose();
     }
 
-    private IReadOnlyList<EcPublicJwk> VendorKeys() =>
+    /// <summary>Of the newest keyset the till has.</summary>
+    public static IReadOnlyList<EcPublicJwk> VendorKeys(TillFolder folder) =>
     [
-        .. KeysetChain.Read(File.ReadAllBytes(Path.Combine(Folder.State, "keysets.json")))[^1]
+        .. KeysetChain.Read(File.ReadAllBytes(Path.Combine(folder.State, "keysets.json")))[^1]
             .Keyset.Keys.Where(k => k.May(KeyScopes.License)).Select(k => k.PublicKey),
     ];
 }

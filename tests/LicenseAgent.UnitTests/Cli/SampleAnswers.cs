@@ -21,7 +21,8 @@ internal static class SampleAnswers
         "pos-001", "NORMAL", null, Active, [Grace], null,
         new TpmView("ok", "IBM", "7.3.1", 0, 12),
         [new LicenseView("LIC-2026-0001", "Till Pro", Now + Days(300), "VALID", Now - TimeSpan.FromSeconds(4))],
-        Now + new TimeSpan(3, 12, 0), Now - new TimeSpan(0, 4, 7), Now, [], "0.1.0");
+        Now + new TimeSpan(3, 12, 0), Now - new TimeSpan(0, 4, 7), Now, [],
+        [new ProtectionView("memory_locked", true, "secret pages are kept out of swap", null)], "0.1.0");
 
     public static AlertView Alert { get; } = new(
         "rotation_failing", "error", Now - TimeSpan.FromHours(5),

@@ -26,7 +26,7 @@ internal static class StatusViews
             secrets.FirstOrDefault(secret => secret.State == "PENDING"),
             new TpmView(tpm.State, tpm.Manufacturer, tpm.Firmware, tpm.LockoutCounter, tpm.Generation),
             recent.Views(), snapshot.Status.NextRotation, snapshot.Status.LastContact, now.TrustedNow,
-            snapshot.Status.Alerts, Version);
+            snapshot.Status.Alerts, snapshot.Status.Protections, Version);
     }
 
     public static ClockResponse Clock(in Moment now, IBootClock boot)

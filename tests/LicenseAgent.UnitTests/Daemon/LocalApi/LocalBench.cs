@@ -138,6 +138,7 @@ internal sealed class LocalBench : IDisposable
         new TpmResponse(
             "ok", "swtpm:unix:/x", "IBM", "1.2", 0, 4, 100, 1, 0, "thumb", "0x81018A01", "0x81018A02", "00", null),
         Start + Day, Start, [new AlertView("clock_rollback", "warning", Start, "Set the clock.")],
+        [new ProtectionView("memory_locked", true, "secret pages are kept out of swap", null)],
         new SnapshotClock(ClockWatch.Initial, null, null, null, 0));
 
     private static SecretView View(long version, string state, UtcTime graceUntil) => new(

@@ -134,7 +134,7 @@ public sealed class OpenApiTests
             calls.DegradedCall, calls.SessionCall, answers.DegradedOutcome, answers.ReloadOutcome,
             answers.ChallengeOutcome, answers.SessionOutcome,
             Of(answers, typeof(SecretView)), Of(answers, typeof(TpmView)), Of(answers, typeof(LicenseView)),
-            Of(answers, typeof(AlertView)), Of(answers, typeof(AuditFinding)),
+            Of(answers, typeof(AlertView)), Of(answers, typeof(AuditFinding)), Of(answers, typeof(ProtectionView)),
         ];
     }
 

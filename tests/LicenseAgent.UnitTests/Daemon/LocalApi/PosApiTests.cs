@@ -50,7 +50,7 @@ public sealed class PosApiTests : IDisposable
     }
 
     private static PosConfig Listing(params uint[] uids) =>
-        new("", uids, [], 10, 20, 64, 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60));
+        new("", uids, [], 10, 20, 64, 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60), 16_384, 8_192);
 
     [Fact]
     public async Task A_validation_is_recorded_metered_and_remembered()
