@@ -61,10 +61,10 @@ internal sealed class SimTpm
 
     public TpmClockReading Clock => new(_clockMs + ((_loop.NowUs - _poweredUs) / 1_000), _resetCount, 0);
 
-    public TpmBirth Provision(ReadOnlyMemory<byte> auth)
+    public TpmBirth Provision(ReadOnlyMemory<byte> auth, bool replace)
     {
         Command();
-        if (_keys is null)
+        if (_keys is null || (replace && !_keys.Auth.AsSpan().SequenceEqual(auth.Span)))
         {
             _keys = new TpmKeyring(
                 auth.ToArray(), StandInCrypto.NewSigningKey(_chance), StandInCrypto.NewDecryptionKey(_chance),

@@ -11,8 +11,8 @@ internal sealed class TpmPorts(Life life, SimTpm tpm, SimRandom chance) : ITpmKe
     private const long DeadlineUs = 30_000_000;
 
     public Task<TpmBirth> ProvisionAsync(
-        ReadOnlyMemory<byte> keyAuth, string? ownerAuth, CancellationToken cancel) =>
-        Call("tpm.provision", 400_000, () => tpm.Provision(keyAuth));
+        ReadOnlyMemory<byte> keyAuth, string? ownerAuth, bool replace, CancellationToken cancel) =>
+        Call("tpm.provision", 400_000, () => tpm.Provision(keyAuth, replace));
 
     public Task<TpmFacts> OpenAsync(TpmAnchor anchor, CancellationToken cancel) =>
         Call("tpm.open", 60_000, () => tpm.Open(anchor));
