@@ -39,7 +39,7 @@ public sealed class SimDiskTests
             }
         }
 
-        Assert.Equal([1, 2], seen.Order());
+        Assert.Equal(new byte[] { 1, 2 }, seen.Order());
     }
 
     [Fact]
@@ -75,7 +75,7 @@ public sealed class SimDiskTests
             lengths.Add(audit.Newest.Length);
         }
 
-        Assert.Equal([4, 5, 6, 7, 8], lengths.Order());
+        Assert.Equal(new[] { 4, 5, 6, 7, 8 }, lengths.Order());
     }
 
     [Fact]
