@@ -27,8 +27,13 @@ public sealed record TillSettings
 
     public string OnAuditFailure { get; init; } = "continue";
 
+<<<<<<< HEAD
     /// <summary>Further lines of <c>[management]</c>.</summary>
     public string Management { get; init; } = "";
+=======
+    /// <summary>Overrules the address the till was enrolled with.</summary>
+    public string? ServerUrl { get; init; }
+>>>>>>> 0321c99 (chaos: experiments on real processes, crash-point sweeps, one report)
 }
 
 /// <summary>The directories of one till: state, log, sockets, configuration.</summary>
@@ -72,6 +77,7 @@ public sealed class TillFolder
             $"""
              [server]
              timeout = {(int)settings.ServerTimeout.TotalSeconds}
+             {(settings.ServerUrl is { } url ? $"url = \"{url}\"" : "")}
 
              [agent]
              rotation_interval = {(int)settings.RotationInterval.TotalSeconds}

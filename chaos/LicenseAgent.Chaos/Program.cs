@@ -1,0 +1,48 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using LicenseAgent.Chaos;
+using LicenseAgent.Chaos.Scripts;
+
+var names = new Argument<string[]>("NN") { Description = "Numbers or names of experiments.", Arity = ArgumentArity.ZeroOrMore };
+var all = new Option<bool>("--all") { Description = "Every experiment, every crash point." };
+var smoke = new Option<bool>("--smoke") { Description = "Some experiments and a sample of the crash points, in minutes." };
+var list = new Option<bool>("--list") { Description = "Name the experiments and end." };
+var folder = new Option<string>("--experiments") { Description = "Where the numbered folders are.", DefaultValueFactory = _ => "chaos" };
+var report = new Option<string>("--report") { Description = "The page to write.", DefaultValueFactory = _ => "chaos-report.html" };
+var root = new RootCommand("Real processes under real faults.") { names, all, smoke, list, folder, report };
+root.SetAction(async (parsed, cancel) =>
+{
+    using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+    using PosixSignalRegistration onTerm = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
+    {
+        signal.Cancel = true;
+        stop.Cancel();
+    });
+    IReadOnlyList<Experiment> known = Experiment.ReadAll(parsed.GetValue(folder)!);
+    string[] wanted = parsed.GetValue(names) ?? [];
+    if (parsed.GetValue(list))
+    {
+        foreach (Experiment e in known)
+            Console.WriteLine($"{e.Name,-28} {(e.InSmoke ? "smoke " : "      ")}{e.Title}");
+        return 0;
+    }
+
+    string[] unknown = [.. wanted.Where(n => !known.Any(e => e.Number == n || e.Name == n))];
+    if (unknown.Length > 0 || (wanted.Length == 0 && !parsed.GetValue(all) && !parsed.GetValue(smoke)))
+    {
+        await Console.Error.WriteLineAsync(
+            unknown.Length > 0 ? $"There is no experiment {unknown[0]}." : "Say which: NN, --all or --smoke.");
+        return 2;
+    }
+
+    bool sampled = parsed.GetValue(smoke);
+    Experiment[] chosen = [.. known.Where(e => wanted.Length > 0
+        ? wanted.Contains(e.Number) || wanted.Contains(e.Name) : !sampled || e.InSmoke)];
+    return await new Campaign(chosen, sampled, parsed.GetValue(report)!).RunAsync(stop.Token);
+});
+ParseResult result = root.Parse(args);
+if (result.Errors.Count == 0)
+    return await result.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });
+foreach (var error in result.Errors)
+    Console.Error.WriteLine(error.Message);
+return 2;
