@@ -201,16 +201,15 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress)
             + string.Join(", ", status?.Alerts.Select(a => a.Id) ?? []));
     }
 
-    /// <summary>Of what applications saw since the last <c>expect</c>: <c>valid</c>: all valid; <c>no-refusal</c>: errors
-    /// may have been, refusals not; <c>refused</c>: nothing was valid; <c>anything</c>: only starts counting anew.</summary>
+    /// <summary>Of what applications saw since the last <c>expect</c>: <c>valid</c>: all valid; <c>no-refusal</c>: none but
+    /// LOCKED, which an agent says while it starts; <c>anything</c>: only starts counting anew.</summary>
     private void Expect(string what)
     {
         Seen seen = (_traffic ?? throw new NotMetException("there is no traffic")).Take();
         bool met = what switch
         {
-            "valid" => seen is { Valid: > 0, Refused: 0, Errors: 0 },
+            "valid" => seen is { Valid: > 0, Locked: 0, Refused: 0, Errors: 0 },
             "no-refusal" => seen is { Refused: 0 },
-            "refused" => seen is { Valid: 0, Refused: > 0 },
             "anything" => true,
             _ => throw new FormatException($"Nothing is called {what}."),
         };
@@ -218,7 +217,7 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress)
         {
             throw new NotMetException(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{seen.Valid} valid, {seen.Refused} refused, {seen.Errors} errors, last: {seen.LastReason}"));
+                $"{seen.Valid} valid, {seen.Locked} locked, {seen.Refused} refused, {seen.Errors} errors, last: {seen.LastReason}"));
         }
     }
 

@@ -63,7 +63,7 @@ internal sealed class Stage : IAsyncDisposable
             stage._folder.WriteConfig(new TillSettings
             {
                 TpmDevice = stage._tpm.Device, PosRate = 10_000, CheckInInterval = settings.CheckInInterval,
-                ServerTimeout = TimeSpan.FromSeconds(3), OfflineAfter = TimeSpan.FromSeconds(5),
+                ServerTimeout = TimeSpan.FromSeconds(8), OfflineAfter = TimeSpan.FromSeconds(10),
                 ServerUrl = string.Create(CultureInfo.InvariantCulture, $"https://localhost:{stage._network.Port}"),
             });
             await stage.StartAgentAsync(null, cancel);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LicenseAgent.Client;
+using LicenseAgent.Protocol.Local;
 
 namespace LicenseAgent.Chaos.Scripts;
 
@@ -18,7 +19,8 @@ internal sealed record Bin(double At)
 }
 
 /// <summary>What applications have seen since a moment.</summary>
-internal sealed record Seen(long Valid, long Refused, long Errors, string? LastReason);
+/// <param name="Refused">With any reason but that the agent is LOCKED.</param>
+internal sealed record Seen(long Valid, long Locked, long Refused, long Errors, string? LastReason);
 
 /// <summary>
 /// Applications that validate one token at a steady rate, each request at its intended time, and keep what they saw by
@@ -34,7 +36,7 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
     private readonly LicenseAgentClient _client = connect();
     private readonly List<Bin> _bins = [];
     private readonly Lock _gate = new();
-    private Seen _seen = new(0, 0, 0, null);
+    private Seen _seen = new(0, 0, 0, 0, null);
     private Task _sending = Task.CompletedTask;
     private int _waiting;
 
@@ -57,7 +59,7 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
         lock (_gate)
         {
             Seen seen = _seen;
-            _seen = new Seen(0, 0, 0, null);
+            _seen = new Seen(0, 0, 0, 0, null);
             return seen;
         }
     }
@@ -113,9 +115,12 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
                     b.SlowestMs = Math.Max(b.SlowestMs, took);
                     (b.Valid, b.Refused) = answer.IsValid ? (b.Valid + 1, b.Refused) : (b.Valid, b.Refused + 1);
                 },
-                s => answer.IsValid
-                    ? s with { Valid = s.Valid + 1 }
-                    : s with { Refused = s.Refused + 1, LastReason = answer.Reason });
+                s => answer switch
+                {
+                    { IsValid: true } => s with { Valid = s.Valid + 1 },
+                    { Reason: ValidationReasons.Locked } => s with { Locked = s.Locked + 1 },
+                    _ => s with { Refused = s.Refused + 1, LastReason = answer.Reason },
+                });
         }
         catch (AgentException e)
         {
