@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LicenseAgent.Client;
+using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Servers;
 using LicenseAgent.Testbed.Tpm;
@@ -47,8 +48,8 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
             judge.AtEnd(till.Read(), AuditBooks.Read(till.Folder, log));
             await JudgeTokensAsync(till, judge, cancel);
         }
-        catch (Exception e) when (e is TimeoutException or AgentException or InvalidOperationException or IOException
-            or LicenseAgent.Protocol.ProtocolException or OperationCanceledException && !cancel.IsCancellationRequested)
+        catch (Exception e) when (!cancel.IsCancellationRequested && (e is TimeoutException or AgentException
+            or InvalidOperationException or IOException or ProtocolException or OperationCanceledException))
         {
             judge.Error($"{e.GetType().Name}: {e.Message}");
         }
