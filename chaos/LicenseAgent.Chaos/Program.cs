@@ -3,12 +3,24 @@ using System.Runtime.InteropServices;
 using LicenseAgent.Chaos;
 using LicenseAgent.Chaos.Scripts;
 
-var names = new Argument<string[]>("NN") { Description = "Numbers or names of experiments.", Arity = ArgumentArity.ZeroOrMore };
+var names = new Argument<string[]>("NN")
+{
+    Description = "Numbers or names of experiments.",
+    Arity = ArgumentArity.ZeroOrMore,
+};
 var all = new Option<bool>("--all") { Description = "Every experiment, every crash point." };
-var smoke = new Option<bool>("--smoke") { Description = "Some experiments and a sample of the crash points, in minutes." };
+var smoke = new Option<bool>("--smoke") { Description = "Some experiments and a sample of the crash points." };
 var list = new Option<bool>("--list") { Description = "Name the experiments and end." };
-var folder = new Option<string>("--experiments") { Description = "Where the numbered folders are.", DefaultValueFactory = _ => "chaos" };
-var report = new Option<string>("--report") { Description = "The page to write.", DefaultValueFactory = _ => "chaos-report.html" };
+var folder = new Option<string>("--experiments")
+{
+    Description = "Where the numbered folders are.",
+    DefaultValueFactory = _ => "chaos",
+};
+var report = new Option<string>("--report")
+{
+    Description = "The page to write.",
+    DefaultValueFactory = _ => "chaos-report.html",
+};
 var root = new RootCommand("Real processes under real faults.") { names, all, smoke, list, folder, report };
 root.SetAction(async (parsed, cancel) =>
 {
@@ -42,7 +54,12 @@ root.SetAction(async (parsed, cancel) =>
 });
 ParseResult result = root.Parse(args);
 if (result.Errors.Count == 0)
-    return await result.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });
+{
+    // Time to take down what was put up, after Ctrl-C.
+    var patient = new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(60) };
+    return await result.InvokeAsync(patient);
+}
+
 foreach (var error in result.Errors)
     Console.Error.WriteLine(error.Message);
 return 2;

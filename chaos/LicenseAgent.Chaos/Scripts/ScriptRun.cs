@@ -105,7 +105,7 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress)
             case "start": await StartAsync(stage, step, cancel); break;
             case "stop": Signal(stage, step.Word(0), stop: true); break;
             case "continue": Signal(stage, step.Word(0), stop: false); break;
-            case "network": stage.Network.Mode = Enum.Parse<NetworkMode>(step.Word(0).Replace("-", "", StringComparison.Ordinal), ignoreCase: true); break;
+            case "network": stage.Network.Mode = NetworkOf(step.Word(0)); break;
             case "rotate": await RotateAsync(stage, step.Word(0), cancel); break;
             case "mode": await ModeAsync(stage, step, cancel); break;
             case "expect": Expect(step.Word(0)); break;
@@ -119,6 +119,9 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress)
             default: throw new FormatException($"line {step.Line}: {step.Verb} is not for an experiment of steps.");
         }
     }
+
+    private static NetworkMode NetworkOf(string word) =>
+        Enum.Parse<NetworkMode>(word.Replace("-", "", StringComparison.Ordinal), ignoreCase: true);
 
     private void StartTraffic(Stage stage, int rate)
     {

@@ -43,8 +43,9 @@ internal sealed class SweepRun(SweepPlan plan, Action<string> say)
 
     private static string Line(PointOutcome o, int done, int of) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{done,4}/{of} {o.Scenario} {o.Point.Layer} {o.Point.Ordinal} {o.Point.Label} {o.Strike.ToString().ToUpperInvariant()}"
-        + $" {(o.Reached ? "" : "NOT REACHED ")}{(o.Held ? "held" : "BROKEN: " + o.Broken)} {o.Took.TotalSeconds:0.0} s");
+        $"{done,4}/{of} {o.Scenario} {o.Point.Layer} {o.Point.Ordinal} {o.Point.Label} "
+        + $"{o.Strike.ToString().ToUpperInvariant()} {(o.Reached ? "" : "NOT REACHED ")}"
+        + $"{(o.Held ? "held" : "BROKEN: " + o.Broken)} {o.Took.TotalSeconds:0.0} s");
 
     // A fault other than death is a system call's.
     private IEnumerable<(CrashPoint Point, Strike Strike)> Choose(IReadOnlyList<CrashPoint> points)
@@ -55,13 +56,16 @@ internal sealed class SweepRun(SweepPlan plan, Action<string> say)
             {
                 if (plan.Layers.Count > 0 && !plan.Layers.Any(l => layer.Key.StartsWith(l, StringComparison.Ordinal)))
                     continue;
-                CrashPoint[] members = [.. layer];
-                int step = plan.PerLayer == 0 ? 1 : Math.Max(1, members.Length / plan.PerLayer);
-                for (int i = 0; i < members.Length; i += step)
-                    yield return (members[i], strike);
+                IEnumerable<CrashPoint> members = plan.PerLayer == 0 ? layer : Sample([.. layer]);
+                foreach (CrashPoint point in members)
+                    yield return (point, strike);
             }
         }
     }
+
+    // Spread by the golden ratio: an even step would fall into step with the calls that every replace of a file makes.
+    private IEnumerable<CrashPoint> Sample(IReadOnlyList<CrashPoint> members) =>
+        members.Index().OrderBy(m => m.Index * 0.6180339887 % 1).Take(plan.PerLayer).Select(m => m.Item);
 
     private static bool Fits(CrashPoint point, Strike strike) => point switch
     {
