@@ -11,16 +11,10 @@ var names = new Argument<string[]>("NN")
 var all = new Option<bool>("--all") { Description = "Every experiment, every crash point." };
 var smoke = new Option<bool>("--smoke") { Description = "Some experiments and a sample of the crash points." };
 var list = new Option<bool>("--list") { Description = "Name the experiments and end." };
-var folder = new Option<string>("--experiments")
-{
-    Description = "Where the numbered folders are.",
-    DefaultValueFactory = _ => "chaos",
-};
-var report = new Option<string>("--report")
-{
-    Description = "The page to write.",
-    DefaultValueFactory = _ => "chaos-report.html",
-};
+var folder = new Option<string>("--experiments") { DefaultValueFactory = _ => "chaos" };
+folder.Description = "Where the numbered folders are.";
+var report = new Option<string>("--report") { DefaultValueFactory = _ => "chaos-report.html" };
+report.Description = "The page to write.";
 var root = new RootCommand("Real processes under real faults.") { names, all, smoke, list, folder, report };
 root.SetAction(async (parsed, cancel) =>
 {
