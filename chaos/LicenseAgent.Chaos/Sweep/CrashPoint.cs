@@ -27,7 +27,7 @@ internal abstract record CrashPoint(int Ordinal, string Label)
     /// <summary>The k-th command on the TPM bus, before the TPM sees it or after it has executed it.</summary>
     internal sealed record Command(bool Executed, int Ordinal, string Label) : CrashPoint(Ordinal, Label);
 
-    /// <summary>The k-th request to the license server, at one of three moments.</summary>
+    /// <summary>The k-th request of one action, at one of three moments; the label is the action.</summary>
     internal sealed record Message(ServerMoment Moment, int Ordinal, string Label) : CrashPoint(Ordinal, Label);
 
     public string Layer => this switch

@@ -111,7 +111,11 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
         points.AddRange(bus.Select(e => new CrashPoint.Command(false, e.Ordinal, $"{e.Command}")));
         points.AddRange(bus.Select(e => new CrashPoint.Command(true, e.Ordinal, $"{e.Command}")));
         foreach (ServerMoment moment in Enum.GetValues<ServerMoment>())
-            points.AddRange(messages.Select((action, i) => new CrashPoint.Message(moment, i + 1, action)));
+        {
+            points.AddRange(messages.GroupBy(action => action).SelectMany(
+                same => same.Select((action, i) => new CrashPoint.Message(moment, i + 1, action))));
+        }
+
         return points;
     }
 
@@ -153,7 +157,7 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
                 till.Server.Faults.Add(
                     new ServerFault
                     {
-                        Match = "*", Occurrence = message.Ordinal, Drop = message.Moment == ServerMoment.Received,
+                        Match = message.Label, Occurrence = message.Ordinal, Drop = message.Moment == ServerMoment.Received,
                         AfterCommit = message.Moment == ServerMoment.Committed,
                         AfterAnswer = message.Moment == ServerMoment.Answered,
                     },
