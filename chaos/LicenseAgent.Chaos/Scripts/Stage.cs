@@ -80,8 +80,11 @@ internal sealed class Stage : IAsyncDisposable
     /// <param name="clock">What libfaketime makes of the wall clock, as its FAKETIME says it.</param>
     public async Task StartAgentAsync(string? clock, CancellationToken cancel)
     {
-        if (_agent is not null)
-            await _agent.DisposeAsync();
+        // Given up before it is ended: a start that fails must not leave one to be ended twice.
+        AgentProcess? before = _agent;
+        _agent = null;
+        if (before is not null)
+            await before.DisposeAsync();
         _agent = await AgentProcess.StartAsync(_folder, cancel, clock is null ? null : FakeClock(clock));
     }
 

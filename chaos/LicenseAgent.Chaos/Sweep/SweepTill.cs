@@ -72,8 +72,11 @@ internal sealed class SweepTill : IAsyncDisposable
 
     public async Task StartAgentAsync(CancellationToken cancel)
     {
-        if (_agent is not null)
-            await _agent.DisposeAsync();
+        // Given up before it is ended: a start that fails must not leave one to be ended twice.
+        AgentProcess? before = _agent;
+        _agent = null;
+        if (before is not null)
+            await before.DisposeAsync();
         _operator?.Dispose();
         _agent = await AgentProcess.StartAsync(Folder, cancel);
         _operator = new ManagementClient(new ManagementClientOptions { SocketPath = Folder.AdminSocket });
