@@ -2,6 +2,7 @@ using System.Diagnostics;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Management;
+using LicenseAgent.Testbed.Processes;
 using LicenseAgent.Testbed.Servers;
 using LicenseAgent.Testbed.Tpm;
 
@@ -198,6 +199,7 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
     // The daemon may be killed under any of these calls; then nobody waits for them.
     private async Task SettleAsync(SweepTill till, CancellationToken cancel)
     {
+        ChildProcess daemon = till.Agent.Process;
         try
         {
             await scenario.AskAsync(till, cancel);
@@ -208,7 +210,7 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
         {
             // A client can see the end of the daemon before the kernel says so to whoever waits for the process.
             using CancellationTokenSource limit = new(s_deathMax);
-            await till.Agent.Process.ExitCodeAsync(limit.Token);
+            await daemon.ExitCodeAsync(limit.Token);
         }
     }
 
