@@ -27,13 +27,11 @@ public sealed record TillSettings
 
     public string OnAuditFailure { get; init; } = "continue";
 
-<<<<<<< HEAD
     /// <summary>Further lines of <c>[management]</c>.</summary>
     public string Management { get; init; } = "";
-=======
+
     /// <summary>Overrules the address the till was enrolled with.</summary>
     public string? ServerUrl { get; init; }
->>>>>>> 0321c99 (chaos: experiments on real processes, crash-point sweeps, one report)
 }
 
 /// <summary>The directories of one till: state, log, sockets, configuration.</summary>

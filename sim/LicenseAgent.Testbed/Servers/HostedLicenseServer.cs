@@ -94,14 +94,7 @@ public sealed class HostedLicenseServer : IAsyncDisposable
         var desk = new AgentDesk(_app.Store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
 
         // The port was not known when the server was configured.
-<<<<<<< HEAD
-        return await desk.AddAsync(agentId, replace) with
-        {
-            ServerUrl = _app.AgentUrl.GetLeftPart(UriPartial.Authority),
-        };
-=======
-        return await desk.AddAsync(agentId) with { ServerUrl = Url };
->>>>>>> 0321c99 (chaos: experiments on real processes, crash-point sweeps, one report)
+        return await desk.AddAsync(agentId, replace) with { ServerUrl = Url };
     }
 
     /// <summary>A license token for the agent, under its confirmed version.</summary>
