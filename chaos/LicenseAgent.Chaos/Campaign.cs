@@ -15,9 +15,7 @@ internal sealed class Campaign(IReadOnlyList<Experiment> chosen, bool sampled, s
         {
             foreach (Experiment experiment in chosen)
             {
-                ScriptOutcome outcome = experiment.IsSweep
-                    ? await new SweepSteps(experiment, sampled, Progress).RunAsync(cancel)
-                    : await new ScriptRun(experiment, Progress).RunAsync(cancel);
+                ScriptOutcome outcome = await RunAsync(experiment, cancel);
                 outcomes.Add(outcome);
                 Console.WriteLine(Line(outcome));
             }
@@ -34,6 +32,14 @@ internal sealed class Campaign(IReadOnlyList<Experiment> chosen, bool sampled, s
         }
 
         return outcomes.Count == chosen.Count && outcomes.TrueForAll(o => o.Held) ? 0 : 1;
+    }
+
+    private async Task<ScriptOutcome> RunAsync(Experiment experiment, CancellationToken cancel)
+    {
+        if (experiment.IsSweep)
+            return await new SweepSteps(experiment, sampled, Progress).RunAsync(cancel);
+        await using ScriptRun run = new(experiment, Progress);
+        return await run.RunAsync(cancel);
     }
 
     private static string Line(ScriptOutcome o) => string.Create(

@@ -27,7 +27,7 @@ internal sealed class NotMetException(string message) : Exception(message);
 /// Carries out the steps of an experiment on a stage of its own, one after the other. At the end, whatever it did: the
 /// audit log is verified by its bytes, and everything is taken down.
 /// </summary>
-internal sealed class ScriptRun(Experiment experiment, Action<string> progress)
+internal sealed class ScriptRun(Experiment experiment, Action<string> progress) : IAsyncDisposable
 {
     private const int ModeSeconds = 30;
     private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(5), s_poll = TimeSpan.FromMilliseconds(100);
@@ -38,6 +38,7 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress)
     private long _versionSeen;
     private string _mode = "";
     private Traffic? _traffic;
+    private IReadOnlyList<Bin> _bins = [];
 
     public async Task<ScriptOutcome> RunAsync(CancellationToken cancel)
     {
@@ -55,8 +56,7 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress)
             }
             finally
             {
-                if (_traffic is not null)
-                    await _traffic.DisposeAsync();
+                await DisposeAsync();
             }
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
@@ -70,7 +70,17 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress)
         }
 
         Heal();
-        return new ScriptOutcome(experiment, broken, _clock.Elapsed, _traffic?.Bins ?? [], _faults);
+        return new ScriptOutcome(experiment, broken, _clock.Elapsed, _bins, _faults);
+    }
+
+    /// <summary>Ends the applications; what they saw is kept.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_traffic is not { } traffic)
+            return;
+        _traffic = null;
+        await traffic.DisposeAsync();
+        _bins = traffic.Bins;
     }
 
     private async Task StepsAsync(Stage stage, CancellationToken cancel)

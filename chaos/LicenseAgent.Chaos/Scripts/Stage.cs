@@ -62,8 +62,11 @@ internal sealed class Stage : IAsyncDisposable
             stage._tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
             stage._folder.WriteConfig(new TillSettings
             {
-                TpmDevice = stage._tpm.Device, PosRate = 10_000, CheckInInterval = settings.CheckInInterval,
-                ServerTimeout = TimeSpan.FromSeconds(8), OfflineAfter = TimeSpan.FromSeconds(10),
+                TpmDevice = stage._tpm.Device,
+                PosRate = 10_000,
+                CheckInInterval = settings.CheckInInterval,
+                ServerTimeout = TimeSpan.FromSeconds(8),
+                OfflineAfter = TimeSpan.FromSeconds(10),
                 ServerUrl = string.Create(CultureInfo.InvariantCulture, $"https://localhost:{stage._network.Port}"),
             });
             await stage.StartAgentAsync(null, cancel);
@@ -110,7 +113,9 @@ internal sealed class Stage : IAsyncDisposable
         ];
         return new LicenseAgentClient(new LicenseAgentClientOptions
         {
-            SocketPath = _folder.PosSocket, VendorKeys = vendor, Timeout = TimeSpan.FromSeconds(5),
+            SocketPath = _folder.PosSocket,
+            VendorKeys = vendor,
+            Timeout = TimeSpan.FromSeconds(5),
         });
     }
 

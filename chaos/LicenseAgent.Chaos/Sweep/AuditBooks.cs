@@ -50,7 +50,7 @@ internal sealed record AuditBooks(
         return new AuditBooks(result.Findings, new AuditPoint(result.LastSeq, result.Head), agentId, [.. transitions]);
     }
 
-    private static IEnumerable<string> Segments(string folder)
+    private static string[] Segments(string folder)
     {
         SortedDictionary<long, string> closed = [];
         foreach (string path in Directory.GetFiles(folder, "audit-*.log"))
@@ -60,7 +60,7 @@ internal sealed record AuditBooks(
         }
 
         string newest = Path.Combine(folder, AuditFormat.NewestSegment);
-        return File.Exists(newest) ? [.. closed.Values, newest] : closed.Values;
+        return File.Exists(newest) ? [.. closed.Values, newest] : [.. closed.Values];
     }
 
     // Lines that are no records have been found by the verifier.

@@ -158,7 +158,9 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
                 till.Server.Faults.Add(
                     new ServerFault
                     {
-                        Match = message.Label, Occurrence = message.Ordinal, Drop = message.Moment == ServerMoment.Received,
+                        Match = message.Label,
+                        Occurrence = message.Ordinal,
+                        Drop = message.Moment == ServerMoment.Received,
                         AfterCommit = message.Moment == ServerMoment.Committed,
                         AfterAnswer = message.Moment == ServerMoment.Answered,
                     },

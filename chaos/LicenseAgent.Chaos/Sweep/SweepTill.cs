@@ -59,7 +59,9 @@ internal sealed class SweepTill : IAsyncDisposable
             till.Bus = TpmProxy.Start(till.Tpm);
             till.Folder.WriteConfig(new TillSettings
             {
-                TpmDevice = till.Bus.Device, ServerUrl = till.Server.Url, ServerTimeout = TimeSpan.FromSeconds(10),
+                TpmDevice = till.Bus.Device,
+                ServerUrl = till.Server.Url,
+                ServerTimeout = TimeSpan.FromSeconds(10),
             });
             return till;
         }
@@ -134,7 +136,9 @@ internal sealed class SweepTill : IAsyncDisposable
     {
         using LicenseAgentClient application = new(new LicenseAgentClientOptions
         {
-            SocketPath = Folder.PosSocket, VendorKeys = VendorKeys(), Timeout = TimeSpan.FromSeconds(30),
+            SocketPath = Folder.PosSocket,
+            VendorKeys = VendorKeys(),
+            Timeout = TimeSpan.FromSeconds(30),
         });
         return await application.ValidateAsync(token, cancel);
     }
