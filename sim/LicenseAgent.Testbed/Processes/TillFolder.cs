@@ -38,6 +38,9 @@ public sealed record TillSettings
 
     /// <summary>Where alerts are sent, with a secret file beside the configuration; nowhere by default.</summary>
     public string? WebhookUrl { get; init; }
+
+    /// <summary>Overrules the address the till was enrolled with.</summary>
+    public string? ServerUrl { get; init; }
 }
 
 /// <summary>The directories of one till: state, log, sockets, configuration.</summary>
@@ -83,6 +86,7 @@ public sealed class TillFolder
             $"""
              [server]
              timeout = {(int)settings.ServerTimeout.TotalSeconds}
+             {(settings.ServerUrl is { } url ? $"url = \"{url}\"" : "")}
 
              [agent]
              rotation_interval = {(int)settings.RotationInterval.TotalSeconds}

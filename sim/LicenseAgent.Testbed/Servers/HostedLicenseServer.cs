@@ -43,6 +43,9 @@ public sealed class HostedLicenseServer : IAsyncDisposable
 
     public ServerFaults Faults { get; }
 
+    /// <summary>Where tills find it.</summary>
+    public string Url => _app.AgentUrl.GetLeftPart(UriPartial.Authority);
+
     /// <summary>Every 32 random bytes the server drew: content keys of the secrets it sent are among them.</summary>
     public IReadOnlyList<byte[]> Random32 => [.. _contentKeys];
 
@@ -91,10 +94,7 @@ public sealed class HostedLicenseServer : IAsyncDisposable
         var desk = new AgentDesk(_app.Store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
 
         // The port was not known when the server was configured.
-        return await desk.AddAsync(agentId, replace) with
-        {
-            ServerUrl = _app.AgentUrl.GetLeftPart(UriPartial.Authority),
-        };
+        return await desk.AddAsync(agentId, replace) with { ServerUrl = Url };
     }
 
     /// <summary>An operator lets an agent whose TPM is lost go on with its software keys.</summary>
