@@ -56,8 +56,8 @@ internal static partial class AgentEvents
     public static partial void RunFileDamaged(ILogger logger);
 
     [LoggerMessage(14, LogLevel.Warning,
-        "fallback_is_on: tpm.fallback = \"on_loss\" weakens the secret to the protection of the key file once the TPM "
-        + "is lost", EventName = "fallback_is_on")]
+        "fallback_enabled: tpm.fallback = \"on_loss\" weakens the secret to the protection of the key file once the "
+        + "TPM is lost", EventName = "fallback_enabled")]
     public static partial void FallbackIsOn(ILogger logger);
 
     [LoggerMessage(13, LogLevel.Warning, "audit_tail_found: {Torn} bytes torn, {Damaged} lines damaged, clean {Clean}",
