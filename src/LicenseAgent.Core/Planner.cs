@@ -16,6 +16,7 @@ internal static class Planner
             {
                 BeginWhatChangesNothing(turn);
                 Commands.AnswerTicketsThatCannotSucceed(turn);
+                Renewals.AnswerThoseThatCannotSucceed(turn);
                 return;
             }
 
@@ -27,15 +28,18 @@ internal static class Planner
             _ = TpmCare.TryProbe(turn)
                 || Commands.TryResumeEnrollment(turn)
                 || Binding.TryBind(turn)
+                || Keysets.TryFetch(turn)
                 || CheckIns.TryUrgent(turn)
                 || Rotation.TryReject(turn)
                 || Rotation.TryConfirm(turn)
+                || Renewals.TrySend(turn)
                 || Rotation.TryPrepare(turn)
                 || CheckIns.TryRegular(turn)
                 || TpmCare.TryAnchor(turn);
         }
 
         Commands.AnswerTicketsThatCannotSucceed(turn);
+        Renewals.AnswerThoseThatCannotSucceed(turn);
         Retirement.EraseProvenPast(turn);
         if (turn.State.Identity is not null && turn.Now.BootMs >= turn.State.SaveDueBootMs)
         {
@@ -57,7 +61,7 @@ internal static class Planner
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,
-            state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
+            state.KeysetGateBootMs, state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {
             wake = gate > now.BootMs ? Math.Min(wake, gate) : wake;

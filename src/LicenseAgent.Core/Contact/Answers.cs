@@ -28,6 +28,7 @@ internal static class Answers
             case (RequestPlan.Prepare, RotateSecretAnswer a): Rotation.OnPrepared(turn, a, e.Raw); break;
             case (RequestPlan.Confirm, ConfirmRotationAnswer a): Rotation.OnConfirmed(turn, a); break;
             case (RequestPlan.Reject, RejectRotationAnswer): Rotation.OnRejected(turn); break;
+            case (RequestPlan.RenewLicense p, LicenseRenewalAnswer a): Renewals.OnRenewed(turn, p, a); break;
             case (RequestPlan.CheckIn p, CheckInAnswer a): CheckIns.OnAnswered(turn, p, a, e.Raw); break;
             default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {exchanging.Plan}.");
         }
@@ -40,19 +41,29 @@ internal static class Answers
         long wait = e.RetryAfter is { } after
             ? Math.Clamp((long)after.TotalMilliseconds, 0, Timing.UnsignedDelayMaxMs)
             : 0;
+        if (e.Reason == Keysets.UnknownKey)
+        {
+            Keysets.OnUnknownKey(turn);
+        }
+
         NoContact(turn, exchanging.Plan, e.Reason, wait);
     }
 
     private static void NoContact(Turn turn, RequestPlan plan, string reason, long wait)
     {
-        if (plan is RequestPlan.CheckIn)
+        switch (plan)
         {
-            CheckIns.Failed(turn, reason, wait);
-            return;
+            case RequestPlan.CheckIn:
+                CheckIns.Failed(turn, reason, wait);
+                break;
+            case RequestPlan.RenewLicense renew:
+                Renewals.Failed(turn, renew, reason);
+                break;
+            default:
+                Rotation.AttemptFailed(turn, reason);
+                Rotation.HoldFor(turn, wait);
+                break;
         }
-
-        Rotation.AttemptFailed(turn, reason);
-        Rotation.HoldFor(turn, wait);
     }
 
     /// <summary>A verified server time is the one thing that moves trusted now, back as well as forth.</summary>

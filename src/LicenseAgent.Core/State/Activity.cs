@@ -44,6 +44,9 @@ public abstract record Activity
     /// <summary>The NV mirror and, where due, a checkpoint are being written.</summary>
     public sealed record Anchoring : Activity;
 
+    /// <summary>The keysets after the trusted one are being fetched.</summary>
+    public sealed record FetchingKeysets : Activity;
+
     /// <summary>The till is being enrolled.</summary>
     public sealed record Enrolling(long? Ticket) : Activity;
 }
@@ -58,8 +61,14 @@ public abstract record RequestPlan(string RequestId)
 
     public sealed record Reject(string RequestId, long Version, string Reason) : RequestPlan(RequestId);
 
+    /// <summary>An application's license, to be wrapped anew by the server.</summary>
+    public sealed record RenewLicense(string RequestId, LicenseRenewal Asked) : RequestPlan(RequestId);
+
     public sealed record CheckIn(
         string RequestId, string Mode, string? LockReason, long ActiveVersion, ImmutableArray<long> HeldVersions,
         bool ConfirmPending, string Tpm, long RevocationsVersion, long KeysetVersion, AuditPoint? Witnessed)
         : RequestPlan(RequestId);
 }
+
+/// <summary>A license that an application wants wrapped anew, and who waits for it.</summary>
+public sealed record LicenseRenewal(long Ticket, string Token);

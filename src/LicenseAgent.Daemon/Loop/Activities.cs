@@ -42,6 +42,7 @@ internal sealed class Activities(
             AgentEffect.CommitGeneration e => cancel => CommitAsync(e.Next, cancel),
             AgentEffect.ProbeTpm => ProbeAsync,
             AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e.Checkpoint, state, now, cancel),
+            AgentEffect.FetchKeysets => _opening.FetchKeysetsAsync,
             AgentEffect.Enroll e => cancel => EnrollAsync(e.Ticket, cancel),
             _ => null,
         };
@@ -63,7 +64,9 @@ internal sealed class Activities(
         CancellationToken stop)
     {
         // Requests may be cut off by a stop; what writes is finished, which takes milliseconds.
-        CancellationToken cancel = effect is AgentEffect.Send or AgentEffect.Enroll ? stop : CancellationToken.None;
+        CancellationToken cancel = effect is AgentEffect.Send or AgentEffect.FetchKeysets or AgentEffect.Enroll
+            ? stop
+            : CancellationToken.None;
         try
         {
             events.TryWrite(await activity(cancel));
@@ -98,6 +101,7 @@ internal sealed class Activities(
             s.Answer.SecretVersion, (e as UnusableSecretException)?.Reason, e.Message),
         AgentEffect.CommitGeneration => new AgentEvent.GenerationFailed(e.Message, e is GenerationContradiction),
         AgentEffect.LoadState or AgentEffect.LoadSecrets => new AgentEvent.LoadFailed(e.Message),
+        AgentEffect.FetchKeysets => new AgentEvent.KeysetsNotFetched(e.Message),
         AgentEffect.Enroll => new AgentEvent.EnrollmentFailed(
             e is NoContactException ? "no_contact" : e.Reason, e.Message, Resumable: e.Retryable && IsEnrolling(),
             HasBegun()),

@@ -28,7 +28,7 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         UsableSecret? active = secrets.Values.FirstOrDefault(s => s.State == SecretState.Active);
         return new AgentSnapshot(
             state.Identity?.AgentId ?? "", state.Clock, Views.Facts(state), secrets, active, Views.Highest(state),
-            state.Keyset?.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted));
+            till.Server?.Keyset.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted));
     }
 
     private FrozenDictionary<string, UsableSecret> Usable(AgentState state)

@@ -61,6 +61,9 @@ internal sealed class Exchanger(
             case RequestPlan.Reject r:
                 return new RejectRotationRequest(
                     agentId, r.RequestId, nonce, now, AgentActions.RejectRotation, r.Version, r.Reason);
+            case RequestPlan.RenewLicense r:
+                return new LicenseRenewalRequest(
+                    agentId, r.RequestId, nonce, now, AgentActions.RenewLicense, r.Asked.Token);
             case RequestPlan.CheckIn c:
                 return new CheckInRequest(
                     agentId, c.RequestId, nonce, now, AgentActions.CheckIn, c.Mode, c.LockReason, c.ActiveVersion,
@@ -85,6 +88,7 @@ internal sealed class Exchanger(
         RequestPlan.Prepare => AgentPaths.RotateSecret,
         RequestPlan.Confirm => AgentPaths.ConfirmRotation,
         RequestPlan.Reject => AgentPaths.RejectRotation,
+        RequestPlan.RenewLicense => AgentPaths.RenewLicense,
         RequestPlan.CheckIn => AgentPaths.CheckIn,
         _ => throw new InvariantBroken($"{plan} has no path."),
     };

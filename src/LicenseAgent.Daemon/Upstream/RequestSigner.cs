@@ -26,6 +26,7 @@ internal sealed class RequestSigner(ITpmKeys tpm)
             ConfirmRotationRequest r => Write(r, json.ConfirmRotationRequest),
             RejectRotationRequest r => Write(r, json.RejectRotationRequest),
             CheckInRequest r => Write(r, json.CheckInRequest),
+            LicenseRenewalRequest r => Write(r, json.LicenseRenewalRequest),
             EnrollRequest r => Write(r, json.EnrollRequest),
             _ => throw new LicenseAgent.Core.InvariantBroken($"{request.GetType().Name} is never sent."),
         };

@@ -188,6 +188,8 @@ internal sealed class TestAgent
             AgentActions.RotateSecret => StrictJson.Read(jws.Payload, wire.RotateSecretAnswer),
             AgentActions.ConfirmRotation => StrictJson.Read(jws.Payload, wire.ConfirmRotationAnswer),
             AgentActions.RejectRotation => StrictJson.Read(jws.Payload, wire.RejectRotationAnswer),
+            AgentActions.ValidateLicense => StrictJson.Read(jws.Payload, wire.LicenseValidationAnswer),
+            AgentActions.RenewLicense => StrictJson.Read(jws.Payload, wire.LicenseRenewalAnswer),
             AgentActions.SecretStatus => StrictJson.Read(jws.Payload, wire.SecretStatusAnswer),
             _ => StrictJson.Read(jws.Payload, wire.CheckInAnswer),
         };
@@ -208,6 +210,8 @@ internal sealed class TestAgent
         AgentActions.RotateSecret => AgentPaths.RotateSecret,
         AgentActions.ConfirmRotation => AgentPaths.ConfirmRotation,
         AgentActions.RejectRotation => AgentPaths.RejectRotation,
+        AgentActions.ValidateLicense => AgentPaths.ValidateLicense,
+        AgentActions.RenewLicense => AgentPaths.RenewLicense,
         _ => AgentPaths.CheckIn,
     };
 
@@ -227,6 +231,8 @@ internal sealed class TestAgent
             RotateSecretRequest rotate => StrictJson.Write(rotate, wire.RotateSecretRequest),
             ConfirmRotationRequest confirm => StrictJson.Write(confirm, wire.ConfirmRotationRequest),
             RejectRotationRequest reject => StrictJson.Write(reject, wire.RejectRotationRequest),
+            LicenseValidationRequest validation => StrictJson.Write(validation, wire.LicenseValidationRequest),
+            LicenseRenewalRequest renewal => StrictJson.Write(renewal, wire.LicenseRenewalRequest),
             CheckInRequest checkIn => StrictJson.Write(checkIn, wire.CheckInRequest),
             _ => throw new ArgumentException("not a request", nameof(request)),
         };

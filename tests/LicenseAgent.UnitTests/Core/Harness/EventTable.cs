@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using LicenseAgent.Core;
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.UnitTests.Core;
@@ -23,12 +24,16 @@ internal static class EventTable
     private static readonly string[] Loadings = ["Loading", "LoadingSecrets", "LoadingPrevious"];
 
     private static readonly string[] Exchanges =
-        ["Exchanging.Prepare", "Exchanging.Confirm", "Exchanging.Reject", "Exchanging.CheckIn"];
+        [
+        "Exchanging.Prepare", "Exchanging.Confirm", "Exchanging.Reject", "Exchanging.RenewLicense",
+        "Exchanging.CheckIn",
+    ];
 
     /// <summary>Every activity there is; a new one is stated here first.</summary>
     public static readonly ImmutableArray<string> Activities =
     [
-        "Idle", .. Loadings, .. Exchanges, "Staging", "Committing", "Probing", "Anchoring", "Enrolling",
+        "Idle", .. Loadings, .. Exchanges, "Staging", "Committing", "Probing", "Anchoring", "FetchingKeysets",
+        "Enrolling",
     ];
 
     /// <summary>By event: the activities it ends. It is broken in all others, unless it is taken in beside any.</summary>
@@ -53,6 +58,8 @@ internal static class EventTable
             ["GenerationFailed"] = ["Committing"],
             ["Anchored"] = ["Anchoring"],
             ["AnchoringFailed"] = ["Anchoring"],
+            ["KeysetsFetched"] = ["FetchingKeysets"],
+            ["KeysetsNotFetched"] = ["FetchingKeysets"],
             ["Enrolled"] = ["Enrolling", "Loading"],
             ["EnrollmentFailed"] = ["Enrolling"],
         }.ToImmutableSortedDictionary(StringComparer.Ordinal);
@@ -61,7 +68,7 @@ internal static class EventTable
     public static readonly ImmutableArray<string> Beside =
     [
         "Ticked", "EffectFailed", "TroubleNoticed", "CheckpointWanted", "RotateAsked", "InvalidateAsked", "DegradedAsked",
-        "SettingsChanged", "EnrollAsked",
+        "SettingsChanged", "EnrollAsked", "RenewalAsked",
     ];
 
     public static Fate FateOf(string activity, string happened)
@@ -87,12 +94,14 @@ internal static class EventTable
             "Exchanging.Prepare" => Exchanging(new RequestPlan.Prepare("r", Intent, 2)),
             "Exchanging.Confirm" => Exchanging(new RequestPlan.Confirm("r", Given.Pending(3, true))),
             "Exchanging.Reject" => Exchanging(new RequestPlan.Reject("r", 3, RejectReasons.KcvMismatch)),
+            "Exchanging.RenewLicense" => Exchanging(new RequestPlan.RenewLicense("r", new LicenseRenewal(4, "token"))),
             "Exchanging.CheckIn" => Exchanging(new RequestPlan.CheckIn(
                 "r", "NORMAL", null, 2, [2], false, TpmReports.Ok, 0, 1, null)),
             "Staging" => new Activity.Staging(Given.Prepared(3, Given.Start), false),
             "Committing" => new Activity.Committing(bound with { Generation = 8 }),
             "Probing" => new Activity.Probing(),
             "Anchoring" => new Activity.Anchoring(),
+            "FetchingKeysets" => new Activity.FetchingKeysets(),
             "Enrolling" => new Activity.Enrolling(5),
             _ => throw new ArgumentException($"No sample of {name}."),
         };
@@ -148,6 +157,10 @@ internal static class EventTable
         "InvalidateAsked" => new AgentEvent.InvalidateAsked(1, 2, true),
         "DegradedAsked" => new AgentEvent.DegradedAsked(1, false),
         "SettingsChanged" => new AgentEvent.SettingsChanged(Given.Settings),
+        "KeysetsFetched" => new AgentEvent.KeysetsFetched(
+            new FileReference(2, Digest32.Sha256("keyset-2"u8)), Given.Start + TimeSpan.FromDays(365)),
+        "KeysetsNotFetched" => new AgentEvent.KeysetsNotFetched("timeout"),
+        "RenewalAsked" => new AgentEvent.RenewalAsked(1, "token"),
         "EnrollAsked" => new AgentEvent.EnrollAsked(1),
         "Enrolled" => new AgentEvent.Enrolled(
             Given.Identity, Given.Keyset, 0, 7, Given.Start, CoreDriver.FirstBootMs),
@@ -159,6 +172,7 @@ internal static class EventTable
     {
         "Exchanging.Confirm" => Given.Confirmed(3, Given.Start),
         "Exchanging.Reject" => Given.Rejected(3, Given.Start),
+        "Exchanging.RenewLicense" => Given.Renewed(Given.Start),
         "Exchanging.CheckIn" => Given.CheckedIn(Given.Start),
         _ => Given.Prepared(3, Given.Start),
     };
