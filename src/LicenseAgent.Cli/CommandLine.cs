@@ -85,8 +85,9 @@ internal static class CommandLine
             StatusCommand.Create(calls), EnrollCommand.Create(calls), SecretCommands.Secrets(calls),
             SecretCommands.Rotate(calls), SecretCommands.Invalidate(calls), ConductCommands.Degraded(calls),
             ConductCommands.Reload(calls), AuditCommands.Create(calls),
-            TpmCommand.Create(calls), MetricsCommand.Create(calls), LicenseCommand.Create(calls),
-            HealthCommand.Create(calls), VersionCommand.Create(calls),
+            TpmCommand.Create(calls), ClockCommand.Create(calls), MetricsCommand.Create(calls),
+            LicenseCommand.Create(calls), HealthCommand.Create(calls), DoctorCommand.Create(calls, globals.Socket),
+            VersionCommand.Create(calls),
         };
     }
 

@@ -87,6 +87,10 @@ public sealed class ManagementClient : IDisposable
     public Task<ManagementAnswer<TpmResponse>> TpmAsync(CancellationToken cancel = default) =>
         GetAsync(ManagementPaths.Tpm, Answers.TpmResponse, options.Timeout, cancel);
 
+    /// <summary>What trusted now rests on, and why each clock is believed or not.</summary>
+    public Task<ManagementAnswer<ClockResponse>> ClockAsync(CancellationToken cancel = default) =>
+        GetAsync(ManagementPaths.Clock, Answers.ClockResponse, options.Timeout, cancel);
+
     /// <summary>Records of the audit log after a number, at most <paramref name="limit"/>.</summary>
     /// <param name="after">0 begins with the first.</param>
     /// <param name="limit">1 to <see cref="AuditPageMax"/>.</param>

@@ -16,6 +16,8 @@ public static class AgentCore
             Storage.OnWritten(turn);
         }
 
+        Timekeeping.Advance(turn, happened);
+        Certificates.Note(turn, happened);
         Handle(turn, happened);
         Planner.Advance(turn);
         Alerts.Evaluate(turn);
@@ -44,6 +46,8 @@ public static class AgentCore
             case AgentEvent.TpmReturned: TpmCare.OnReturned(turn); break;
             case AgentEvent.Anchored: TpmCare.OnAnchored(turn); break;
             case AgentEvent.AnchoringFailed e: TpmCare.OnAnchoringFailed(turn, e); break;
+            case AgentEvent.SoftwareOpened e: SoftwareFallback.OnOpened(turn, e); break;
+            case AgentEvent.SoftwareFailed e: SoftwareFallback.OnFailed(turn, e); break;
             case AgentEvent.AnswerArrived e: Answers.OnArrived(turn, e); break;
             case AgentEvent.ContactFailed e: Answers.OnContactFailed(turn, e); break;
             case AgentEvent.SecretStaged e: Rotation.OnStaged(turn, e); break;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Core;
@@ -17,20 +18,31 @@ public abstract record AgentEffect
     /// <summary>Whether it begins an activity.</summary>
     internal bool BeginsActivity =>
         this is LoadState or LoadSecrets or Send or StageSecret or LoadPrevious or CommitGeneration or ProbeTpm
-            or WriteAnchors or FetchKeysets or Enroll;
+            or WriteAnchors or FetchKeysets or Enroll or OpenSoftware;
 
     /// <summary>Whether it is awaited and may fail.</summary>
-    internal bool IsDurable => this is SaveRun or SaveRevocations or KeepReceipt or EraseSecret or Audit;
+    internal bool IsDurable => this is SaveRun or SaveSoftware or SaveRevocations or KeepReceipt or SaveCertificate
+        or EraseSecret or EraseSoftware or Audit;
 
     // Durable, awaited.
     public sealed record SaveRun(RunState Run) : AgentEffect;
+
+    public sealed record SaveSoftware(SoftwareBook Book) : AgentEffect;
 
     public sealed record SaveRevocations(ReadOnlyMemory<byte> Answer) : AgentEffect;
 
     public sealed record KeepReceipt(ReadOnlyMemory<byte> Answer) : AgentEffect;
 
+    /// <summary>Takes the next TLS key and its certificate into use; the ones before are kept beside.</summary>
+    /// <param name="Chain">DER, base64url, leaf first.</param>
+    public sealed record SaveCertificate(ImmutableArray<string> Chain) : AgentEffect;
+
     /// <summary>Forgets a secret: memory, then file.</summary>
     public sealed record EraseSecret(long Version) : AgentEffect;
+
+    /// <summary>Forgets versions of the software keys: memory, then files.</summary>
+    /// <param name="Whole">And that there ever were any.</param>
+    public sealed record EraseSoftware(ImmutableArray<long> Versions, bool Whole) : AgentEffect;
 
     /// <summary>One record of the audit log.</summary>
     /// <param name="Op">Request id or generation; an equal one after a crash is the same transition.</param>
@@ -62,7 +74,14 @@ public abstract record AgentEffect
 
     public sealed record Send(RequestPlan Plan) : AgentEffect;
 
-    public sealed record StageSecret(RotateSecretAnswer Answer, ReadOnlyMemory<byte> Raw) : AgentEffect;
+    public sealed record StageSecret(RotateSecretAnswer Answer, ReadOnlyMemory<byte> Raw) : AgentEffect
+    {
+        /// <summary>By the software keys.</summary>
+        public bool Software { get; init; }
+    }
+
+    /// <param name="Anew">Makes new keys in place of those on disk.</param>
+    public sealed record OpenSoftware(bool Anew) : AgentEffect;
 
     public sealed record LoadPrevious(ImmutableArray<PreviousVersion> Versions) : AgentEffect;
 
@@ -70,7 +89,8 @@ public abstract record AgentEffect
 
     public sealed record ProbeTpm : AgentEffect;
 
-    public sealed record WriteAnchors(bool Checkpoint) : AgentEffect;
+    /// <param name="Mirror">High-water mark for the TPM; never ahead of the one on a disk that can be written.</param>
+    public sealed record WriteAnchors(bool Checkpoint, UtcTime? Mirror = null) : AgentEffect;
 
     /// <param name="After">Version of the trusted keyset.</param>
     public sealed record FetchKeysets(long After) : AgentEffect;

@@ -11,6 +11,12 @@ public abstract record AgentEvent
     {
     }
 
+    /// <summary>The client certificate in use, where what happened made it known.</summary>
+    public CertificateLife? Certificate { get; init; }
+
+    /// <summary>The TPM's clock, where what happened came with a reading of it.</summary>
+    public TpmReading? TpmClock { get; init; }
+
     /// <summary>The process has started.</summary>
     public sealed record Started : AgentEvent;
 
@@ -33,6 +39,9 @@ public abstract record AgentEvent
 
         /// <summary>The bound state names a list of revocations and there is none that belongs to it.</summary>
         public bool RevocationsLost { get; init; }
+
+        /// <summary>The TPM's copy of the high-water mark; <see langword="null"/> before the first.</summary>
+        public UtcTime? Mirror { get; init; }
     }
 
     /// <summary>There is an identity, but no state that belongs to the TPM's generation.</summary>
@@ -41,7 +50,11 @@ public abstract record AgentEvent
     /// <param name="SlotHighest">Highest version the NV slots name.</param>
     public sealed record StateUnusable(
         Identity Identity, FileReference Keyset, LockReason Reason, long Counter, long SlotHighest, RunState Run)
-        : AgentEvent;
+        : AgentEvent
+    {
+        /// <inheritdoc cref="StateLoaded.Mirror"/>
+        public UtcTime? Mirror { get; init; }
+    }
 
     /// <summary>
     /// The disk did not give identity, state or secrets, earlier ones included; they are asked again.
@@ -56,6 +69,17 @@ public abstract record AgentEvent
 
     /// <summary>A probe found the TPM of this enrolment working.</summary>
     public sealed record TpmReturned : AgentEvent;
+
+    /// <summary>The software keys are open, and their versions with them.</summary>
+    /// <param name="Keyset">As for <see cref="StateUnusable"/>.</param>
+    /// <param name="Key">Thumbprint of the signing key.</param>
+    /// <param name="Opened">Versions of <paramref name="Book"/> that are in memory.</param>
+    public sealed record SoftwareOpened(
+        Identity Identity, FileReference Keyset, RunState Run, SoftwareBook Book, string Key,
+        ImmutableArray<long> Opened) : AgentEvent;
+
+    /// <summary>They cannot be: key file, key storage or disk is in the way.</summary>
+    public sealed record SoftwareFailed(string Detail) : AgentEvent;
 
     /// <summary>Secret files were opened, or definitely cannot be.</summary>
     public sealed record SecretsLoaded(ImmutableArray<long> Opened, ImmutableArray<long> Unreadable) : AgentEvent;
@@ -143,6 +167,9 @@ public abstract record AgentEvent
 /// <summary>Who this till is, as enrolment left it.</summary>
 /// <param name="Policy">What the server wants of the schedule.</param>
 public sealed record Identity(string AgentId, AgentPolicy Policy);
+
+/// <summary>From when to when the certificate says it is good.</summary>
+public sealed record CertificateLife(UtcTime NotBefore, UtcTime NotAfter);
 
 /// <summary>The TPM as the agent sees it.</summary>
 public enum TpmHealth

@@ -14,7 +14,7 @@ internal static class Planner
         {
             if (!turn.State.StorageGate.IsOpen(turn.Now))
             {
-                BeginWhatChangesNothing(turn);
+                _ = BeginWhatChangesNothing(turn) || TpmCare.TryAnchor(turn);
                 Commands.AnswerTicketsThatCannotSucceed(turn);
                 Renewals.AnswerThoseThatCannotSucceed(turn);
                 return;
@@ -30,11 +30,14 @@ internal static class Planner
                 || Binding.TryBind(turn)
                 || Keysets.TryFetch(turn)
                 || CheckIns.TryUrgent(turn)
+                || Certificates.TryRenew(turn)
+                || SoftwareFallback.TryNext(turn)
                 || Rotation.TryReject(turn)
                 || Rotation.TryConfirm(turn)
                 || Renewals.TrySend(turn)
                 || Rotation.TryPrepare(turn)
                 || CheckIns.TryRegular(turn)
+                || SoftwareFallback.TryPrepareKeys(turn)
                 || TpmCare.TryAnchor(turn);
         }
 
@@ -52,6 +55,7 @@ internal static class Planner
         turn.State.Activity is not Activity.Idle
         || Startup.TryLoad(turn)
         || turn.State.Lock == LockReason.Starting
+        || TpmCare.TryFirstMirror(turn)
         || Startup.TryLoadSecrets(turn);
 
     public static long NextWakeBootMs(AgentState state, Now now)
@@ -61,7 +65,8 @@ internal static class Planner
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,
-            state.KeysetGateBootMs, state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
+            state.SoftwareGate.NotBeforeBootMs, state.CertificateGate.NotBeforeBootMs, state.KeysetGateBootMs,
+            state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {
             wake = gate > now.BootMs ? Math.Min(wake, gate) : wake;

@@ -29,7 +29,7 @@ internal sealed class Turn(AgentState state, Now now)
 
     public void Emit(AgentEffect effect) => (effect switch
     {
-        AgentEffect.EraseSecret => _erasures,
+        AgentEffect.EraseSecret or AgentEffect.EraseSoftware => _erasures,
         AgentEffect.CompleteRotate or AgentEffect.CompleteInvalidate or AgentEffect.CompleteEnroll
             or AgentEffect.CompleteDegraded or AgentEffect.CompleteRenewal or AgentEffect.CountRotation => _completions,
         _ => _writes,
@@ -46,7 +46,7 @@ internal sealed class Turn(AgentState state, Now now)
     public void Send(RequestPlan plan)
     {
         Begin(new Activity.Exchanging(plan, State.RepeatsAtOnce), new AgentEffect.Send(plan));
-        State = State with { RepeatsAtOnce = false };
+        State = State with { RepeatsAtOnce = false, SentAwakeMs = Now.AwakeMs };
     }
 
     public void End() => State = State with { Activity = Activity.Idle.Instance };
@@ -56,15 +56,21 @@ internal sealed class Turn(AgentState state, Now now)
     /// <summary>Makes the run state durable before the effects that follow.</summary>
     public void SaveRun()
     {
-        HighWater water = new(TrustedNow, Now.BootId, Now.BootMs);
+        HighWater water = new(TrustedNow, Now.BootId, Now.BootMs, Now.AwakeMs);
         foreach (AgentEffect undone in State.Redo)
         {
             Emit(undone);
         }
 
+        if (State.Software is { } book && (State.SoftwareUnsaved || State.RunUnsaved))
+        {
+            Emit(new AgentEffect.SaveSoftware(book));
+        }
+
         State = State with
         {
             Redo = [],
+            SoftwareUnsaved = false,
             Run = State.Run with { HighWater = water },
             RunUnsaved = false,
             SaveDueBootMs = Now.BootMs + Timing.HighWaterEveryMs,

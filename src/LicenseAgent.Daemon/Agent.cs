@@ -1,4 +1,5 @@
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.Alerting;
 using LicenseAgent.Daemon.Audit;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Enrolment;
@@ -30,13 +31,14 @@ internal sealed class Agent : IDisposable
     private readonly Till _till;
     private readonly ReplayGuard _replay;
     private readonly MetricsPublisher _publisher;
+    private readonly AlertOutbox? _outbox;
     private readonly ILogger _logger;
 
     private Agent(
-        AuditLog audit, Till till, ReplayGuard replay, MetricsPublisher publisher, AgentLoop loop,
-        LocalSurfaces surfaces, Reloading reloading, ILogger logger)
+        AuditLog audit, Till till, ReplayGuard replay, MetricsPublisher publisher, AlertOutbox? outbox,
+        AgentLoop loop, LocalSurfaces surfaces, Reloading reloading, ILogger logger)
     {
-        (_audit, _till, _replay, _publisher, _logger) = (audit, till, replay, publisher, logger);
+        (_audit, _till, _replay, _publisher, _outbox, _logger) = (audit, till, replay, publisher, outbox, logger);
         (Loop, Surfaces, Reloading) = (loop, surfaces, reloading);
     }
 
@@ -49,16 +51,21 @@ internal sealed class Agent : IDisposable
 
     /// <summary>Opens the log and composes the rest; nothing has been asked of the TPM or the server yet.</summary>
     /// <param name="readConfig">Reads the configuration again; without it a reload finds what holds.</param>
+    /// <param name="memory">Owned by the agent from here on; a simulated agent makes its own.</param>
     /// <exception cref="EnvironmentException">State directory or log cannot be read.</exception>
     public static async Task<Agent> CreateAsync(
         AgentConfig config, AgentPorts ports, AgentProgram program, AgentMetrics metrics,
-        Action<byte[]> publishMetrics, ILogger logger, Func<ConfigOutcome>? readConfig = null)
+        Action<byte[]> publishMetrics, ILogger logger, Func<ConfigOutcome>? readConfig = null,
+        ProtectedMemory? memory = null)
     {
+        memory ??= new ProtectedMemory(new SecretMemory(ports.Randomness), []);
+        metrics.SetProtections(memory.Protections);
         AgentFile? known = await new TillFiles(ports.StateFiles).ReadAgentAsync(CancellationToken.None);
         TrustedNowSource trustedNow = new(program.BuildTime);
         AuditOpening opening = await AuditLog.OpenAsync(
-            new AuditLogPorts(ports.AuditFile, ports.WorkItems, ports.BootClock, ports.Time, trustedNow.At),
-            IdentityOf(known), config.Audit.OnFailure, program.Version);
+            new AuditLogPorts(ports.AuditFile, ports.WorkItems, ports.BootClock, ports.Time, trustedNow.At,
+                ports.VerifyEs256),
+            IdentityOf(known), config.Audit, program.Version);
         if (opening.Torn > 0 || opening.Damaged > 0 || !opening.Clean)
         {
             AgentEvents.AuditTailFound(logger, opening.Torn, opening.Damaged, opening.Clean);
@@ -68,17 +75,24 @@ internal sealed class Agent : IDisposable
         ReplayGuard replay = new(config.Pos.Rate, ports.Randomness);
         ReplayRebuild.Run(ports.AuditFile, replay, ports.BootClock);
         Till till = new(
-            new SecretMemory(ports.Randomness), audit, new AuditReader(ports.AuditFile, () => audit.Length));
+            memory, audit, new AuditReader(ports.AuditFile, () => audit.Newest));
         CoreSettings settings = SettingsOf(config, program);
+        if (settings.FallbackOnLoss)
+        {
+            AgentEvents.FallbackIsOn(logger);
+        }
+
         MetricsPublisher publisher = new(metrics, ports.Time, publishMetrics);
-        AgentLoop loop = new(ports, config, settings, till, trustedNow, metrics, publisher, logger);
+        AlertOutbox? outbox = OutboxOf(config, ports, trustedNow, logger);
+        AgentLoop loop = new(
+            ports, config, settings, till, trustedNow, metrics, publisher, new AlertReports(outbox, logger), logger);
         Reloading reloading = new(
             config, readConfig ?? (() => new ConfigOutcome(config, [])), entry => audit.SyncAsync(audit.Append(entry)),
             replaced => loop.Post(new AgentEvent.SettingsChanged(SettingsOf(replaced, program))));
         LocalSurfaces surfaces = LocalWiring.Connect(
             config, ports, till, loop, replay, metrics, reloading.RunAsync);
         reloading.Serve(surfaces);
-        return new Agent(audit, till, replay, publisher, loop, surfaces, reloading, logger);
+        return new Agent(audit, till, replay, publisher, outbox, loop, surfaces, reloading, logger);
     }
 
     /// <summary>Runs until <paramref name="stop"/>, then leaves a clean end behind.</summary>
@@ -100,6 +114,7 @@ internal sealed class Agent : IDisposable
     public void Dispose()
     {
         Loop.Dispose();
+        _outbox?.Dispose();
         _publisher.Dispose();
         _till.Dispose();
         _audit.Dispose();
@@ -108,7 +123,17 @@ internal sealed class Agent : IDisposable
 
     private static CoreSettings SettingsOf(AgentConfig config, AgentProgram program) => new(
         config.Agent.RotationInterval, config.Agent.GracePeriod, config.Agent.OfflineAfter,
-        config.Agent.CheckInInterval, config.Degraded.Allowed, program.BuildTime, program.Version);
+        config.Agent.CheckInInterval, config.Degraded.Allowed, program.BuildTime, program.Version,
+        config.Tpm.Fallback is not null);
+
+    private static AlertOutbox? OutboxOf(
+        AgentConfig config, AgentPorts ports, TrustedNowSource trustedNow, ILogger logger) =>
+        ports.Webhook is { } webhook && config.Alerts.WebhookUrl is not null
+            ? new AlertOutbox(
+                new OutboxPorts(
+                    webhook, ports.WorkItems, ports.BootClock, ports.Time, ports.Randomness, trustedNow.At),
+                config.Alerts.WebhookSecret, logger)
+            : null;
 
     /// <summary>
     /// Whose chain the log is. Where a crash came between enrolment and the first record of the new chain, opening the
@@ -116,6 +141,6 @@ internal sealed class Agent : IDisposable
     /// </summary>
     private static AuditIdentity IdentityOf(AgentFile? agent) =>
         agent is { Phase: EnrollmentPhase.Enrolled, Keys: { } keys }
-            ? new AuditIdentity(agent.AgentId, keys.Signing.Thumbprint().ToString())
+            ? new AuditIdentity(agent.AgentId, keys.Signing)
             : AuditIdentity.None;
 }

@@ -30,4 +30,10 @@ internal sealed record AgentSnapshot(
 /// <summary>The part of a snapshot that only status calls read.</summary>
 internal sealed record SnapshotStatus(
     IReadOnlyList<SecretView> Secrets, long MinValidVersion, TpmResponse Tpm,
-    UtcTime? NextRotation, UtcTime? LastContact, IReadOnlyList<AlertView> Alerts);
+    UtcTime? NextRotation, UtcTime? LastContact, IReadOnlyList<AlertView> Alerts,
+    IReadOnlyList<ProtectionView> Protections, SnapshotClock Clock);
+
+/// <summary>What trusted now rested on at the last step.</summary>
+/// <param name="Proven">Proven now, running with the boot clock where the anchor is of this boot.</param>
+internal sealed record SnapshotClock(
+    ClockWatch Watch, TimeAnchor? Anchor, UtcTime? HighWater, TrustedClock? Proven, long DoubtedMs);

@@ -74,7 +74,7 @@ internal static class LocalWiring
     {
         AuditIdentity identity = till.Audit.Identity;
         using AuditVerifier verifier = new(new AuditTrust(
-            identity.AgentId, identity == AuditIdentity.None ? null : till.Agent?.Keys?.Signing, ports.VerifyEs256,
+            identity.AgentId, identity.Key, ports.VerifyEs256,
             till.Witnessed is { } witnessed ? [new AuditAnchor("witness of the server", witnessed)] : []));
         return till.AuditReader.Verify(verifier);
     }

@@ -54,10 +54,11 @@ internal sealed class BoundTpm
     public TpmState ReadState()
     {
         // The first use of the auth value; a wrong one shows here and not in the middle of a rotation.
-        var counter = ReadCounter();
+        using var session = TpmSession.Start(_link, _srk);
+        var counter = ReadCounter(session);
         return new TpmState(
-            counter, Read(NvLayout.EvenSlotIndex), Read(NvLayout.OddSlotIndex), Read(NvLayout.MirrorIndex),
-            TpmFacts.ReadClock(_link));
+            counter, Read(session, NvLayout.EvenSlotIndex), Read(session, NvLayout.OddSlotIndex),
+            Read(session, NvLayout.MirrorIndex), TpmFacts.ReadClock(_link));
     }
 
     public byte[] Sign(ReadOnlySpan<byte> digest)
@@ -92,24 +93,32 @@ internal sealed class BoundTpm
 
     public ulong ReadCounter()
     {
-        var bytes = Read(NvLayout.CounterIndex) ?? throw Replaced("the generation counter was never incremented");
+        using var session = TpmSession.Start(_link, _srk);
+        return ReadCounter(session);
+    }
+
+    private ulong ReadCounter(TpmSession session)
+    {
+        var bytes = Read(session, NvLayout.CounterIndex)
+            ?? throw Replaced("the generation counter was never incremented");
         return System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(bytes);
     }
 
     public ulong IncrementCounter()
     {
-        using (var session = TpmSession.Start(_link, _srk))
-        {
-            var counter = _nv[NvLayout.CounterIndex];
-            NvUse.Increment(_link, session, counter);
-        }
-
-        return ReadCounter();
+        using var session = TpmSession.Start(_link, _srk);
+        NvUse.Increment(_link, session, _nv[NvLayout.CounterIndex]);
+        return ReadCounter(session);
     }
 
     public byte[]? Read(uint index)
     {
         using var session = TpmSession.Start(_link, _srk);
+        return Read(session, index);
+    }
+
+    private byte[]? Read(TpmSession session, uint index)
+    {
         var size = NvLayout.All.First(i => i.Handle == index).Size;
         var bytes = NvUse.Read(_link, session, _nv[index], size);
         return bytes is null || bytes.AsSpan().IndexOfAnyExcept((byte)0xFF) < 0 ? null : bytes;

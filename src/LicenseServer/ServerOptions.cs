@@ -51,6 +51,9 @@ public sealed record ServerOptions
     /// <summary>Open connections; more are closed at once.</summary>
     public int ConnectionsMax { get; init; } = 4096;
 
+    /// <summary>Whether agents whose TPM is lost go on with software keys without an operator's approval.</summary>
+    public bool SoftwareFallbackAutomatic { get; init; }
+
     /// <summary>How long an enrolment bundle can be used.</summary>
     public TimeSpan BundleLifetime { get; init; } = TimeSpan.FromHours(24);
 

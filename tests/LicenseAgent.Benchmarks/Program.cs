@@ -1,27 +1,30 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
-using LicenseAgent.Benchmarks.Micro;
-using LicenseAgent.Benchmarks.Till;
+using LicenseAgent.Benchmarks;
+using LicenseAgent.Benchmarks.Hostile;
 using LicenseAgent.Testbed.Baselines;
 
 const string Usage = """
-    usage: LicenseAgent.Benchmarks [micro|agent|all] [--seconds N] [--gate]
+    usage: LicenseAgent.Benchmarks [micro|agent|steady|hostile|all] [--seconds N] [--gate]
       micro      single calls, by BenchmarkDotNet
       agent      the real agent with swtpm and a license server, beside an empty handler
-      --seconds  length of a round of 'agent', 1 to 5 (5)
+      steady     5000 validations a second for a minute, beside an empty handler; memory under that load
+      hostile    good clients alone and beside 500 hostile connections; needs root
+      --seconds  length of a round, 1 to 5 (5); 'steady' is twelve times as long
       --gate     exit 1 when the ratio to the empty handler is below the gate
     """;
 
 // Started by 'agent' itself.
 if (args is [EmptyHandler.Command, var socket, var bytes])
     return await EmptyHandler.RunAsync(socket, int.Parse(bytes, CultureInfo.InvariantCulture));
+if (args is [Crowd.Command, var crowded])
+    return Crowd.Run(crowded);
 
 string what = "all";
 int seconds = 5;
 bool gate = false;
 for (int i = 0; i < args.Length; i++)
 {
-    if (args[i] is "micro" or "agent" or "all")
+    if (args[i] is "micro" or "agent" or "steady" or "hostile" or "all")
     {
         what = args[i];
     }
@@ -37,23 +40,4 @@ for (int i = 0; i < args.Length; i++)
     }
 }
 
-using var stop = new CancellationTokenSource();
-using PosixSignalRegistration onInt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-using PosixSignalRegistration onTerm = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-if (what is "micro" or "all" && !MicroRun.Run())
-    return 3;
-try
-{
-    return what is "agent" or "all" ? await AgentRun.RunAsync(TimeSpan.FromSeconds(seconds), gate, stop.Token) : 0;
-}
-catch (OperationCanceledException) when (stop.IsCancellationRequested)
-{
-    Console.Error.WriteLine("Stopped; nothing is left behind.");
-    return 130;
-}
-
-void Stop(PosixSignalContext signal)
-{
-    signal.Cancel = true;
-    stop.Cancel();
-}
+return await Measure.RunAsync(what, TimeSpan.FromSeconds(seconds), gate);

@@ -100,6 +100,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
         return await ExitCodeAsync(cancel);
     }
 
+    /// <summary>SIGTERM; whoever calls waits for its end.</summary>
+    public void Terminate() => Signal(SigTerm);
+
     public void Stop() => Signal(SigStop);
 
     public void Continue() => Signal(SigCont);

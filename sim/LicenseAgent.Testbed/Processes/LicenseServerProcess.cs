@@ -30,6 +30,9 @@ public sealed class LicenseServerProcess : IAsyncDisposable
 
     public ChildProcess Process => _process ?? throw new InvalidOperationException("The license server does not run.");
 
+    /// <summary>Where tills find it, on loopback.</summary>
+    public int Port => _port;
+
     public static async Task<LicenseServerProcess> StartAsync(
         Workplace place, ServerSettings settings, CancellationToken cancel)
     {

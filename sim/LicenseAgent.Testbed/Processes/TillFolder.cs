@@ -27,8 +27,20 @@ public sealed record TillSettings
 
     public string OnAuditFailure { get; init; } = "continue";
 
+    /// <summary>Further lines of <c>[tpm]</c>.</summary>
+    public string Tpm { get; init; } = "";
+
     /// <summary>Further lines of <c>[management]</c>.</summary>
     public string Management { get; init; } = "";
+
+    /// <summary>Where the newest file of the audit log is closed; the default, unless a test wants many files.</summary>
+    public long AuditSegmentBytes { get; init; } = 64L << 20;
+
+    /// <summary>Where alerts are sent, with a secret file beside the configuration; nowhere by default.</summary>
+    public string? WebhookUrl { get; init; }
+
+    /// <summary>Overrules the address the till was enrolled with.</summary>
+    public string? ServerUrl { get; init; }
 }
 
 /// <summary>The directories of one till: state, log, sockets, configuration.</summary>
@@ -63,6 +75,8 @@ public sealed class TillFolder
 
     public string ConfigFile => Path.Combine(Root, "config.toml");
 
+    public string WebhookSecretFile => Path.Combine(Root, "webhook.secret");
+
     public string MetricsFile => Path.Combine(State, "metrics.prom");
 
     public void WriteConfig(TillSettings settings) => File.WriteAllText(
@@ -72,6 +86,7 @@ public sealed class TillFolder
             $"""
              [server]
              timeout = {(int)settings.ServerTimeout.TotalSeconds}
+             {(settings.ServerUrl is { } url ? $"url = \"{url}\"" : "")}
 
              [agent]
              rotation_interval = {(int)settings.RotationInterval.TotalSeconds}
@@ -81,6 +96,7 @@ public sealed class TillFolder
 
              [tpm]
              device = "{settings.TpmDevice}"
+             {settings.Tpm}
 
              [pos]
              socket = "{PosSocket}"
@@ -96,7 +112,8 @@ public sealed class TillFolder
              [audit]
              path = "{AuditLog}"
              on_failure = "{settings.OnAuditFailure}"
-
+             segment_bytes = {settings.AuditSegmentBytes}
+             {Webhook(settings)}
              [paths]
              state = "{State}"
              logs = "{Logs}"
@@ -104,4 +121,13 @@ public sealed class TillFolder
 
              """),
         new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+
+    private string Webhook(TillSettings settings) => settings.WebhookUrl is null ? "" :
+        $"""
+
+         [alerts]
+         webhook_url = "{settings.WebhookUrl}"
+         webhook_secret_file = "{WebhookSecretFile}"
+
+         """;
 }

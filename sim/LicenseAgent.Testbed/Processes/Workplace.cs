@@ -19,6 +19,9 @@ public sealed class Workplace : IDisposable
         ServerData = Path.Combine(Root, "server");
     }
 
+    private Workplace(string root) =>
+        (Root, Pki, ServerData) = (root, new DevTree(Path.Combine(root, "pki")), Path.Combine(root, "server"));
+
     public string Root { get; }
 
     public DevTree Pki { get; }
@@ -26,6 +29,25 @@ public sealed class Workplace : IDisposable
     public string ServerData { get; }
 
     public TillFolder AddTill(string name) => new(Path.Combine(Root, name));
+
+    /// <summary>A copy of it as it lies on disk, with a life of its own. Nothing may be running on it meanwhile.</summary>
+    public Workplace Copy()
+    {
+        string root = Directory.CreateTempSubdirectory("lsa-").FullName;
+        CopyTree(Root, root);
+        return new Workplace(root);
+    }
+
+    /// <summary>Copies a directory with all below it, modes included; sockets and locks are not copied.</summary>
+    public static void CopyTree(string from, string to)
+    {
+        Directory.CreateDirectory(to);
+        File.SetUnixFileMode(to, File.GetUnixFileMode(from));
+        foreach (string directory in Directory.GetDirectories(from))
+            CopyTree(directory, Path.Combine(to, Path.GetFileName(directory)));
+        foreach (string file in Directory.GetFiles(from).Where(f => !f.EndsWith(".sock", StringComparison.Ordinal)))
+            File.Copy(file, Path.Combine(to, Path.GetFileName(file)), overwrite: true);
+    }
 
     public void Dispose() => Directory.Delete(Root, recursive: true);
 }

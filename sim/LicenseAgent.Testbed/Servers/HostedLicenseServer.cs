@@ -46,6 +46,9 @@ public sealed class HostedLicenseServer : IAsyncDisposable
 
     public ServerFaults Faults { get; }
 
+    /// <summary>Where tills find it.</summary>
+    public string Url => _app.AgentUrl.GetLeftPart(UriPartial.Authority);
+
     /// <summary>Every 32 random bytes the server drew: content keys of the secrets it sent are among them.</summary>
     public IReadOnlyList<byte[]> Random32 => [.. _contentKeys];
 
@@ -138,11 +141,11 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     public async Task<EnrollmentBundle> AddAgentAsync(string agentId, bool replace = false)
     {
         // The port was not known when the server was configured.
-        return await Agents().AddAsync(agentId, replace) with
-        {
-            ServerUrl = _app.AgentUrl.GetLeftPart(UriPartial.Authority),
-        };
+        return await Agents().AddAsync(agentId, replace) with { ServerUrl = Url };
     }
+
+    /// <summary>An operator lets an agent whose TPM is lost go on with its software keys.</summary>
+    public Task ApproveSoftwareAsync(string agentId, int days) => Agents().ApproveSoftwareAsync(agentId, days);
 
     /// <summary>A license token for the agent, under its confirmed version.</summary>
     /// <param name="lifetime">30 days unless said otherwise.</param>

@@ -14,7 +14,7 @@ internal sealed class AuditTail(CliContext context, ManagementClient client, boo
 {
     private const int LinesByDefault = 10;
 
-    // Each look is a record of some 400 bytes: 17 MB a day for a tail that is left running.
+    // The agent records the first look, and the further ones of a minute as one counted record.
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     private long last;

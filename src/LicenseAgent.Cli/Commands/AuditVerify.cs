@@ -32,6 +32,10 @@ internal sealed class AuditVerify
     private readonly Option<string?> agentId = File(
         "--agent-id", "ID", "Whose log, if neither key nor checkpoint says");
     private readonly Option<string?> receipts = File("--receipts", "FILE", "Kept receipts of the license server");
+    private readonly Option<string?> state = File(
+        "--state", "DIR", "A copy of the agent's state directory: key, receipts and run state of one till");
+    private readonly Option<string?> mirror = File(
+        "--mirror", "FILE", "The 64 bytes of NV index 0x01818A04, as tpm2_nvread puts them out");
     private readonly Option<string?> serverKey = File(
         "--server-key", "FILE", "Who signs receipts: JWK, PEM or keysets.json (default: the one beside the receipts)");
 
@@ -41,6 +45,7 @@ internal sealed class AuditVerify
         var command = new Command("verify", Description)
         {
             verify.log, verify.file, verify.key, verify.thumbprint, verify.agentId, verify.receipts, verify.serverKey,
+            verify.state, verify.mirror,
         };
         command.SetAction(async (parsed, cancel) =>
         {
@@ -72,7 +77,8 @@ internal sealed class AuditVerify
     private bool IsOffline(ParseResult parsed)
     {
         bool hasFiles = parsed.GetValue(log) is not null || parsed.GetValue(file) is not null;
-        bool hasKeys = new[] { key, thumbprint, agentId, receipts, serverKey }.Any(o => parsed.GetValue(o) is not null);
+        Option<string?>[] about = [key, thumbprint, agentId, receipts, serverKey, state, mirror];
+        bool hasKeys = about.Any(o => parsed.GetValue(o) is not null);
         return hasFiles || !hasKeys
             ? hasFiles
             : throw new UsageException("Say which log, with --log DIR or --file PATH.");
@@ -90,18 +96,40 @@ internal sealed class AuditVerify
         string id = parsed.GetValue(agentId) ?? known.AgentId ?? files.AgentIdSignedBy(known.SigningKey)
             ?? throw new UsageException("No checkpoint in this log is signed by that key, so give --agent-id.");
         Receipts? kept = ReceiptsOf(parsed, id, known);
-        using var verifier = new AuditVerifier(
-            new AuditTrust(id, known.SigningKey, Es256.Verify, kept?.Anchors ?? []));
+        using var verifier = new AuditVerifier(TrustOf(parsed, id, known, kept));
         files.Feed(verifier, cancel);
         AuditVerifyResponse result = verifier.Finish();
-        return kept is { Findings.Count: > 0 }
-            ? result with { Ok = false, Findings = [.. result.Findings, .. kept.Findings] }
-            : result;
+        IReadOnlyList<AuditFinding> before = parsed.GetValue(log) is { } whole
+            ? new ChainBefore(whole, cancel).Verify(files)
+            : [];
+        IReadOnlyList<AuditFinding> all = [.. result.Findings, .. kept?.Findings ?? [], .. before];
+        return result with { Ok = all.Count == 0, Findings = all };
+    }
+
+    private AuditTrust TrustOf(ParseResult parsed, string id, AgentKey known, Receipts? kept)
+    {
+        // One file of a chain that is over has an end nobody here knows of; with --log its anchor is read too.
+        if (parsed.GetValue(file) is { } path
+            && Path.GetFileName(path).StartsWith("chain-", StringComparison.Ordinal))
+        {
+            return new AuditTrust("", null, Es256.Verify, [], AnyBeginning: true);
+        }
+
+        var anchors = new List<AuditAnchor>(kept?.Anchors ?? []);
+        if (parsed.GetValue(mirror) is { } nv && NvMirrorFile.Read(nv) is { } remembered)
+            anchors.Add(remembered);
+        if (parsed.GetValue(state) is { } directory
+            && StateDirectory.Witnessed(Path.Combine(directory, "run.json")) is { } witnessed)
+        {
+            anchors.Add(witnessed);
+        }
+
+        return new AuditTrust(id, known.SigningKey, Es256.Verify, anchors);
     }
 
     private AgentKey AgentKeyOf(ParseResult parsed)
     {
-        string path = parsed.GetValue(key) ?? throw new UsageException(
+        string path = parsed.GetValue(key) ?? OfState(parsed, "agent.json") ?? throw new UsageException(
             "Verifying files needs the agent's signing key: --key FILE (see license-agent-cli audit verify --help).");
         AgentKey known = KeyFile.ReadAgentKey(path);
         string actual = known.SigningKey.Thumbprint().ToString();
@@ -112,13 +140,18 @@ internal sealed class AuditVerify
 
     private Receipts? ReceiptsOf(ParseResult parsed, string id, AgentKey known)
     {
-        if (parsed.GetValue(receipts) is not { } path)
+        if ((parsed.GetValue(receipts) ?? OfState(parsed, "receipts.jws")) is not { } path)
             return null;
         string beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "keysets.json");
         string keys = parsed.GetValue(serverKey) ?? (System.IO.File.Exists(beside) ? beside : null)
             ?? throw new UsageException("Receipts prove something by the license server's key: --server-key FILE.");
         return Receipts.Read(path, id, KeyFile.ReadServerKeys(keys, known.KeysetPin));
     }
+
+    private string? OfState(ParseResult parsed, string name) =>
+        parsed.GetValue(state) is { } directory && System.IO.File.Exists(Path.Combine(directory, name))
+            ? Path.Combine(directory, name)
+            : null;
 
     /// <summary>A finding a line, as compilers write them: <c>file:line: code: detail</c>.</summary>
     private static void Show(Screen screen, AuditVerifyResponse result)

@@ -25,6 +25,8 @@ internal static class StatusCommand
         screen.Write(Blocks.Facts(Facts(status, wallClock)));
         foreach (AlertView alert in status.Alerts)
             ShowAlert(screen, alert, now);
+        foreach (ProtectionView protection in status.MemoryProtection.Where(p => !p.Holds))
+            ShowMissing(screen, protection);
         ShowSecrets(screen, status);
         ShowLicenses(screen, status, now);
     }
@@ -74,6 +76,16 @@ internal static class StatusCommand
             ($"! {alert.Severity}", Blocks.Text(alert.Id, Colors.OfSeverity(alert.Severity))),
             ("", Blocks.Text(alert.Detail)),
             ("  since", Blocks.Time(alert.Since, now)),
+        ]));
+    }
+
+    private static void ShowMissing(Screen screen, ProtectionView protection)
+    {
+        screen.Line();
+        screen.Write(Blocks.Facts(
+        [
+            ("! memory", Blocks.Text(protection.Name, Colors.OfSeverity("warning"))),
+            ("", Blocks.Text($"{protection.Detail}; {protection.Remedy}")),
         ]));
     }
 

@@ -14,6 +14,9 @@ internal sealed class AuditFiles
 
     private AuditFiles(IReadOnlyList<string> paths) => this.paths = paths;
 
+    /// <summary>Oldest first.</summary>
+    public IReadOnlyList<string> Paths => paths;
+
     /// <summary>A directory of the agent's: closed segments by their numbers, then the newest.</summary>
     public static AuditFiles OfDirectory(string directory)
     {
@@ -26,12 +29,40 @@ internal sealed class AuditFiles
                 closed.Add(firstSeq, path);
         }
         string newest = Path.Combine(directory, AuditFormat.NewestSegment);
-        return File.Exists(newest)
-            ? new AuditFiles([.. closed.Values, newest])
-            : throw new UsageException($"There is no {AuditFormat.NewestSegment} in {directory}.");
+        if (!File.Exists(newest))
+        {
+            return closed.Count > 0
+                ? new AuditFiles([.. closed.Values])
+                : throw new UsageException($"There is no {AuditFormat.NewestSegment} in {directory}.");
+        }
+
+        // A power cut while a file was closed leaves it under both names, or an empty newest one.
+        IEnumerable<string> parts = closed.Values.Where(path => !IsCopy(path, newest));
+        bool isEmpty = new FileInfo(newest).Length == 0 && closed.Count > 0;
+        return new AuditFiles(isEmpty ? [.. parts] : [.. parts, newest]);
     }
 
     public static AuditFiles OfFile(string path) => new([path]);
+
+    public static AuditFiles OfFiles(IReadOnlyList<string> paths) => new(paths);
+
+    private static bool IsCopy(string path, string newest)
+    {
+        using FileStream one = InputFile.Open(path);
+        using FileStream other = InputFile.Open(newest);
+        if (one.Length != other.Length)
+            return false;
+        byte[] ours = new byte[ChunkBytes];
+        byte[] theirs = new byte[ChunkBytes];
+        for (int count; (count = one.ReadAtLeast(ours, ChunkBytes, throwOnEndOfStream: false)) > 0;)
+        {
+            int same = other.ReadAtLeast(theirs, ChunkBytes, throwOnEndOfStream: false);
+            if (!ours.AsSpan(0, count).SequenceEqual(theirs.AsSpan(0, same)))
+                return false;
+        }
+
+        return true;
+    }
 
     public void Feed(AuditVerifier verifier, CancellationToken cancel)
     {
@@ -69,7 +100,7 @@ internal sealed class AuditFiles
     }
 
     // A line beyond the format's limit is no checkpoint; what follows is read as a line of its own.
-    private static string? ReadLine(StreamReader reader)
+    public static string? ReadLine(StreamReader reader)
     {
         var line = new System.Text.StringBuilder();
         int c;

@@ -1,4 +1,3 @@
-using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Core;
@@ -15,11 +14,22 @@ internal static class Answers
             return;
         }
 
-        Anchor(turn, e.Answer.ServerTime, e.SentBootMs);
+        Timekeeping.Anchor(turn, e.Answer.ServerTime, e.SentBootMs);
         if (e.Answer is RefusalAnswer refusal)
         {
             Refusals.On(turn, exchanging, refusal);
             return;
+        }
+
+        if (exchanging.Plan.Software && exchanging.Plan is not RequestPlan.CheckIn)
+        {
+            OnSoftware(turn, exchanging.Plan, e);
+            return;
+        }
+
+        if (!exchanging.Plan.Software)
+        {
+            SoftwareFallback.End(turn);
         }
 
         ForgetRefusals(turn, exchanging.Plan);
@@ -29,8 +39,20 @@ internal static class Answers
             case (RequestPlan.Confirm, ConfirmRotationAnswer a): Rotation.OnConfirmed(turn, a); break;
             case (RequestPlan.Reject, RejectRotationAnswer): Rotation.OnRejected(turn); break;
             case (RequestPlan.RenewLicense p, LicenseRenewalAnswer a): Renewals.OnRenewed(turn, p, a); break;
+            case (RequestPlan.RenewCertificate p, RenewCertificateAnswer a): Certificates.OnAnswered(turn, p, a); break;
             case (RequestPlan.CheckIn p, CheckInAnswer a): CheckIns.OnAnswered(turn, p, a, e.Raw); break;
             default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {exchanging.Plan}.");
+        }
+    }
+
+    private static void OnSoftware(Turn turn, RequestPlan plan, AgentEvent.AnswerArrived e)
+    {
+        turn.TroubleOver("downgrade_refused");
+        switch (plan, e.Answer)
+        {
+            case (RequestPlan.Prepare, RotateSecretAnswer a): SoftwareFallback.OnPrepared(turn, a, e.Raw); break;
+            case (RequestPlan.Confirm, ConfirmRotationAnswer a): SoftwareFallback.OnConfirmed(turn, a); break;
+            default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {plan}.");
         }
     }
 
@@ -59,44 +81,16 @@ internal static class Answers
             case RequestPlan.RenewLicense renew:
                 Renewals.Failed(turn, renew, reason);
                 break;
+            case RequestPlan.RenewCertificate:
+                Certificates.Failed(turn, wait);
+                break;
+            case { Software: true }:
+                SoftwareFallback.Failed(turn, reason, wait);
+                break;
             default:
                 Rotation.AttemptFailed(turn, reason);
                 Rotation.HoldFor(turn, wait);
                 break;
-        }
-    }
-
-    /// <summary>A verified server time is the one thing that moves trusted now, back as well as forth.</summary>
-    public static void Anchor(Turn turn, UtcTime serverTime, long sentBootMs)
-    {
-        UtcTime before = turn.TrustedNow;
-        TimeAnchor anchor = new(serverTime, turn.Now.BootId, sentBootMs);
-        UtcTime floor = UtcTime.Max(serverTime, turn.State.Settings.BuildTime);
-        if (turn.State.Run.Anchor is { } last && last.ServerTime - serverTime > TimeSpan.FromHours(1))
-        {
-            turn.Trouble("server_clock_back", $"The server's time went back from {last.ServerTime} to {serverTime}. "
-                + "Check the server's clock.");
-        }
-        else
-        {
-            turn.TroubleOver("server_clock_back");
-        }
-
-        turn.State = turn.State with { Clock = new TrustedClock(sentBootMs, floor) };
-        UtcTime after = turn.TrustedNow;
-        turn.UpdateRun(run => run with
-        {
-            Anchor = anchor,
-            LastContact = after,
-
-            // Moments kept from before are of the clock that was just corrected.
-            LastRotation = run.LastRotation is { } rotated && rotated > after ? after : run.LastRotation,
-            CloneSuspectSince = run.CloneSuspectSince is { } since && since > after ? after : run.CloneSuspectSince,
-        });
-        if (before - after > TimeSpan.FromHours(1))
-        {
-            turn.Audit("clock_corrected", turn.State.Run.Mode, "ok", durable: false,
-                ("from", before.ToString()), ("to", after.ToString()));
         }
     }
 

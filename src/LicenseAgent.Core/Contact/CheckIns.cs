@@ -46,11 +46,13 @@ internal static class CheckIns
         // It reported what list is held, so the one that is missing came with this answer.
         turn.TroubleOver("revocations_missing");
         Witnessed(turn, answer.Witness);
+        SoftwareFallback.OnCheckedIn(turn, plan, answer);
         turn.UpdateRun(run => run with { Levels = levels });
         DropForbiddenPending(turn, levels);
         turn.Emit(new AgentEffect.KeepReceipt(raw));
         turn.SaveRun();
         EraseForbidden(turn, levels);
+        SoftwareFallback.Prune(turn);
         if (hadActive && Views.Active(turn.State) is null)
         {
             // Nothing left: no reason to wait out an earlier failure.
@@ -77,7 +79,10 @@ internal static class CheckIns
 
     /// <summary>Whether what was reported still holds; an operator may have changed it meanwhile.</summary>
     private static bool StillTrue(AgentState state, RequestPlan.CheckIn plan) =>
-        plan.ActiveVersion == (Views.Active(state)?.Version ?? 0) && plan.HeldVersions.SequenceEqual(Held(state));
+        plan.ActiveVersion == ActiveVersion(state) && plan.HeldVersions.SequenceEqual(Held(state));
+
+    private static long ActiveVersion(AgentState state) =>
+        (Views.SoftwareActive(state) ?? Views.Active(state))?.Version ?? 0;
 
     private static IEnumerable<long> Held(AgentState state) => Views.Usable(state).Select(u => u.Entry.Version);
 
@@ -86,7 +91,9 @@ internal static class CheckIns
         AgentState state = turn.State;
         bool locked = state.Lock is LockReason.Starting or LockReason.NotEnrolled
             or LockReason.TpmUnavailable or LockReason.TpmReplaced;
-        if (locked || state.Identity is null || state.Tpm != TpmHealth.Ok || !state.CheckInGate.IsOpen(turn.Now))
+        bool software = SoftwareFallback.IsInForce(state);
+        bool mute = !software && (locked || state.Tpm != TpmHealth.Ok);
+        if (mute || state.Identity is null || !state.CheckInGate.IsOpen(turn.Now))
         {
             return false;
         }
@@ -96,9 +103,14 @@ internal static class CheckIns
         RequestPlan.CheckIn plan = new(
             turn.Now.NewRequestId(turn.TrustedNow, 6), ModeText.Of(mode),
             mode == AgentMode.Locked && facts.ReasonWhenLocked is { } reason ? ModeText.Of(reason) : null,
-            Views.Active(state)?.Version ?? 0, [.. Held(state)],
+            ActiveVersion(state), [.. Held(state)],
             state.Run.Pending is { ConfirmSent: true }, Views.TpmReport(state),
-            state.Run.Levels.Revocations?.Version ?? 0, state.Keyset?.Version ?? 0, state.Run.Witnessed);
+            state.Run.Levels.Revocations?.Version ?? 0, state.Keyset?.Version ?? 0, state.Run.Witnessed)
+        {
+            Software = software,
+            RegistersFallback = !software && state.FallbackKey is { } key && !state.FallbackSpent
+                && state.FallbackRegistered is { } registered && registered != key,
+        };
         turn.Send(plan);
         return true;
     }

@@ -17,6 +17,12 @@ internal static class Refusals
         RequestPlan plan = exchanging.Plan;
         turn.Audit("server_refused", plan.RequestId, "refused", durable: false,
             ("error", refusal.Error), ("detail", refusal.Detail));
+        if (plan.Software && plan is not RequestPlan.CheckIn)
+        {
+            SoftwareFallback.OnRefused(turn, exchanging, refusal);
+            return;
+        }
+
         switch (refusal.Error)
         {
             case ServerErrors.ClockSkew or ServerErrors.Replay:
@@ -58,21 +64,9 @@ internal static class Refusals
                 turn.State = turn.State with { CheckInUrgent = true };
                 Wait(turn, plan, refusal.Error, 0);
                 break;
-            case ServerErrors.CloneSuspect:
-                turn.UpdateRun(run => run with { CloneSuspectSince = run.CloneSuspectSince ?? turn.TrustedNow });
-                Hold(turn, plan, refusal, "The server saw two machines with this till's identity. An operator decides "
-                    + "at the server; grace ends 24 h after the first refusal.");
-                break;
-            case ServerErrors.DowngradeRefused:
-                Hold(turn, plan, refusal, "The server does not accept this till without its TPM. An operator approves "
-                    + "it at the server, or the TPM is repaired.");
-                break;
-            case ServerErrors.CertificateExpired:
-                Hold(turn, plan, refusal, "The till's certificate has expired; it must be renewed.");
-                break;
-            case ServerErrors.AgentUnknown:
-                Hold(turn, plan, refusal, "The server does not know this till. Licenses work until grace ends; "
-                    + "enrol it again or restore the server.");
+            case ServerErrors.CloneSuspect or ServerErrors.DowngradeRefused or ServerErrors.CertificateExpired
+                or ServerErrors.AgentUnknown:
+                Hold(turn, plan, refusal);
                 break;
             default:
                 Wait(turn, plan, refusal.Error, 0);
@@ -116,7 +110,7 @@ internal static class Refusals
             Highest = told,
             Reject = plan is RequestPlan.Reject ? null : run.Reject,
         });
-        if (plan is not RequestPlan.CheckIn)
+        if (plan is not (RequestPlan.CheckIn or RequestPlan.RenewCertificate))
         {
             Rotation.Intend(turn, RotationReasons.Scheduled);
         }
@@ -124,9 +118,40 @@ internal static class Refusals
         Wait(turn, plan, ServerErrors.VersionConflict, 0);
     }
 
-    private static void Hold(Turn turn, RequestPlan plan, RefusalAnswer refusal, string remedy)
+    /// <summary>A refusal that only an operator ends, as an alert.</summary>
+    public static void Note(Turn turn, string error)
     {
-        turn.Trouble(refusal.Error.ToLowerInvariant(), remedy);
+        if (error == ServerErrors.CloneSuspect)
+        {
+            turn.UpdateRun(run => run with { CloneSuspectSince = run.CloneSuspectSince ?? turn.TrustedNow });
+        }
+
+        turn.Trouble(error.ToLowerInvariant(), error switch
+        {
+            ServerErrors.CloneSuspect => "The server saw two machines with this till's identity. An operator decides "
+                + "at the server; grace ends 24 h after the first refusal.",
+            ServerErrors.DowngradeRefused => "The server does not accept this till without its TPM. Repair the TPM, or "
+                + "an operator approves it: license-server agents approve-recovery ID --software --days N.",
+            ServerErrors.CertificateExpired => "The till's certificate has expired. The agent asks the server for another.",
+            ServerErrors.AgentUnknown => "The server does not know this till. Licenses work until grace ends; "
+                + "enrol it again or restore the server.",
+            _ => throw new InvariantBroken($"{error} is not one to wait for an operator."),
+        });
+    }
+
+    private static void Hold(Turn turn, RequestPlan plan, RefusalAnswer refusal)
+    {
+        Note(turn, refusal.Error);
+        if (refusal.Error == ServerErrors.CertificateExpired)
+        {
+            Certificates.Refused(turn);
+        }
+
+        if (plan.Software)
+        {
+            SoftwareFallback.Hold(turn);
+        }
+
         Wait(turn, plan, refusal.Error, 0);
         Rotation.HoldFor(turn, Timing.RefusedRetryMs);
     }
@@ -142,6 +167,12 @@ internal static class Refusals
         if (plan is RequestPlan.CheckIn)
         {
             CheckIns.Failed(turn, error.ToLowerInvariant(), ms);
+            return;
+        }
+
+        if (plan is RequestPlan.RenewCertificate)
+        {
+            Certificates.Failed(turn, ms);
             return;
         }
 

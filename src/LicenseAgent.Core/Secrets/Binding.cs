@@ -123,6 +123,7 @@ internal static class Binding
         });
         turn.SaveRun();
         TpmCare.AnchorSoon(turn);
+        turn.State = turn.State with { Watch = turn.State.Watch with { MirroredBootMs = null } };
     }
 
     /// <summary>An unreadable ACTIVE that an order took out of use needs a new one, and no repair.</summary>
@@ -179,7 +180,8 @@ internal static class Binding
             held.Add(pending.Entry.Version);
         }
 
-        IEnumerable<long> known = (before?.Secrets ?? []).Select(s => s.Version).Union(turn.State.Loaded);
+        IEnumerable<long> known = (before?.Secrets ?? []).Select(s => s.Version).Union(turn.State.Loaded)
+            .Except(turn.State.Software?.Versions ?? []);
         foreach (long gone in known.Where(v => !held.Contains(v)).Order().ToArray())
         {
             turn.State = turn.State with { Loaded = turn.State.Loaded.Remove(gone) };

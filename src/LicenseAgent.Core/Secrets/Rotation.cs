@@ -138,15 +138,13 @@ internal static class Rotation
         Activity.Staging staging = Expect.During<Activity.Staging>(turn);
         RotateSecretAnswer answer = staging.Answer;
         InvariantBroken.Unless(answer.SecretVersion == e.Version, "Another version was staged.");
+        if (staging.Software)
+        {
+            SoftwareFallback.OnStaged(turn, staging, e);
+            return;
+        }
 
-        // The server may have made the version long ago. Its life will count from the confirm, so here it counts from
-        // the offer: it must open tokens when the confirm's answer is lost and the server already mints under it.
-        TimeSpan late = answer.ServerTime > answer.ValidFrom ? answer.ServerTime - answer.ValidFrom : TimeSpan.Zero;
-        SecretEntry entry = new(
-            e.Version, SecretState.Pending, answer.Kcv, e.FileSha256, turn.TrustedNow,
-            answer.ValidFrom + late, answer.ValidUntil + late, answer.GraceUntil + late);
-        PendingSecret pending = new(
-            entry, answer.ConfirmBy, turn.Now.NewRequestId(turn.TrustedNow, 2), false, staging.Recovery);
+        PendingSecret pending = PendingOf(turn, staging, e);
         turn.State = turn.State with
         {
             Loaded = turn.State.Loaded.Add(e.Version),
@@ -159,10 +157,30 @@ internal static class Rotation
         turn.SaveRun();
     }
 
+    public static PendingSecret PendingOf(Turn turn, Activity.Staging staging, AgentEvent.SecretStaged e)
+    {
+        RotateSecretAnswer answer = staging.Answer;
+
+        // The server may have made the version long ago. Its life will count from the confirm, so here it counts from
+        // the offer: it must open tokens when the confirm's answer is lost and the server already mints under it.
+        TimeSpan late = answer.ServerTime > answer.ValidFrom ? answer.ServerTime - answer.ValidFrom : TimeSpan.Zero;
+        SecretEntry entry = new(
+            e.Version, SecretState.Pending, answer.Kcv, e.FileSha256, turn.TrustedNow,
+            answer.ValidFrom + late, answer.ValidUntil + late, answer.GraceUntil + late);
+        return new PendingSecret(
+            entry, answer.ConfirmBy, turn.Now.NewRequestId(turn.TrustedNow, 2), false, staging.Recovery);
+    }
+
     /// <summary>A definite failure is tried once more with the next answer, then the version is given back.</summary>
     public static void OnStagingFailed(Turn turn, AgentEvent.StagingFailed e)
     {
         Activity.Staging staging = Expect.During<Activity.Staging>(turn);
+        if (staging.Software)
+        {
+            SoftwareFallback.OnStagingFailed(turn, e);
+            return;
+        }
+
         if (e.RejectReason is { } reason)
         {
             turn.UpdateRun(run => run with { StageFailures = run.StageFailures + 1 });
@@ -349,7 +367,7 @@ internal static class Rotation
         && bound.Grace.Count(s => turn.TrustedNow < s.GraceUntil && !turn.State.Run.Levels.Forbids(s.Version))
             >= BoundState.MaxGrace;
 
-    private static string? WrongNumber(AgentState state, RotateSecretAnswer answer)
+    public static string? WrongNumber(AgentState state, RotateSecretAnswer answer)
     {
         long highest = Views.Highest(state);
         long active = Views.Active(state)?.Version ?? 0;

@@ -52,6 +52,11 @@ public sealed record AgentState
 
     public TrustedClock Clock { get; init; }
 
+    public ClockWatch Watch { get; init; } = ClockWatch.Initial;
+
+    /// <summary>CLOCK_MONOTONIC when the request that is out was decided.</summary>
+    public long SentAwakeMs { get; init; }
+
     /// <summary>What the last step wanted done: a failed write is made good from here.</summary>
     public ImmutableArray<AgentEffect> LastEffects { get; init; } = [];
 
@@ -82,6 +87,23 @@ public sealed record AgentState
 
     public string TpmDetail { get; init; } = "";
 
+    /// <summary>Versions of the software keys; <see langword="null"/> while they are not used.</summary>
+    public SoftwareBook? Software { get; init; }
+
+    /// <summary><see cref="Software"/> is ahead of its file.</summary>
+    public bool SoftwareUnsaved { get; init; }
+
+    /// <summary>Thumbprint of the software signing key on disk, once it was opened.</summary>
+    public string? FallbackKey { get; init; }
+
+    /// <summary>What the server last said it has registered; <see langword="null"/>: it did not say.</summary>
+    public string? FallbackRegistered { get; init; }
+
+    /// <summary>The key on disk has been used, or the server does not take it: another is made.</summary>
+    public bool FallbackSpent { get; init; }
+
+    public RetryGate SoftwareGate { get; init; }
+
     public RetryGate TpmGate { get; init; }
 
     public RetryGate RotationGate { get; init; }
@@ -89,6 +111,14 @@ public sealed record AgentState
     public RetryGate CheckInGate { get; init; }
 
     public RetryGate StorageGate { get; init; }
+
+    public RetryGate CertificateGate { get; init; }
+
+    /// <summary>The client certificate in use.</summary>
+    public CertificateLife? Certificate { get; init; }
+
+    /// <summary>The server does not take it any more, or its successor could not be written.</summary>
+    public bool CertificateOwed { get; init; }
 
     public RetryGate LoadGate { get; init; }
 
@@ -119,6 +149,9 @@ public sealed record AgentState
     public long AnchorDueBootMs { get; init; }
 
     public bool CheckpointDue { get; init; }
+
+    /// <summary>After a failure the anchors are not tried again before this.</summary>
+    public RetryGate AnchorGate { get; init; }
 
     public ImmutableSortedDictionary<string, Alert> Alerts { get; init; } =
         ImmutableSortedDictionary<string, Alert>.Empty;

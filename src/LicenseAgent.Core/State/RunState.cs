@@ -23,11 +23,20 @@ public sealed record PendingSecret(
 /// <summary>A version to give back.</summary>
 public sealed record RejectIntent(string RequestId, long Version, string Reason);
 
-/// <summary>The last authenticated server time and the moment, of this boot, its request was sent.</summary>
-public sealed record TimeAnchor(UtcTime ServerTime, string BootId, long BootMs);
+/// <summary>
+/// The last authenticated server time and what the till's clocks showed when its request was sent. Format 1 knows the
+/// boot clock only: the others are <see langword="null"/>.
+/// </summary>
+/// <param name="AwakeMs">CLOCK_MONOTONIC; unknown: the machine has not slept since.</param>
+/// <param name="Wall">How far it led then is taken off its later readings; unknown: nothing.</param>
+/// <param name="TpmClockMs">The TPM's clock; unknown: it says nothing until the next contact.</param>
+public sealed record TimeAnchor(
+    UtcTime ServerTime, string BootId, long BootMs, long? AwakeMs = null, UtcTime? Wall = null,
+    long? TpmClockMs = null);
 
-/// <summary>The highest trusted time written so far.</summary>
-public sealed record HighWater(UtcTime Time, string BootId, long BootMs);
+/// <summary>Trusted now when the run state was written.</summary>
+/// <param name="AwakeMs">CLOCK_MONOTONIC; format 1 has none: the machine has not slept since.</param>
+public sealed record HighWater(UtcTime Time, string BootId, long BootMs, long? AwakeMs = null);
 
 /// <summary>
 /// The restrictions that hold by the last check-in or by an operator. They act at once; those that differ from the
@@ -59,12 +68,14 @@ public sealed record Levels(
 /// <param name="StageFailures">Definite failures of the version now offered.</param>
 /// <param name="RejectedInARow">Versions given back without one committed in between.</param>
 /// <param name="DegradedForbidden">An operator's order; written from format 2 on, false in format 1.</param>
+/// <param name="DoubtedMs">Time run, over boots, without contact and with a clock too far ahead. Format 1: 0.</param>
 public sealed record RunState(
     RotationIntent? Intent, PendingSecret? Pending, RejectIntent? Reject, long Highest,
     TimeAnchor? Anchor, HighWater? HighWater, UtcTime? LastContact, UtcTime? LastRotation, int RotationFactor,
     string Mode, Levels Levels, AuditPoint? Witnessed, UtcTime? CloneSuspectSince,
     int FailedInARow, int StageFailures, int RejectedInARow,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool DegradedForbidden = false)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool DegradedForbidden = false,
+    long DoubtedMs = 0)
 {
     public static readonly RunState Empty = new(
         null, null, null, 0, null, null, null, null, 1000, "", Levels.None, null, null, 0, 0, 0);

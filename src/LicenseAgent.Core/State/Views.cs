@@ -4,7 +4,8 @@ using LicenseAgent.Protocol.Encoding;
 namespace LicenseAgent.Core;
 
 /// <summary>A secret that opens tokens, and until when.</summary>
-public sealed record UsableEntry(SecretEntry Entry, UtcTime End);
+/// <param name="IsSoftware">Made for the software keys.</param>
+public sealed record UsableEntry(SecretEntry Entry, UtcTime End, bool IsSoftware = false);
 
 /// <summary>What follows from a state; nothing here is stored.</summary>
 public static class Views
@@ -29,6 +30,14 @@ public static class Views
             locked = state.Tpm is TpmHealth.Ok or TpmHealth.Unknown ? LockReason.Starting : LockReason.TpmUnavailable;
         }
 
+        if (SoftwareActive(state) is { } software
+            && (locked is not null || active is null || End(state, active) < End(state, software)))
+        {
+            // Whatever is wrong with the bound state, this one serves; but who is suspended is suspended.
+            active = software;
+            locked = IsSuspended(state) ? LockReason.Suspended : null;
+        }
+
         return new ModeFacts(
             locked, active?.ValidUntil, active is null ? null : End(state, active), state.Run.LastContact,
             state.Settings.OfflineAfter, state.Settings.DegradedAllowed && !state.Run.DegradedForbidden);
@@ -39,6 +48,13 @@ public static class Views
     /// <summary>ACTIVE, unless a level takes it out of use.</summary>
     public static SecretEntry? Active(AgentState state) =>
         state.Bound?.Active is { } active && !state.Run.Levels.Forbids(active.Version) ? active : null;
+
+    /// <summary>ACTIVE of the software keys that serves; it may go on until the TPM has been answered.</summary>
+    public static SecretEntry? SoftwareActive(AgentState state) =>
+        state.Software?.Active is { } active && IsOpenable(state, active.Version) ? active : null;
+
+    public static bool IsTpmLost(AgentState state) =>
+        state.Tpm is TpmHealth.Unavailable or TpmHealth.Lockout or TpmHealth.Replaced;
 
     /// <summary>Whether an order took the version out of use for good.</summary>
     public static bool IsOutOfUse(AgentState state, long version) =>
@@ -69,6 +85,19 @@ public static class Views
             usable.Add(new UsableEntry(pending.Entry, End(state, pending.Entry)));
         }
 
+        foreach (SecretEntry entry in state.Software?.Secrets ?? [])
+        {
+            if (IsOpenable(state, entry.Version))
+            {
+                usable.Add(new UsableEntry(entry, End(state, entry), IsSoftware: true));
+            }
+        }
+
+        if (state.Software?.Pending is { } staged && IsOpenable(state, staged.Entry.Version))
+        {
+            usable.Add(new UsableEntry(staged.Entry, End(state, staged.Entry), IsSoftware: true));
+        }
+
         return usable.ToImmutable();
     }
 
@@ -90,11 +119,12 @@ public static class Views
     /// <summary>When the next secret is asked for by schedule.</summary>
     public static UtcTime? RotationDue(AgentState state)
     {
-        if (Active(state) is not { } active)
-        {
-            return null;
-        }
+        SecretEntry? software = IsTpmLost(state) ? SoftwareActive(state) : null;
+        return (software ?? Active(state)) is { } active ? DueAfter(state, active) : null;
+    }
 
+    internal static UtcTime DueAfter(AgentState state, SecretEntry active)
+    {
         TimeSpan life = active.ValidUntil - active.ValidFrom;
         UtcTime early = active.ValidUntil - TimeSpan.FromTicks(life.Ticks / 5);
         TimeSpan interval = RotationInterval(state);
@@ -108,7 +138,7 @@ public static class Views
     {
         null => null,
         { } anchor when anchor.BootId == now.BootId =>
-            anchor.ServerTime + TimeSpan.FromMilliseconds(Math.Max(0, now.BootMs - anchor.BootMs)),
+            anchor.ServerTime + Timekeeping.Elapsed(now, anchor.BootMs, anchor.AwakeMs),
         { } anchor => anchor.ServerTime,
     };
 

@@ -5,10 +5,11 @@ namespace LicenseAgent.Core;
 /// <summary>
 /// The clocks and the chance of one step, read by the loop before it. Core has neither clock nor randomness of its own.
 /// </summary>
-/// <param name="BootMs">CLOCK_BOOTTIME, milliseconds.</param>
-/// <param name="Wall">The wall clock; only shown and sent, never trusted.</param>
+/// <param name="BootMs">CLOCK_BOOTTIME, milliseconds: runs while the machine sleeps.</param>
+/// <param name="AwakeMs">CLOCK_MONOTONIC, milliseconds: stands while it sleeps.</param>
+/// <param name="Wall">The wall clock; believed or not by <see cref="Timekeeping"/>.</param>
 /// <param name="Chance">16 random bytes as two numbers, used up by at most one draw of each kind a step.</param>
-public readonly record struct Now(string BootId, long BootMs, UtcTime Wall, UInt128 Chance)
+public readonly record struct Now(string BootId, long BootMs, long AwakeMs, UtcTime Wall, UInt128 Chance)
 {
     /// <summary>A number in [0, 1), independent per <paramref name="stream"/>.</summary>
     internal double Draw(int stream)
@@ -34,6 +35,7 @@ public readonly record struct Now(string BootId, long BootMs, UtcTime Wall, UInt
 /// <param name="GracePeriod">Local cap: grace ends at the latest this long after <c>valid_until</c>.</param>
 /// <param name="BuildTime">Trusted now is never before it.</param>
 /// <param name="ProgramVersion">Sent with check-ins.</param>
+/// <param name="FallbackOnLoss">Software keys may take the place of a lost TPM.</param>
 public sealed record CoreSettings(
     TimeSpan RotationInterval, TimeSpan GracePeriod, TimeSpan OfflineAfter, TimeSpan CheckInInterval,
-    bool DegradedAllowed, UtcTime BuildTime, string ProgramVersion);
+    bool DegradedAllowed, UtcTime BuildTime, string ProgramVersion, bool FallbackOnLoss = false);

@@ -22,6 +22,33 @@ internal static class Timing
     /// <summary>A dead TPM is asked again within this.</summary>
     public const long TpmProbeMaxMs = 30_000;
 
+    /// <summary>
+    /// A clock ahead by less, and steady, is believed; further ahead only after as long without contact.
+    /// </summary>
+    public const long ForwardJumpMaxMs = 48 * 3_600_000L;
+
+    /// <summary>Of one sleep this much counts at once: a weekend.</summary>
+    public const long SleepBelievedMs = 48 * 3_600_000L;
+
+    /// <summary>A clock ahead by less says nothing that is worth a step.</summary>
+    public const long ClockAheadMinMs = 1_000;
+
+    /// <summary>How long a clock runs as the boot clock does before it is believed, and how exactly.</summary>
+    public const long SteadyMs = 600_000;
+    public const long SteadyToleranceMs = 60_000;
+
+    /// <summary>While a clock is too far ahead, contact is tried this often.</summary>
+    public const long DoubtContactMs = 300_000;
+
+    /// <summary>
+    /// The mirror is written this often while NORMAL: with what is under way, never more than 6 h pass between two.
+    /// </summary>
+    public const long MirrorEveryMs = 6 * 3_600_000L - 600_000;
+    public const long MirrorEveryNotNormalMs = 3_600_000;
+
+    /// <summary>Charged when the run state was put back: the longest time between two writes of the mirror.</summary>
+    public const long PutBackChargeMs = 6 * 3_600_000L;
+
     private const long BackoffBaseMs = 1_000;
     private const long BackoffMaxMs = 300_000;
     private const long BackoffMaxDegradedMs = 120_000;

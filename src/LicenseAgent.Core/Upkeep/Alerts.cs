@@ -114,6 +114,13 @@ internal static class Alerts
             yield return ("tpm_unavailable", "error", $"The TPM does not serve: {state.TpmDetail}");
         }
 
+        if (Views.SoftwareActive(state) is { } software)
+        {
+            yield return ("software_fallback", "error",
+                $"Version {software.Version} is protected by the key file alone, because the TPM is lost. Repair the "
+                + "TPM; its next request to the server ends this.");
+        }
+
         if (state.Lock is LockReason.StateRollback or LockReason.StateCorrupt or LockReason.SecretUnreadable)
         {
             string fact = state.Lock is LockReason.SecretUnreadable
@@ -126,6 +133,28 @@ internal static class Alerts
         foreach ((string, string, string) condition in OfTheServer(state, now))
         {
             yield return condition;
+        }
+
+        foreach ((string, string, string) condition in TimeConditions(turn))
+        {
+            yield return condition;
+        }
+    }
+
+    private static IEnumerable<(string Id, string Severity, string Detail)> TimeConditions(Turn turn)
+    {
+        AgentState state = turn.State;
+        UtcTime now = turn.TrustedNow;
+        if (state.Watch.IsRunPutBack)
+        {
+            yield return ("run_state_rollback", "error",
+                "run.json was missing or older than what the TPM remembers; 6 h are charged against the grace period "
+                + "until the server is reached. Look for who restored files of the state directory.");
+        }
+
+        if (Certificates.Expiring(state, now) is { } expiring)
+        {
+            yield return ("certificate_expiring", "warning", expiring);
         }
 
         if (state.Identity is not null && now - turn.Now.Wall > WallBehindTolerated)

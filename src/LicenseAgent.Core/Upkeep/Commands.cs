@@ -17,7 +17,12 @@ internal static class Commands
             return;
         }
 
-        turn.State = state with { RotateTickets = state.RotateTickets.Add(e.Ticket), RotationGate = default };
+        turn.State = state with
+        {
+            RotateTickets = state.RotateTickets.Add(e.Ticket),
+            RotationGate = default,
+            SoftwareGate = default,
+        };
     }
 
     /// <summary>Nobody waits for a rotation that something other than the server holds up.</summary>
@@ -55,6 +60,7 @@ internal static class Commands
             turn.Emit(new AgentEffect.EraseSecret(e.Version));
         }
 
+        SoftwareFallback.Prune(turn);
         turn.SaveRun();
         turn.State = turn.State with
         {
@@ -144,7 +150,7 @@ internal static class Commands
 
         // Found at start: the boot it was sent in may be another one.
         long sent = activity is Activity.Loading ? turn.Now.BootMs : e.SentBootMs;
-        Answers.Anchor(turn, e.ServerTime, sent);
+        Timekeeping.Anchor(turn, e.ServerTime, sent);
         turn.UpdateRun(run => run with
         {
             Highest = Math.Max(run.Highest, e.Highest),
@@ -212,6 +218,9 @@ internal static class Commands
             Loaded = [],
             Unreadable = [],
             Erased = [],
+            Software = null,
+            FallbackKey = null,
+            FallbackRegistered = null,
             Lock = LockReason.NotEnrolled,
             Tpm = TpmHealth.Unknown,
             TpmDetail = "",
@@ -228,9 +237,10 @@ internal static class Commands
 
     private static string? WhyNoRotation(AgentState state) => state switch
     {
-        { Identity: null } => "not_enrolled",
+        { Identity: null } when !(state.Settings.FallbackOnLoss && Views.IsTpmLost(state)) => "not_enrolled",
         _ when Views.IsSuspended(state) => "suspended",
-        { Tpm: TpmHealth.Unavailable or TpmHealth.Lockout or TpmHealth.Replaced } => "tpm_unavailable",
+        _ when Views.IsTpmLost(state) && state.Settings.FallbackOnLoss && !state.RunUnsaved => null,
+        _ when Views.IsTpmLost(state) => "tpm_unavailable",
         { Lock: LockReason.Starting or LockReason.TpmUnavailable or LockReason.TpmReplaced } =>
             ModeText.Of(state.Lock.Value),
         { RunUnsaved: true } => "storage_failed",
@@ -241,7 +251,8 @@ internal static class Commands
     {
         AgentState state = turn.State;
         bool held = state.Run.Pending?.Entry.Version == e.Version
-            || state.Bound?.Secrets.Any(s => s.Version == e.Version && s.State != SecretState.Invalidated) == true;
+            || state.Bound?.Secrets.Any(s => s.Version == e.Version && s.State != SecretState.Invalidated) == true
+            || state.Software?.Versions.Contains(e.Version) == true;
         if (!held || state.Run.Levels.Forbids(e.Version))
         {
             return "not_held";

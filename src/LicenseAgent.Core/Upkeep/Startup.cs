@@ -13,6 +13,7 @@ internal static class Startup
         turn.State = turn.State with
         {
             Clock = new TrustedClock(turn.Now.BootMs, turn.State.Settings.BuildTime),
+            Watch = turn.State.Watch with { AwakeMs = turn.Now.AwakeMs },
         };
     }
 
@@ -47,7 +48,7 @@ internal static class Startup
             TpmGate = default,
         };
         Readable(turn);
-        StartClock(turn, e.Bound.ServerTime);
+        Timekeeping.Start(turn, e.Bound.ServerTime, e.Mirror);
         if (e.RevocationsLost)
         {
             turn.Audit("revocations_missing", $"generation-{e.Bound.Generation}", "failed", durable: true);
@@ -90,7 +91,7 @@ internal static class Startup
             TpmGate = default,
         };
         Readable(turn);
-        StartClock(turn, UtcTime.MinValue);
+        Timekeeping.Start(turn, UtcTime.MinValue, e.Mirror);
         turn.Audit("state_unusable", $"generation-{e.Counter}", "failed", durable: true,
             ("reason", ModeText.Of(e.Reason)), ("counter", e.Counter));
     }
@@ -248,31 +249,6 @@ internal static class Startup
             Levels = levels,
         };
     }
-
-    private static void StartClock(Turn turn, UtcTime boundServerTime)
-    {
-        Now now = turn.Now;
-        RunState run = turn.State.Run;
-        UtcTime floor = UtcTime.Max(turn.State.Settings.BuildTime, boundServerTime);
-        if (run.Anchor is { } anchor && anchor.BootId == now.BootId)
-        {
-            floor = UtcTime.Max(floor, anchor.ServerTime + Elapsed(now, anchor.BootMs));
-        }
-
-        if (run.HighWater is { } water)
-        {
-            // Another boot: at least what a power cut may have lost of the last minute is charged.
-            TimeSpan since = water.BootId == now.BootId
-                ? Elapsed(now, water.BootMs)
-                : TimeSpan.FromMilliseconds(Timing.HighWaterEveryMs);
-            floor = UtcTime.Max(floor, water.Time + since);
-        }
-
-        turn.State = turn.State with { Clock = new TrustedClock(now.BootMs, floor) };
-    }
-
-    private static TimeSpan Elapsed(Now now, long sinceBootMs) =>
-        TimeSpan.FromMilliseconds(Math.Max(0, now.BootMs - sinceBootMs));
 
     private static UtcTime? Earlier(UtcTime? a, UtcTime? b) =>
         (a, b) switch

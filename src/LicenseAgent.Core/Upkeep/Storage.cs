@@ -26,6 +26,12 @@ internal static class Storage
         InvariantBroken.Unless(
             undone.Any(u => u.IsDurable),
             "A write failed, and the last step had none: an activity fails with its own event.");
+        if (!turn.State.RunUnsaved)
+        {
+            // A high-water that is not on the disk goes to the TPM: the next start finds the file behind it and pays.
+            turn.State = turn.State with { Watch = turn.State.Watch with { MirroredBootMs = null } };
+        }
+
         turn.State = turn.State with
         {
             RunUnsaved = true,
@@ -55,6 +61,11 @@ internal static class Storage
             case Activity.Committing committing:
                 Binding.Postpone(turn, committing.Next);
                 break;
+            case Activity.Staging { Software: true }
+                or Activity.Exchanging { Plan: RequestPlan.Prepare { Software: true } }
+                or Activity.Exchanging { Plan: RequestPlan.Confirm { Software: true } }:
+                SoftwareFallback.Failed(turn, reason, 0);
+                break;
             case Activity.LoadingPrevious or Activity.Staging
                 or Activity.Exchanging { Plan: RequestPlan.Prepare or RequestPlan.Confirm }:
                 Rotation.AttemptFailed(turn, reason);
@@ -77,6 +88,11 @@ internal static class Storage
         if (undone.Any(e => e is AgentEffect.KeepReceipt))
         {
             turn.State = turn.State with { CheckInDueBootMs = 0 };
+        }
+
+        if (undone.Any(e => e is AgentEffect.SaveCertificate))
+        {
+            Certificates.OnLost(turn);
         }
 
         if (undone.Any(e => e is AgentEffect.SaveRevocations))
@@ -110,7 +126,8 @@ internal static class Storage
         ImmutableArray<AgentEffect> before, ImmutableArray<AgentEffect> undone) =>
     [
         .. before.Concat(undone)
-            .Where(e => e is AgentEffect.EraseSecret or AgentEffect.Audit { Durable: true })
+            .Where(e => e is AgentEffect.EraseSecret or AgentEffect.EraseSoftware
+                or AgentEffect.Audit { Durable: true })
             .DistinctBy(e => e is AgentEffect.Audit a ? (a.Event, a.Op) : ("erase", $"{e}"))
             .Take(RedoMax),
     ];

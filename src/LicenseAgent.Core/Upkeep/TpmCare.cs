@@ -1,3 +1,5 @@
+using LicenseAgent.Protocol.Encoding;
+
 namespace LicenseAgent.Core;
 
 /// <summary>The TPM going away and coming back, and what is written to it for its own sake.</summary>
@@ -30,6 +32,10 @@ internal static class TpmCare
             case Activity.Committing committing:
                 turn.State = turn.State with { Unfinished = committing.Next };
                 break;
+            case Activity.Anchoring:
+                // An index that cannot be written must not keep secrets from being opened, time after time.
+                PostponeAnchors(turn);
+                break;
             case Activity.Enrolling enrolling:
                 turn.State = turn.State with { RotationGate = turn.Backoff(turn.State.RotationGate, 8) };
                 Commands.AnswerEnroll(turn, enrolling, "tpm_unavailable", e.Detail);
@@ -54,7 +60,13 @@ internal static class TpmCare
     public static void OnReturned(Turn turn)
     {
         Expect.During<Activity.Probing>(turn);
-        turn.State = turn.State with { Tpm = TpmHealth.Ok, TpmDetail = "", TpmGate = default };
+        turn.State = turn.State with
+        {
+            Tpm = TpmHealth.Ok,
+            TpmDetail = "",
+            TpmGate = default,
+            CheckInUrgent = turn.State.CheckInUrgent || turn.State.Software is not null,
+        };
         turn.Audit("tpm_returned", turn.State.Run.Mode);
         if (turn.State.Lock is LockReason.TpmUnavailable or LockReason.TpmReplaced)
         {
@@ -85,38 +97,63 @@ internal static class TpmCare
         return true;
     }
 
+    /// <summary>
+    /// The first thing done with a state that was found: from then on the TPM knows of this start, and a run state
+    /// copied before it is one that was put back.
+    /// </summary>
+    public static bool TryFirstMirror(Turn turn) =>
+        turn.State.Watch is { IsStarted: true, MirroredBootMs: null }
+        && turn.State is { Bound: not null, Loaded.Count: 0 } && TryAnchor(turn);
+
     public static bool TryAnchor(Turn turn)
     {
-        if (turn.State.Tpm != TpmHealth.Ok || turn.State.Identity is null
-            || turn.Now.BootMs < turn.State.AnchorDueBootMs)
+        AgentState state = turn.State;
+        bool mirror = IsMirrorDue(turn);
+        if (state.Tpm != TpmHealth.Ok || state.Identity is null || !state.AnchorGate.IsOpen(turn.Now)
+            || (turn.Now.BootMs < state.AnchorDueBootMs && !mirror))
         {
             return false;
         }
 
-        turn.Begin(new Activity.Anchoring(), new AgentEffect.WriteAnchors(turn.State.CheckpointDue));
+        // The file first: a mirror ahead of it says that the file was put back. With a disk that cannot be written it
+        // is ahead all the same, and the next start pays for what the disk did not keep.
+        if (mirror && !state.RunUnsaved)
+        {
+            turn.SaveRun();
+        }
+
+        UtcTime? highWater = mirror ? turn.TrustedNow : null;
+        turn.Begin(
+            new Activity.Anchoring(highWater),
+            new AgentEffect.WriteAnchors(state.CheckpointDue && !state.RunUnsaved, highWater));
         return true;
     }
 
     public static void OnAnchored(Turn turn)
     {
-        Expect.During<Activity.Anchoring>(turn);
+        Activity.Anchoring anchoring = Expect.During<Activity.Anchoring>(turn);
         turn.TroubleOver("anchoring_failing");
 
-        // Checkpoints are hourly, and so is the mirror while not NORMAL; the loop skips mirror writes in between.
+        // Checkpoints are hourly.
         turn.State = turn.State with
         {
             AnchorDueBootMs = turn.Now.BootMs + Timing.AnchorEveryMs,
+            AnchorGate = default,
             CheckpointDue = true,
         };
+        Mirrored(turn, anchoring);
     }
 
     /// <summary>Nothing waits for the anchors: they are tried again with the next high-water.</summary>
     public static void OnAnchoringFailed(Turn turn, AgentEvent.AnchoringFailed e)
     {
-        Expect.During<Activity.Anchoring>(turn);
-        turn.State = turn.State with { AnchorDueBootMs = turn.Now.BootMs + Timing.HighWaterEveryMs };
+        Activity.Anchoring anchoring = Expect.During<Activity.Anchoring>(turn);
+        PostponeAnchors(turn);
         turn.Trouble("anchoring_failing", $"The audit log could not be tied to the TPM ({e.Detail}). Make room on the "
             + "disk of the audit log or repair it.");
+
+        // It goes before what needs the log, so that a full disk does not stop it.
+        Mirrored(turn, anchoring);
     }
 
     public static void OnCheckpointWanted(Turn turn)
@@ -126,4 +163,33 @@ internal static class TpmCare
     }
 
     public static void AnchorSoon(Turn turn) => turn.State = turn.State with { AnchorDueBootMs = turn.Now.BootMs };
+
+    private static void PostponeAnchors(Turn turn) => turn.State = turn.State with
+    {
+        AnchorGate = new RetryGate(1, turn.Now.BootMs + Timing.HighWaterEveryMs),
+    };
+
+    private static void Mirrored(Turn turn, Activity.Anchoring anchoring)
+    {
+        if (anchoring.Mirror is { } mirror)
+        {
+            turn.State = turn.State with
+            {
+                Watch = turn.State.Watch with { Mirror = mirror, MirroredBootMs = turn.Now.BootMs },
+            };
+        }
+    }
+
+    /// <summary>At start, with every generation, and often enough; less often while NORMAL: NV wears out.</summary>
+    private static bool IsMirrorDue(Turn turn)
+    {
+        if (!turn.State.Watch.IsStarted)
+        {
+            return false;
+        }
+
+        bool normal = Views.Mode(turn.State, turn.TrustedNow) == AgentMode.Normal;
+        long every = normal ? Timing.MirrorEveryMs : Timing.MirrorEveryNotNormalMs;
+        return turn.State.Watch.MirroredBootMs is not { } at || turn.Now.BootMs - at >= every;
+    }
 }

@@ -4,24 +4,27 @@ using LicenseAgent.Daemon.Ports;
 
 namespace LicenseAgent.Daemon.Adapters;
 
-/// <summary>CLOCK_BOOTTIME by clock_gettime, which the BCL does not offer, and the kernel's boot id.</summary>
+/// <summary>
+/// The two clocks of a boot by clock_gettime, which the BCL does not offer, and the kernel's boot id.
+/// </summary>
 internal sealed partial class BootClock : IBootClock
 {
-    private const int ClockBootTime = 7;
+    private const int ClockMonotonic = 1, ClockBootTime = 7;
     private const string BootIdPath = "/proc/sys/kernel/random/boot_id";
 
     public string BootId { get; } = ReadBootId();
 
-    public long BootMs
+    public long BootMs => Read(ClockBootTime);
+
+    public long AwakeMs => Read(ClockMonotonic);
+
+    private static long Read(int clock)
     {
-        get
-        {
-            int result = clock_gettime(ClockBootTime, out var now);
-            int error = Marshal.GetLastPInvokeError();
-            return result == 0
-                ? now.Seconds * 1_000 + now.Nanoseconds / 1_000_000
-                : throw new StorageException("boot_clock", $"clock_gettime(CLOCK_BOOTTIME) failed: errno {error}.");
-        }
+        int result = clock_gettime(clock, out var now);
+        int error = Marshal.GetLastPInvokeError();
+        return result == 0
+            ? now.Seconds * 1_000 + now.Nanoseconds / 1_000_000
+            : throw new StorageException("boot_clock", $"clock_gettime({clock}) failed: errno {error}.");
     }
 
     private static string ReadBootId()

@@ -41,9 +41,6 @@ internal sealed class AuditBatch
 
     public BatchState State { get; private set; }
 
-    /// <summary>What stood in the log, fsynced, when it was opened.</summary>
-    public static AuditBatch Before { get; } = MakeBefore();
-
     /// <summary>Why it is <see cref="BatchState.Lost"/>.</summary>
     public StorageException? Failure { get; private set; }
 
@@ -133,15 +130,6 @@ internal sealed class AuditBatch
             _written.TrySetResult();
         else if (_written.TrySetException(failure))
             _ = _written.Task.Exception;
-    }
-
-    private static AuditBatch MakeBefore()
-    {
-        var batch = new AuditBatch([], default, 0);
-        batch.OnWritten();
-        batch.CompleteWritten();
-        batch.OnSynced(batch.End);
-        return batch;
     }
 
     private static void Fail(TaskCompletionSource<AuditPoint>? waiting, StorageException failure)

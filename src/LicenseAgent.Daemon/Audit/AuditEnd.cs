@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Audit;
+using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Daemon.Audit;
@@ -9,37 +10,36 @@ namespace LicenseAgent.Daemon.Audit;
 /// <summary>What the end of the log says when it is opened.</summary>
 /// <param name="Point">The last whole record; the genesis of the identity where there is none.</param>
 /// <param name="Length">Bytes of whole lines in the newest segment.</param>
-/// <param name="Torn">Bytes of a line behind them that a crash cut short.</param>
+/// <param name="Torn">Bytes behind them: a line that a crash cut short, or a hole and what follows it.</param>
 /// <param name="Damaged">Whole lines at the end that are no records.</param>
 /// <param name="Clean">The last record is a stop, or there is none.</param>
 /// <param name="SinceCheckpoint">Records since the last checkpoint, as far as was looked.</param>
 /// <param name="CheckpointUpMs">When it was written, if in this boot.</param>
 /// <param name="OfAnother">The log is whole at its beginning and began for another identity.</param>
-/// <param name="Recorded">Event, op and outcome of what was recorded since the last clean stop.</param>
+/// <param name="FirstSeq">Number of the newest segment's first record, or of the one it will have.</param>
 internal sealed record AuditEnd(
     AuditPoint Point, long Length, long Torn, int Damaged, bool Clean, int SinceCheckpoint, long? CheckpointUpMs,
-    bool OfAnother, HashSet<string> Recorded)
+    bool OfAnother, long FirstSeq)
 {
     public const string StartedEvent = "agent_started";
     public const string StoppedEvent = "agent_stopped";
 
-    // Checkpoints come every thousand records; a transition that a crash cut off is among the last few.
+    // Checkpoints come every thousand records.
     private const int LinesMax = 1_200;
-
-    /// <summary>What equal records of one transition have in common.</summary>
-    public static string KeyOf(AuditEntry entry) =>
-        Key(entry.Event, entry.Op ?? "", entry.Outcome.ToString().ToLowerInvariant());
+    private const int SegmentsLooked = 2;
 
     /// <summary>Reads the end of the log.</summary>
     /// <exception cref="StorageException">It cannot be read.</exception>
-    public static AuditEnd Read(IAuditFile file, AuditIdentity identity, string bootId)
+    public static AuditEnd Read(IAuditFile file, AuditIdentity identity, Es256Verify verify, string bootId)
     {
-        AuditSegment newest = file.Segments()[^1];
-        long length = BackwardLines.WholeLength(file, newest);
+        List<AuditSegment> chain = AuditSegments.OfChain(file);
+        AuditSegment newest = chain[^1];
+        long length = AuditHole.Find(file, newest, identity, verify) ?? BackwardLines.WholeLength(file, newest);
+        chain[^1] = newest with { Length = length };
         var genesis = new AuditPoint(0, identity.Genesis);
-        long torn = newest.Length - length;
-        var end = new AuditEnd(genesis, length, torn, 0, Clean: true, 0, null, IsOfAnother(file, identity), []);
-        var lines = BackwardLines.OfChain(file);
+        var end = new AuditEnd(
+            genesis, length, newest.Length - length, 0, Clean: true, 0, null, OfAnother: false, FirstSeq: 1);
+        var lines = new BackwardLines(file, chain);
         while (lines.MoveNext())
         {
             if (AuditLine.TryParse(lines.Current, out AuditLine last))
@@ -52,26 +52,41 @@ internal sealed record AuditEnd(
                     Point = new AuditPoint(last.Seq, last.ComputeHash(sha256)),
                     Clean = last.Event.SequenceEqual("agent_stopped"u8),
                 };
-                return LookBack(lines, end, Encoding.UTF8.GetBytes(bootId));
+                end = LookBack(lines, end, Encoding.UTF8.GetBytes(bootId));
+                break;
             }
             end = end with { Damaged = end.Damaged + 1 };
         }
-        return end;
+        return end with
+        {
+            OfAnother = IsOfAnother(file, chain, identity, verify),
+            FirstSeq = AuditSegments.FirstSeq(file, chain[^1]) ?? end.Point.Seq + 1,
+        };
     }
 
-    private static bool IsOfAnother(IAuditFile file, AuditIdentity identity)
+    private static bool IsOfAnother(
+        IAuditFile file, List<AuditSegment> chain, AuditIdentity identity, Es256Verify verify)
     {
+        AuditSegment oldest = chain[0];
         byte[] bytes = new byte[AuditFormat.MaxLineBytes];
-        ReadOnlySpan<byte> text = bytes.AsSpan(0, file.Read(file.Segments().First(s => s.IsOfChain).Name, 0, bytes));
+        ReadOnlySpan<byte> text = bytes.AsSpan(0, file.Read(oldest.Name, 0, bytes));
         int end = text.IndexOf((byte)'\n');
         using var sha256 = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        return end > 0 && AuditLine.TryParse(text[..end], out AuditLine first) && first.Seq == 1
-            && first.Hash == first.ComputeHash(sha256) && first.Prev != identity.Genesis;
+        if (end <= 0 || !AuditLine.TryParse(text[..end], out AuditLine first)
+            || first.Hash != first.ComputeHash(sha256))
+        {
+            return false;
+        }
+        if (first.Seq == 1)
+            return first.Prev != identity.Genesis;
+
+        // The beginning was retired: who signed the last checkpoint tells whose it is. There is one in any such log.
+        return AuditSegments.LastCheckpoint(file, chain.TakeLast(SegmentsLooked)) is { } jws
+            && !identity.HasSigned(jws, verify);
     }
 
     private static AuditEnd LookBack(BackwardLines lines, AuditEnd end, byte[] boot)
     {
-        bool sameRun = !end.Clean;
         int? sinceCheckpoint = null;
         long? checkpointUpMs = null;
         int looked = 0;
@@ -79,20 +94,13 @@ internal sealed record AuditEnd(
         {
             if (!AuditLine.TryParse(lines.Current, out AuditLine line))
                 continue;
-            sameRun &= !line.Event.SequenceEqual("agent_stopped"u8);
-            if (sameRun && line.Op.Length > 0)
-                end.Recorded.Add(Key(Utf8(line.Event), Utf8(line.Op), Utf8(line.Outcome)));
-            if (sinceCheckpoint is null && line.Event.SequenceEqual("checkpoint_written"u8))
+            if (line.Event.SequenceEqual("checkpoint_written"u8))
             {
                 sinceCheckpoint = looked;
                 checkpointUpMs = line.Boot.SequenceEqual(boot) ? line.UpMs : null;
             }
         }
-        while (++looked < LinesMax && (sameRun || sinceCheckpoint is null) && lines.MoveNext());
+        while (++looked < LinesMax && sinceCheckpoint is null && lines.MoveNext());
         return end with { SinceCheckpoint = sinceCheckpoint ?? looked, CheckpointUpMs = checkpointUpMs };
     }
-
-    private static string Key(string what, string op, string outcome) => $"{what}|{op}|{outcome}";
-
-    private static string Utf8(ReadOnlySpan<byte> text) => Encoding.UTF8.GetString(text);
 }

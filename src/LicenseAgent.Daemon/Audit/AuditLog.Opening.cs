@@ -2,6 +2,7 @@ using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Daemon.Audit;
@@ -14,7 +15,6 @@ internal sealed partial class AuditLog
     private const long CheckpointMinMs = 60_000;
     private const long CheckpointMaxMs = 3_600_000;
 
-    private readonly HashSet<string> _recorded;
     private int _sinceCheckpoint;
     private long _checkpointUpMs;
 
@@ -24,10 +24,11 @@ internal sealed partial class AuditLog
     /// </summary>
     /// <exception cref="StorageException">The log cannot be read.</exception>
     public static async Task<AuditOpening> OpenAsync(
-        AuditLogPorts ports, AuditIdentity identity, AuditFailure onFailure, string agentVersion)
+        AuditLogPorts ports, AuditIdentity identity, AuditConfig config, string agentVersion)
     {
-        AuditEnd end = AuditEnd.Read(ports.File, identity, ports.Clock.BootId);
-        var log = new AuditLog(ports, identity, onFailure, end);
+        await TakeBackAsync(ports.File);
+        AuditEnd end = AuditEnd.Read(ports.File, identity, ports.Verify, ports.Clock.BootId);
+        var log = new AuditLog(ports, identity, config, end);
         await log.SettleAsync(end.Torn > 0);
 
         // A crash came between the new identity and the new chain: the chain of the old one ends here. Should that
@@ -45,6 +46,7 @@ internal sealed partial class AuditLog
                 { "damaged_lines", (long)end.Damaged },
                 { "agent_version", agentVersion },
             }));
+        log._retention.Start();
         return new AuditOpening(log, end.Clean, continues, end.Torn, end.Damaged);
     }
 
@@ -54,8 +56,9 @@ internal sealed partial class AuditLog
         AuditEnd.StoppedEvent, null, AuditActor.Agent, AuditOutcome.Ok, AuditDetails.None)));
 
     /// <summary>
-    /// From here on the log is another identity's: after enrolment, or a new one. The file of the chain so far is made
-    /// durable and set aside, <c>chain-….log</c>, and the new chain's first record names its end.
+    /// From here on the log is another identity's: after enrolment, or a new one. The files of the chain so far are
+    /// made durable and set aside, each as <c>chain-….log</c> by the hash of its last record, and the new chain's
+    /// first record names the last of them.
     /// </summary>
     /// <exception cref="StorageException">The log cannot be written; it stays what it was.</exception>
     public Task<AuditPoint> AdoptAsync(AuditIdentity identity)
@@ -63,7 +66,7 @@ internal sealed partial class AuditLog
         lock (_gate)
         {
             AuditPoint closed = _chain.End;
-            string name = $"chain-{closed.Head.ToString()[..16]}.log";
+            string name = AuditSegments.SetAsideName(closed.Head);
             var begins = new ChainStart(identity, identity.Genesis, name);
             _chain.Rewind(new AuditPoint(0, begins.Genesis));
             OpenBatch_NeedsLock(_clock.BootMs, begins);
@@ -148,7 +151,8 @@ internal sealed partial class AuditLog
 /// <summary>What the log needs of the world.</summary>
 /// <param name="TrustedNow">Trusted now at a reading of CLOCK_BOOTTIME, milliseconds.</param>
 internal sealed record AuditLogPorts(
-    IAuditFile File, IWorkItems Work, IBootClock Clock, TimeProvider Time, Func<long, UtcTime> TrustedNow);
+    IAuditFile File, IWorkItems Work, IBootClock Clock, TimeProvider Time, Func<long, UtcTime> TrustedNow,
+    Es256Verify Verify);
 
 /// <summary>The log, open, and what its end said.</summary>
 /// <param name="Clean">The last run ended with a stop, or there was none.</param>

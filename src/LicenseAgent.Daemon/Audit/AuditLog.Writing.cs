@@ -25,11 +25,12 @@ internal sealed partial class AuditLog
         try
         {
             AuditBatch? batch;
-            bool shape;
+            (bool shape, bool roll) = (false, false);
             lock (_gate)
             {
                 batch = _toWrite.TryPeek(out AuditBatch? next) ? next : null;
-                shape = _torn || _doubt is not null || batch?.Begins is not null;
+                roll = RollIsDue_NeedsLock(batch);
+                shape = _torn || _doubt is not null || batch?.Begins is not null || roll;
                 if (shape && _syncing)
                 {
                     // What a sync covers must still be there when it ends.
@@ -41,7 +42,7 @@ internal sealed partial class AuditLog
                     batch = TakeBatch_NeedsLock();
             }
             if (shape)
-                _ = ShapeThenWriteAsync(batch?.Begins);
+                _ = ShapeThenWriteAsync(batch?.Begins, roll);
             else
                 Write(batch);
         }
@@ -53,14 +54,16 @@ internal sealed partial class AuditLog
     }
 
     /// <summary>Ends its own failures.</summary>
-    private async Task ShapeThenWriteAsync(ChainStart? begins)
+    private async Task ShapeThenWriteAsync(ChainStart? begins, bool roll)
     {
         try
         {
             if (_torn || _doubt is not null)
                 await MendAsync();
             if (begins is not null)
-                await _file.CloseAsync(begins.ClosedName);
+                await SetAsideAsync(begins.ClosedName);
+            else if (roll)
+                await RollAsync();
             AuditBatch? batch;
             lock (_gate)
             {
@@ -87,8 +90,8 @@ internal sealed partial class AuditLog
         if (begins is null)
             return;
         _identity = begins.Identity;
-        (_written, _length) = (new AuditPoint(0, begins.Genesis), 0);
-        AllSynced_NeedsLock();
+        _written = new AuditPoint(0, begins.Genesis);
+        NewFile_NeedsLock();
     }
 
     private AuditBatch? TakeBatch_NeedsLock()
@@ -171,11 +174,11 @@ internal sealed partial class AuditLog
     {
         _gap ??= new AuditGap(batch.Time, batch.UpMs, failure.Reason, failure.Message);
         _gap.Records += batch.Records;
-        batch.OnLost(failure, accepted: _onFailure == AuditFailure.Continue && _bug is null);
+        batch.OnLost(failure, accepted: _config.OnFailure == AuditFailure.Continue && _bug is null);
     }
 
     /// <summary>Nothing is written any more, nobody waits for ever, and the next append tells of the bug.</summary>
-    private void Stop(Exception bug)
+    public void Stop(Exception bug)
     {
         lock (_gate)
         {

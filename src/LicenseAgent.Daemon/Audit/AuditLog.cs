@@ -37,7 +37,8 @@ internal sealed partial class AuditLog : IDisposable
     private readonly IWorkItems _work;
     private readonly IBootClock _clock;
     private readonly Func<long, UtcTime> _trustedNow;
-    private readonly AuditFailure _onFailure;
+    private readonly AuditConfig _config;
+    private readonly AuditRetention _retention;
     private readonly ITimer _syncTimer;
     private readonly Action _writeNext;
     private readonly AuditChain _chain;
@@ -56,14 +57,14 @@ internal sealed partial class AuditLog : IDisposable
     private long _retryAtMs;
     private Exception? _bug;
 
-    private AuditLog(AuditLogPorts ports, AuditIdentity identity, AuditFailure onFailure, AuditEnd end)
+    private AuditLog(AuditLogPorts ports, AuditIdentity identity, AuditConfig config, AuditEnd end)
     {
         (_file, _work, _clock, _trustedNow) = (ports.File, ports.Work, ports.Clock, ports.TrustedNow);
-        (_identity, _onFailure) = (identity, onFailure);
+        (_identity, _config, _firstSeq) = (identity, config, end.FirstSeq);
+        _retention = new AuditRetention(ports, config, this);
         _chain = new AuditChain(end.Point, ports.Clock.BootId);
         (_written, _synced, _length, _syncedLength) = (end.Point, end.Point, end.Length, end.Length);
         (_sinceCheckpoint, _checkpointUpMs) = (end.SinceCheckpoint, end.CheckpointUpMs ?? ports.Clock.BootMs);
-        _recorded = end.Recorded;
         _writeNext = WriteNext;
         _syncTimer = ports.Time.CreateTimer(OnSyncTimer, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -88,13 +89,13 @@ internal sealed partial class AuditLog : IDisposable
         }
     }
 
-    /// <summary>Bytes of whole lines in <c>audit.log</c>; a reader looks no further.</summary>
-    public long Length
+    /// <summary>What <c>audit.log</c> holds; a reader looks no further.</summary>
+    public AuditExtent Newest
     {
         get
         {
             lock (_gate)
-                return _length;
+                return new AuditExtent(_firstSeq, _length);
         }
     }
 
@@ -107,6 +108,8 @@ internal sealed partial class AuditLog : IDisposable
                 return _gap?.Reason ?? _doubt?.Message;
         }
     }
+
+    public AuditRetention Retention => _retention;
 
     public AuditIdentity Identity
     {
@@ -122,20 +125,6 @@ internal sealed partial class AuditLog : IDisposable
     {
         lock (_gate)
             return Append_NeedsLock(entry);
-    }
-
-    /// <summary>
-    /// As <see cref="Append(AuditEntry)"/>, unless the last run recorded equal event, op and outcome and was cut off: a
-    /// transition that is completed after a crash has one record. Only for ops that name one transition for ever.
-    /// </summary>
-    public AuditTicket AppendOnce(AuditEntry entry)
-    {
-        lock (_gate)
-        {
-            return _recorded.Remove(AuditEnd.KeyOf(entry))
-                ? new AuditTicket(_synced.Seq, AuditBatch.Before)
-                : Append_NeedsLock(entry);
-        }
     }
 
     /// <summary>Adds a validation. It may be answered when <see cref="AuditBatch.Written"/> completes.</summary>
@@ -157,6 +146,7 @@ internal sealed partial class AuditLog : IDisposable
     public void Dispose()
     {
         _syncTimer.Dispose();
+        _retention.Dispose();
         _chain.Dispose();
     }
 
@@ -200,7 +190,7 @@ internal sealed partial class AuditLog : IDisposable
         if (_gap is not null)
         {
             batch.ToldLost = _gap.Records;
-            int bytes = _chain.Write(batch.Room(), batch.Time, upMs, _gap.ToEntry(_onFailure, batch.Time, upMs));
+            int bytes = _chain.Write(batch.Room(), batch.Time, upMs, _gap.ToEntry(_config.OnFailure, batch.Time, upMs));
             batch.Added(bytes, _chain.End, counts: false);
         }
         QueueWrite_NeedsLock();
@@ -213,7 +203,7 @@ internal sealed partial class AuditLog : IDisposable
             _gap ??= new AuditGap(_trustedNow(upMs), upMs, "audit_backlog", "The disk does not keep up.");
         _gap!.Records++;
         var batch = new AuditBatch([], _gap.From, upMs);
-        batch.OnLost(_gap.ToFailure(), accepted: _onFailure == AuditFailure.Continue);
+        batch.OnLost(_gap.ToFailure(), accepted: _config.OnFailure == AuditFailure.Continue);
         return batch;
     }
 }

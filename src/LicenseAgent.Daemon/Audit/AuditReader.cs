@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using LicenseAgent.Daemon.Ports;
@@ -9,9 +10,10 @@ namespace LicenseAgent.Daemon.Audit;
 
 /// <summary>
 /// Reads the log as it stands on the disk now, on the caller's thread, beside whoever appends: it looks no further than
-/// the whole lines written when the call began.
+/// the whole lines written when the call began. A segment that is closed meanwhile is read on under its new name.
 /// </summary>
-internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
+/// <param name="newest">What <c>audit.log</c> is at the moment.</param>
+internal sealed class AuditReader(IAuditFile file, Func<AuditExtent> newest)
 {
     private const int ChunkBytes = 64 * 1024;
     private const int PageBytesMax = 1024 * 1024;
@@ -28,7 +30,7 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
             if (at == segment.Length)
                 continue;
             byte[] bytes = new byte[AuditFormat.MaxLineBytes];
-            ReadOnlySpan<byte> text = bytes.AsSpan(0, file.Read(segment.Name, at, bytes));
+            ReadOnlySpan<byte> text = bytes.AsSpan(0, Read(segment.Name, at, bytes));
             int end = text.IndexOf((byte)'\n');
             if (end < 0 || !AuditLine.TryParse(text[..end], out AuditLine line) || line.Seq < seq)
                 return null;
@@ -49,9 +51,9 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
     {
         var records = new List<JsonElement>();
         (long last, long bytes, bool more) = (after, 0, false);
-        foreach (AuditSegment segment in Segments())
+        foreach (AuditSegment segment in From(after + 1))
         {
-            ForEachLine(segment, FirstAtOrAfter(segment, after + 1), (line, _) =>
+            ForwardLines.Each(Read, segment, FirstAtOrAfter(segment, after + 1), (line, _) =>
             {
                 if (!AuditLine.TryParse(line, out AuditLine record) || !record.IsCanonical())
                     return true;
@@ -73,13 +75,17 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
     public AuditVerifyResponse Verify(AuditVerifier verifier)
     {
         byte[] chunk = new byte[ChunkBytes];
-        foreach (AuditSegment segment in Segments())
+        List<AuditSegment> segments = Segments();
+        foreach (AuditSegment segment in segments)
         {
-            verifier.BeginSegment(segment.Name);
+            // Empty, it does not make the one before it a file that others follow.
+            if (segment.Length == 0 && segments.Count > 1)
+                continue;
+            verifier.BeginSegment(NameFor(segment));
             for (long at = 0; at < segment.Length;)
             {
                 int room = (int)Math.Min(ChunkBytes, segment.Length - at);
-                int count = file.Read(segment.Name, at, chunk.AsSpan(0, room));
+                int count = Read(segment.Name, at, chunk.AsSpan(0, room));
                 if (count == 0)
                     break;
                 verifier.Add(chunk.AsSpan(0, count));
@@ -89,13 +95,16 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
         return verifier.Finish();
     }
 
+    /// <summary>Of a log that nobody writes.</summary>
+    public static AuditReader AtRest(IAuditFile file) => new(file, () => new AuditExtent(
+        AuditSegments.FirstSeq(file, file.Segments()[^1]) ?? long.MaxValue, file.Segments()[^1].Length));
+
     /// <summary>Whether bytes of the newest segment are a chain from one point to another.</summary>
     public static bool ChainReaches(IAuditFile file, long from, long to, AuditPoint start, AuditPoint end)
     {
         using var sha256 = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         AuditPoint at = start;
-        var reader = new AuditReader(file, () => to);
-        reader.ForEachLine(new AuditSegment(AuditFormat.NewestSegment, to), from, (line, _) =>
+        ForwardLines.Each(file.Read, new AuditSegment(AuditFormat.NewestSegment, to), from, (line, _) =>
         {
             if (!AuditLine.TryParse(line, out AuditLine record) || record.Seq != at.Seq + 1 || record.Prev != at.Head
                 || record.Hash != record.ComputeHash(sha256))
@@ -123,10 +132,46 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
     /// <summary>Segments, oldest first; the newest ends at its last whole line.</summary>
     private List<AuditSegment> Segments()
     {
-        long newest = wholeLength();
-        return [.. file.Segments().Where(s => s.IsOfChain).Select(s =>
-            s.Name == AuditFormat.NewestSegment ? s with { Length = Math.Min(newest, s.Length) } : s)];
+        AuditExtent known = newest();
+        List<AuditSegment> closed = [.. file.Segments().Where(s => s.ClosedFirstSeq < known.FirstSeq)];
+        return [.. closed, new AuditSegment(NewestName(known.FirstSeq), known.Length)];
     }
+
+    /// <summary>Those that can hold a record of this number or a later one.</summary>
+    private IEnumerable<AuditSegment> From(long seq)
+    {
+        List<AuditSegment> all = Segments();
+        int first = all.FindLastIndex(s => FirstSeqOf(s.Name) <= seq);
+        return all.Skip(Math.Max(0, first));
+    }
+
+    // audit.log under the number it will be closed with, so that a read knows whether it still is that file.
+    private static string NewestName(long firstSeq) => $"{AuditFormat.NewestSegment}#{firstSeq}";
+
+    private static long FirstSeqOf(string name) =>
+        AuditFormat.TryReadSegmentName(name, out long closed) ? closed : NewestFirstSeq(name) ?? 0;
+
+    private static long? NewestFirstSeq(string name) =>
+        name.StartsWith(AuditFormat.NewestSegment + "#", StringComparison.Ordinal)
+            ? long.Parse(name.AsSpan(AuditFormat.NewestSegment.Length + 1), CultureInfo.InvariantCulture)
+            : null;
+
+    private static string NameFor(AuditSegment segment) =>
+        NewestFirstSeq(segment.Name) is null ? segment.Name : AuditFormat.NewestSegment;
+
+    private int Read(string segment, long offset, Span<byte> into)
+    {
+        if (NewestFirstSeq(segment) is not { } firstSeq)
+            return file.Read(segment, offset, into);
+
+        // The file is exchanged first and known as exchanged before anything stands in the new one.
+        int count = file.Read(AuditFormat.NewestSegment, offset, into);
+        return newest().FirstSeq == firstSeq && (count > 0 || !IsThere(AuditFormat.SegmentName(firstSeq)))
+            ? count
+            : file.Read(AuditFormat.SegmentName(firstSeq), offset, into);
+    }
+
+    private bool IsThere(string name) => file.Segments().Any(s => s.Name == name);
 
     /// <summary>Offset of the first line of at least this number; the segment's length if there is none.</summary>
     private long FirstAtOrAfter(AuditSegment segment, long seq)
@@ -146,7 +191,7 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
                 high = at;
         }
         long result = segment.Length;
-        ForEachLine(segment, low, (line, at) =>
+        ForwardLines.Each(Read, segment, low, (line, at) =>
         {
             if (SeqOf(line) is { } found && found < seq)
                 return true;
@@ -159,7 +204,7 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
     private (long At, long Seq) FirstLineBehind(AuditSegment segment, long offset)
     {
         byte[] bytes = new byte[2 * AuditFormat.MaxLineBytes];
-        ReadOnlySpan<byte> text = bytes.AsSpan(0, file.Read(segment.Name, offset, bytes));
+        ReadOnlySpan<byte> text = bytes.AsSpan(0, Read(segment.Name, offset, bytes));
         int begin = text.IndexOf((byte)'\n') + 1;
         return begin == 0 ? (segment.Length, -1) : (offset + begin, SeqOf(text[begin..]) ?? -1);
     }
@@ -169,38 +214,9 @@ internal sealed class AuditReader(IAuditFile file, Func<long> wholeLength)
         && System.Buffers.Text.Utf8Parser.TryParse(line[7..], out long seq, out int used) && line.Length > 7 + used
         && line[7 + used] == ','
             ? seq : null;
-
-    private delegate bool OnLine(ReadOnlySpan<byte> line, long offset);
-
-    private void ForEachLine(AuditSegment segment, long from, OnLine onLine)
-    {
-        byte[] buffer = new byte[ChunkBytes + AuditFormat.MaxLineBytes];
-        int held = 0;
-        for (long at = from; at < segment.Length;)
-        {
-            int room = (int)Math.Min(buffer.Length - held, segment.Length - at);
-            int count = file.Read(segment.Name, at, buffer.AsSpan(held, room));
-            if (count == 0)
-                return;
-            at += count;
-            held += count;
-            int begin = 0;
-            while (buffer.AsSpan(begin, held - begin).IndexOf((byte)'\n') is >= 0 and var length)
-            {
-                if (!onLine(buffer.AsSpan(begin, length), at - held + begin))
-                    return;
-                begin += length + 1;
-            }
-            held -= begin;
-            buffer.AsSpan(begin, held).CopyTo(buffer);
-
-            // A line longer than any record is given in pieces; none of them parses.
-            if (held == buffer.Length)
-            {
-                if (!onLine(buffer.AsSpan(0, held), at - held))
-                    return;
-                held = 0;
-            }
-        }
-    }
 }
+
+/// <summary>What <c>audit.log</c> is at a moment.</summary>
+/// <param name="FirstSeq">Number of its first record, or of the one it will have.</param>
+/// <param name="Length">Bytes of whole lines.</param>
+internal readonly record struct AuditExtent(long FirstSeq, long Length);

@@ -1,5 +1,7 @@
 using LicenseAgent.Protocol.Audit;
+using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Jose;
 
 namespace LicenseAgent.Daemon.Audit;
 
@@ -10,10 +12,28 @@ internal sealed record ChainStart(AuditIdentity Identity, Digest32 Genesis, stri
 internal readonly record struct AuditTicket(long Seq, AuditBatch Batch);
 
 /// <summary>Whose chain it is. Both empty before enrolment.</summary>
-/// <param name="SigningKey">Thumbprint of the signing key.</param>
-internal sealed record AuditIdentity(string AgentId, string SigningKey)
+/// <param name="Key">Signs the checkpoints.</param>
+internal sealed record AuditIdentity(string AgentId, EcPublicJwk? Key)
 {
-    public static AuditIdentity None { get; } = new("", "");
+    public static AuditIdentity None { get; } = new("", null);
 
-    public Digest32 Genesis => AuditFormat.Genesis(AgentId, SigningKey);
+    public Digest32 Genesis { get; } = AuditFormat.Genesis(AgentId, Key?.Thumbprint().ToString() ?? "");
+
+    /// <summary>The checkpoint, where it is one of this identity's.</summary>
+    public AuditCheckpoint? Signed(string jws, Es256Verify verify)
+    {
+        try
+        {
+            byte[] bytes = System.Text.Encoding.UTF8.GetBytes(jws);
+            AuditCheckpoint? opened = Key is null ? null : AuditCheckpoint.Open(bytes, Key, verify);
+            return opened?.AgentId == AgentId ? opened : null;
+        }
+        catch (ProtocolException)
+        {
+            // No checkpoint of this version, whoever signed it.
+            return null;
+        }
+    }
+
+    public bool HasSigned(string jws, Es256Verify verify) => Signed(jws, verify) is not null;
 }

@@ -24,8 +24,14 @@ internal sealed class BackwardLines(IAuditFile file, IEnumerable<AuditSegment> s
     /// <summary>The segment of <see cref="Current"/>.</summary>
     public string Segment => _segment;
 
+    /// <summary>Where <see cref="Current"/> begins in it.</summary>
+    public long Offset => _start + _lineStart;
+
+    /// <summary>Where the line behind <see cref="Current"/> begins.</summary>
+    public long OffsetBehind => _start + _lineEnd + 1;
+
     /// <summary>The present chain, from its end.</summary>
-    public static BackwardLines OfChain(IAuditFile file) => new(file, file.Segments().Where(s => s.IsOfChain));
+    public static BackwardLines OfChain(IAuditFile file) => new(file, AuditSegments.OfChain(file));
 
     public bool MoveNext()
     {

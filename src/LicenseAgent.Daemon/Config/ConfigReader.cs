@@ -1,6 +1,7 @@
 using System.Net;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Keysets;
+using LicenseAgent.Protocol.Local;
 using LicenseAgent.Tpm;
 
 namespace LicenseAgent.Daemon.Config;
@@ -15,9 +16,13 @@ internal sealed class ConfigReader
     private const int MaxPins = 16;
     private const int MaxIds = 64;
 
+    // Below it a busy till would do nothing but close files.
+    private const long SegmentBytesMin = 64 * 1024;
+
     private readonly ConfigValues _values;
     private readonly PathValues _paths;
     private readonly TlsFileValues _files;
+    private readonly AlertValues _alerts;
 
     private ConfigReader(
         ReadOnlySpan<byte> file, IReadOnlyDictionary<string, string> environment, Func<string, NamedFile> read)
@@ -25,6 +30,7 @@ internal sealed class ConfigReader
         _values = new ConfigValues(TomlReader.Read(file), environment);
         _paths = new PathValues(_values, environment);
         _files = new TlsFileValues(_values, _paths, read);
+        _alerts = new AlertValues(_values, _paths, read);
     }
 
     /// <param name="read">Reads a file that the configuration names.</param>
@@ -53,8 +59,12 @@ internal sealed class ConfigReader
             _paths.Absolute("paths", "logs", "/var/log/license-agent"),
             _paths.Absolute("paths", "runtime", "/run/license-agent"));
         var config = new AgentConfig(
-            ReadServer(), ReadIdentity(), ReadTpm(), ReadPos(paths), ReadManagement(paths), ReadAudit(paths),
-            new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths);
+            ReadServer(), ReadIdentity(), ReadTpm(paths), ReadPos(paths), ReadManagement(paths), ReadAudit(paths),
+            new DegradedConfig(_values.Boolean("degraded", "allowed") ?? true), paths,
+            new SecurityConfig(_values.Boolean("security", "strict") ?? false))
+        {
+            Alerts = _alerts.Read(),
+        };
         if (config.Pos.Socket == config.Management.Socket)
         {
             _values.Refuse(_values.Given("pos", "socket") ? "pos" : "management", "socket",
@@ -110,16 +120,15 @@ internal sealed class ConfigReader
             Seconds("agent", "offline_after", 86_400, 1), Seconds("agent", "check_in_interval", 900, 1));
     }
 
-    private TpmConfig ReadTpm()
+    private TpmConfig ReadTpm(PathsConfig paths)
     {
         if (_values.Boolean("tpm", "enabled") == false)
         {
             _values.Refuse("tpm", "enabled",
-                "running without a TPM is not available in this version; set enabled = true");
+                "running without a TPM is not available; set enabled = true, and fallback = \"on_loss\" if "
+                + "software keys may take its place when it is lost");
         }
 
-        // A key of the requirements: checked, so that a file written today is still good when the storage exists.
-        _paths.Optional("tpm", "fallback_encrypted_storage");
         string device = _values.Text("tpm", "device") ?? "device:/dev/tpmrm0";
         if (!TpmAddress.TryParse(device, out _, out string? wrong))
             _values.Refuse("tpm", "device", wrong.TrimEnd('.'));
@@ -132,8 +141,45 @@ internal sealed class ConfigReader
                 "signing_handle and decryption_handle must differ");
         }
 
-        return new TpmConfig(device, signing, decryption);
+        return new TpmConfig(device, signing, decryption, ReadFallback(paths));
     }
+
+    private FallbackConfig? ReadFallback(PathsConfig paths)
+    {
+        string fallback = _values.Text("tpm", "fallback") ?? "off";
+        string storage = _paths.Absolute("tpm", "fallback_encrypted_storage", paths.State + "/secret.enc");
+        string? keyFile = _paths.Optional("tpm", "fallback_key_file");
+        if (fallback is not ("off" or "on_loss"))
+            _values.Refuse("tpm", "fallback", $"\"{fallback}\" is unknown; give \"off\" or \"on_loss\"");
+        string directory = Path.GetDirectoryName(storage) ?? "/";
+        string file = Path.GetFileName(storage);
+        if (!IsStorageName(file))
+        {
+            _values.Refuse("tpm", "fallback_encrypted_storage",
+                $"\"{file}\" is no name for fallback_encrypted_storage; give a plain one that ends in .enc");
+        }
+
+        if (fallback != "on_loss")
+            return null;
+        if (keyFile is null)
+        {
+            if (!_values.Given("tpm", "fallback_key_file"))
+            {
+                _values.Refuse("tpm", "fallback", "fallback = \"on_loss\" needs fallback_key_file: a file or systemd "
+                    + "credential kept apart from this disk");
+            }
+
+            return null;
+        }
+
+        _files.FallbackKey(keyFile);
+        return new FallbackConfig(directory, file, keyFile);
+    }
+
+    // It may stand beside the files of the state, none of which ends so.
+    private static bool IsStorageName(string name) =>
+        name.Length is > 4 and <= 100 && name.EndsWith(".enc", StringComparison.Ordinal) && name[0] != '.'
+        && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_');
 
     // TCG Registry of Reserved TPM 2.0 Handles §2.3: owner persistent objects; 0x81000001 is the storage root key.
     private uint Handle(string key, uint standard)
@@ -156,7 +202,8 @@ internal sealed class ConfigReader
             _paths.Socket("pos", "socket", paths.Runtime + "/pos.sock"),
             _values.Ids("pos", "allowed_uids", MaxIds) ?? [], _values.Ids("pos", "allowed_gids", MaxIds) ?? [],
             Count("pos", "rate", 200, 1_000_000), Count("pos", "burst", 400, 1_000_000), perUid, all,
-            Seconds("pos", "header_timeout", 5, 1, 300), Seconds("pos", "idle_timeout", 60, 1, 3_600));
+            Seconds("pos", "header_timeout", 5, 1, 300), Seconds("pos", "idle_timeout", 60, 1, 3_600),
+            Bytes("request_bytes", LocalApiLimits.RequestBytes), Bytes("head_bytes", LocalApiLimits.HeadBytes));
     }
 
     private ManagementConfig ReadManagement(PathsConfig paths)
@@ -222,14 +269,26 @@ internal sealed class ConfigReader
         string onFailure = _values.Text("audit", "on_failure") ?? "continue";
         if (onFailure is not ("continue" or "refuse"))
             _values.Refuse("audit", "on_failure", $"\"{onFailure}\" is unknown; give \"continue\" or \"refuse\"");
+        long segment = _values.Integer("audit", "segment_bytes", SegmentBytesMin, 1L << 30) ?? 64L << 20;
+        long max = _values.Integer("audit", "max_bytes", 2 * SegmentBytesMin, 1L << 40) ?? 2L << 30;
+        if (max < 2 * segment)
+        {
+            _values.Refuse("audit", FirstGiven("audit", "max_bytes", "segment_bytes"),
+                $"max_bytes ({max}) is less than two segments of segment_bytes ({segment}); raise the first");
+        }
+
         return new AuditConfig(
             _paths.Absolute("audit", "path", paths.Logs + "/audit.log"),
-            onFailure == "refuse" ? AuditFailure.Refuse : AuditFailure.Continue);
+            onFailure == "refuse" ? AuditFailure.Refuse : AuditFailure.Continue,
+            Seconds("audit", "retention", 90 * 86_400, 3_600), max, segment);
     }
 
     // A rule between two keys is reported where an operator wrote one of them.
     private string FirstGiven(string section, string first, string second) =>
         _values.Given(section, first) ? first : second;
+
+    // Below, no license token fits; above, a few connections hold more than the agent itself.
+    private int Bytes(string key, int standard) => (int)(_values.Integer("pos", key, 4096, 65_536) ?? standard);
 
     private int Count(string section, string key, int standard, int max) =>
         (int)(_values.Integer(section, key, 1, max) ?? standard);

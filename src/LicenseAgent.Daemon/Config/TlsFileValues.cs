@@ -66,6 +66,23 @@ internal sealed class TlsFileValues(ConfigValues values, PathValues paths, Func<
         return Wrong(() => HasKeyOfItsCertificate(pem)) is { } wrong ? Refused(section, certificateKey, wrong) : pem;
     }
 
+    /// <summary>Of <c>tpm.fallback_key_file</c>: there, and long enough to be worth deriving a key from.</summary>
+    public void FallbackKey(string path)
+    {
+        var file = read(path);
+        if (file.Content is null)
+        {
+            values.Refuse("tpm", "fallback_key_file", $"{path} cannot be read ({file.Wrong}); put the file there");
+        }
+        else if (file.Content.Length is < 16 or > 4096)
+        {
+            values.Refuse("tpm", "fallback_key_file", $"{path} has {file.Content.Length} bytes; a key file has 16 to "
+                + "4096, best 32 random ones: head -c 32 /dev/urandom");
+        }
+
+        CryptographicOperations.ZeroMemory(file.Content);
+    }
+
     private byte[]? Read(string section, string key)
     {
         if (paths.Optional(section, key) is not { } path)

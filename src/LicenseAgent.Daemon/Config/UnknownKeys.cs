@@ -2,23 +2,13 @@ namespace LicenseAgent.Daemon.Config;
 
 /// <summary>
 /// Says what is wrong with a key nobody reads: that it belongs elsewhere, what it was probably meant to be, or that it
-/// asks for something this version cannot do. Ignoring the last kind would leave an operator believing in a protection
-/// that is not there.
+/// asks for something this program cannot do. Ignoring it would leave an operator believing in a protection that is not
+/// there.
 /// </summary>
 internal sealed class UnknownKeys(IReadOnlyList<(string Section, string Key)> known)
 {
-    private static readonly string[] NotAvailable =
-    [
-        "tpm.fallback", "tpm.fallback_key_file", "tpm.pcrs",
-        "audit.retention", "audit.max_bytes", "audit.segment_bytes",
-        "alerts.webhook_url", "alerts.webhook_secret_file", "security.strict",
-    ];
-
-    /// <returns><see langword="null"/> where the section's keys will be refused with a better reason.</returns>
-    public string? OfSection(string section)
+    public string OfSection(string section)
     {
-        if (NotAvailable.Any(name => name.StartsWith(section + ".", StringComparison.Ordinal)))
-            return null;
         string nearest = Nearest(section, known.Select(k => k.Section));
         return $"unknown table [{section}]" + (nearest == "" ? "; remove it" : $"; did you mean [{nearest}]?");
     }
@@ -26,13 +16,17 @@ internal sealed class UnknownKeys(IReadOnlyList<(string Section, string Key)> kn
     /// <returns><see langword="null"/> where the section is refused as a whole.</returns>
     public string? OfKey(string section, string key)
     {
-        if (NotAvailable.Contains($"{section}.{key}"))
-            return $"{section}.{key} is not available in this version; remove the line";
+        if (section == "tpm" && key == "pcrs")
+        {
+            return "tpm.pcrs is not available: with the distribution's TPM library a key under a PCR policy and an "
+                + "encrypted session gives wrong results (tpm2-tss issue 2574); remove the line";
+        }
+
         if (section == "")
             return $"\"{key}\" stands before the first table; put it under its [table]";
         var ofSection = known.Where(k => k.Section == section).Select(k => k.Key).ToList();
         if (ofSection.Count == 0)
-            return OfSection(section) is null ? $"unknown key \"{key}\" in [{section}]; remove it" : null;
+            return null;
         if (Nearest(key, ofSection) is { Length: > 0 } nearest)
             return $"unknown key \"{key}\" in [{section}]; did you mean \"{nearest}\"?";
         string[] homes = [.. known.Where(k => k.Key == key).Select(k => $"[{k.Section}]").Distinct()];

@@ -149,15 +149,29 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
         TrustedServer server, AgentFile agent, OpenEnrollment open, string csr, UtcTime time,
         CancellationToken cancel)
     {
+        AgentKeyPair? software = await SoftwareKeysAsync(agent.AgentId, cancel);
         Nonce16 nonce = await new NonceSource(ports.Randomness, ports.TpmClock).NextAsync(cancel);
         EnrollRequest request = new(
             agent.AgentId, open.RequestId, nonce, time, AgentActions.Enroll, open.Token,
-            new AgentKeys(agent.Keys!.Signing, agent.Keys.Decryption), csr, agent.Keys.SrkName);
+            new AgentKeys(agent.Keys!.Signing, agent.Keys.Decryption, software), csr, agent.Keys.SrkName);
         byte[] body = await new RequestSigner(ports.TpmKeys).SignAsync(request, cancel);
         long sent = ports.BootClock.BootMs;
         UpstreamAnswer answer = await ports.Upstream.ExchangeAsync(
             "POST", AgentPaths.Enroll, body, config.Server.Timeout, cancel);
         return (server.Read(answer.Body, request), sent);
+    }
+
+    /// <summary>Keys for a lost TPM are registered with the identity. Private halves do not stay in memory.</summary>
+    private async Task<AgentKeyPair?> SoftwareKeysAsync(string agentId, CancellationToken cancel)
+    {
+        if (ports.Fallback is not { } fallback)
+        {
+            return null;
+        }
+
+        AgentKeyPair keys = await fallback.Keys.OpenAsync(agentId, anew: false, cancel);
+        fallback.Keys.Close();
+        return keys;
     }
 
     private async Task<EnrolledTill> KeepAsync(

@@ -45,8 +45,6 @@ internal sealed class TillFiles(IStateFiles files)
         }
     }
 
-    public Task<byte[]?> ReadTlsAsync(CancellationToken cancel) => files.ReadAsync(Tls, cancel);
-
     public async Task EnsureTlsKeyAsync(CancellationToken cancel)
     {
         if (await files.ReadAsync(Tls, cancel) is null)
@@ -60,6 +58,11 @@ internal sealed class TillFiles(IStateFiles files)
     public async Task<byte[]> CertificateRequestAsync(string agentId, CancellationToken cancel)
     {
         using ECDsa key = await ReadTlsKeyAsync(cancel);
+        return CertificateRequestOf(key, agentId);
+    }
+
+    public static byte[] CertificateRequestOf(ECDsa key, string agentId)
+    {
         CertificateRequest request = new($"CN={agentId}", key, HashAlgorithmName.SHA256);
         SubjectAlternativeNameBuilder names = new();
         names.AddUri(new Uri($"license-agent:{agentId}"));
@@ -67,12 +70,10 @@ internal sealed class TillFiles(IStateFiles files)
         return request.CreateSigningRequest();
     }
 
-    /// <summary>Key and chain in one durable replace, so that no crash leaves a key without its certificate.</summary>
-    public async Task SaveCertificateAsync(IReadOnlyList<string> chain, CancellationToken cancel)
+    /// <exception cref="NoContactException">Not base64url.</exception>
+    public static byte[] PemOf(IReadOnlyList<string> chain)
     {
-        using ECDsa key = await ReadTlsKeyAsync(cancel);
-        StringBuilder pem = new(key.ExportPkcs8PrivateKeyPem());
-        pem.Append('\n');
+        StringBuilder pem = new();
         foreach (string der in chain)
         {
             if (!Base64UrlText.TryDecode(der, out byte[] bytes))
@@ -83,7 +84,15 @@ internal sealed class TillFiles(IStateFiles files)
             pem.Append(PemEncoding.Write("CERTIFICATE", bytes)).Append('\n');
         }
 
-        await files.ReplaceAsync(Tls, Encoding.ASCII.GetBytes(pem.ToString()), cancel);
+        return Encoding.ASCII.GetBytes(pem.ToString());
+    }
+
+    /// <summary>Key and chain in one durable replace, so that no crash leaves a key without its certificate.</summary>
+    public async Task SaveCertificateAsync(IReadOnlyList<string> chain, CancellationToken cancel)
+    {
+        using ECDsa key = await ReadTlsKeyAsync(cancel);
+        byte[] pem = [.. Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem() + "\n"), .. PemOf(chain)];
+        await files.ReplaceAsync(Tls, pem, cancel);
     }
 
     private async Task<ECDsa> ReadTlsKeyAsync(CancellationToken cancel)

@@ -10,7 +10,7 @@ namespace LicenseAgent.Daemon.LocalApi;
 /// </summary>
 /// <param name="Path">Decoded, without the query.</param>
 /// <param name="Query">With its question mark, or empty.</param>
-/// <param name="Oversized">The body is larger than <c>LocalApiLimits.RequestBytes</c> and was not read.</param>
+/// <param name="Oversized">The body is larger than <c>pos.request_bytes</c> and was not read.</param>
 /// <param name="Connection">Different for each connection of the process.</param>
 /// <param name="Authorization">The header, where it is sent.</param>
 /// <param name="Certificate">Over HTTPS, where there is no UID: who the connection belongs to.</param>

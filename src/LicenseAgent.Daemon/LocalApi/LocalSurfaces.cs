@@ -31,7 +31,7 @@ internal sealed record HttpsSurface(
 /// <summary>Both sockets' handlers, ready to be put behind an adapter or called by a simulator.</summary>
 /// <param name="Use">Puts another configuration in force and ends every session.</param>
 internal sealed record LocalSurfaces(
-    LocalSurface Pos, LocalSurface Admin, Action<AgentConfig> Use, HttpsSurface? Https = null)
+    LocalSurface Pos, LocalSurface Admin, RepeatedLooks Looks, Action<AgentConfig> Use, HttpsSurface? Https = null)
 {
     // Operators and their monitoring; every call costs an audit record, so a runaway script must not fill the disk.
     private const int ManagementRate = 50, ManagementBurst = 200;
@@ -53,13 +53,14 @@ internal sealed record LocalSurfaces(
             context,
             new ManagementSources(sources.Commands, recent, sources.Metrics, sources.Audit, sources.Reload),
             new SignInCalls(context, callers, challenges, sessions));
+        var looks = new RepeatedLooks(context.Journal, context.BootClock);
         AccessDenials adminDenials = Denials(DeniedAt.Admin);
         var management = new ManagementApi(
             context, callers, new RateLimit(ManagementRate, ManagementBurst, context.BootClock), calls,
-            peer => adminDenials.Add(peer, Admission.RateLimited));
+            peer => adminDenials.Add(peer, Admission.RateLimited), looks);
         return new LocalSurfaces(
             new LocalSurface(pos.HandleAsync, posAccess, Denials(DeniedAt.Pos)),
-            new LocalSurface(management.HandleAsync, adminAccess, adminDenials), Use,
+            new LocalSurface(management.HandleAsync, adminAccess, adminDenials), looks, Use,
             new HttpsSurface(
                 management.HandleAsync,
                 (certificate, others) => callers.Judge(certificate, others, context.Now().TrustedNow), adminDenials));

@@ -40,7 +40,8 @@ internal static class Problems
         415, ProblemCodes.UnsupportedMediaType, "Unsupported media type", "Send Content-Type: application/json.");
 
     public static Problem TooLarge { get; } = Of(
-        413, ProblemCodes.TooLarge, "Too large", $"A request body has at most {LocalApiLimits.RequestBytes} bytes.");
+        413, ProblemCodes.TooLarge, "Too large",
+        "The request body is larger than this agent takes; pos.request_bytes is the limit.");
 
     public static Problem NonceReplayed { get; } = Of(
         409, ProblemCodes.NonceReplayed, "Nonce replayed", "Each request needs 16 fresh random bytes as its nonce.");

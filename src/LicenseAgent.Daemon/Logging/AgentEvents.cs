@@ -31,6 +31,20 @@ internal static partial class AgentEvents
     [LoggerMessage(21, LogLevel.Error, "config_reload_refused: {Detail}", EventName = "config_reload_refused")]
     public static partial void ReloadRefused(ILogger logger, string detail);
 
+    [LoggerMessage(40, LogLevel.Warning, "protection_failed: {Name}: {Fact}; {Remedy}",
+        EventName = "protection_failed")]
+    public static partial void ProtectionFailed(ILogger logger, string name, string fact, string remedy);
+
+    [LoggerMessage(41, LogLevel.Critical,
+        "start_refused: security.strict is set and {Missing} does not hold; do as the warnings above say, or unset it",
+        EventName = "start_refused")]
+    public static partial void StartRefused(ILogger logger, string missing);
+
+    [LoggerMessage(42, LogLevel.Error,
+        "watchdog_silenced: {Sign} showed no life; the service manager is not told that the agent lives",
+        EventName = "watchdog_silenced")]
+    public static partial void WatchdogSilenced(ILogger logger, string sign);
+
     [LoggerMessage(10, LogLevel.Information, "{What} ({Op}): {Outcome}", EventName = "transition_recorded")]
     public static partial void Happened(ILogger logger, string what, string op, string outcome);
 
@@ -41,7 +55,26 @@ internal static partial class AgentEvents
         EventName = "run_file_damaged")]
     public static partial void RunFileDamaged(ILogger logger);
 
+    [LoggerMessage(14, LogLevel.Warning,
+        "fallback_is_on: tpm.fallback = \"on_loss\" weakens the secret to the protection of the key file once the TPM "
+        + "is lost", EventName = "fallback_is_on")]
+    public static partial void FallbackIsOn(ILogger logger);
+
     [LoggerMessage(13, LogLevel.Warning, "audit_tail_found: {Torn} bytes torn, {Damaged} lines damaged, clean {Clean}",
         EventName = "audit_tail_found")]
     public static partial void AuditTailFound(ILogger logger, long torn, int damaged, bool clean);
+
+    [LoggerMessage(EventId = 40, EventName = "alert_raised", Message = "alert_raised: {Alert}: {Detail}")]
+    public static partial void AlertRaised(ILogger logger, LogLevel level, string alert, string detail);
+
+    [LoggerMessage(41, LogLevel.Information, "alert_cleared: {Alert}", EventName = "alert_cleared")]
+    public static partial void AlertCleared(ILogger logger, string alert);
+
+    [LoggerMessage(42, LogLevel.Warning, "webhook_failed: {Reason}; alerts wait and are sent again",
+        EventName = "webhook_failed")]
+    public static partial void WebhookFailed(ILogger logger, string reason);
+
+    [LoggerMessage(43, LogLevel.Error, "webhook_overflowed: alerts that could not be sent are given up, first {Alert}; "
+        + "check the receiver at alerts.webhook_url", EventName = "webhook_overflowed")]
+    public static partial void WebhookOverflowed(ILogger logger, string alert);
 }

@@ -10,6 +10,7 @@ using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Daemon.State;
 using LicenseAgent.Daemon.Upstream;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
 using Microsoft.Extensions.Logging;
 
 namespace LicenseAgent.Daemon.Loop;
@@ -35,15 +36,18 @@ internal sealed class Activities(
         {
             AgentEffect.LoadState => _opening.LoadAsync,
             AgentEffect.LoadSecrets e => cancel => LoadSecretsAsync(e.Entries, cancel),
-            AgentEffect.Send e => cancel => SendAsync(e.Plan, MomentOf(state, now), cancel),
+            AgentEffect.Send e => cancel => SendAsync(
+                e.Plan, MomentOf(state, now), Views.ProvenNow(state, now), cancel),
             AgentEffect.StageSecret e => cancel => StageAsync(e, cancel),
             AgentEffect.LoadPrevious e => async cancel => new AgentEvent.PreviousLoaded(
                 await till.Secrets!.LoadPreviousAsync(e.Versions, state.Clock.At(now.BootMs), cancel)),
             AgentEffect.CommitGeneration e => cancel => CommitAsync(e.Next, cancel),
             AgentEffect.ProbeTpm => ProbeAsync,
-            AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e.Checkpoint, state, now, cancel),
+            AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e, state, cancel),
             AgentEffect.FetchKeysets => _opening.FetchKeysetsAsync,
             AgentEffect.Enroll e => cancel => EnrollAsync(e.Ticket, cancel),
+            AgentEffect.OpenSoftware e => cancel => new SoftwareActivity(ports, till, _opening).OpenAsync(
+                e.Anew, state.Tpm == TpmHealth.Ok, cancel),
             _ => null,
         };
         if (activity is null)
@@ -100,11 +104,13 @@ internal sealed class Activities(
         AgentEffect.StageSecret s => new AgentEvent.StagingFailed(
             s.Answer.SecretVersion, (e as UnusableSecretException)?.Reason, e.Message),
         AgentEffect.CommitGeneration => new AgentEvent.GenerationFailed(e.Message, e is GenerationContradiction),
+        AgentEffect.WriteAnchors => new AgentEvent.AnchoringFailed(e.Message),
         AgentEffect.LoadState or AgentEffect.LoadSecrets => new AgentEvent.LoadFailed(e.Message),
         AgentEffect.FetchKeysets => new AgentEvent.KeysetsNotFetched(e.Message),
         AgentEffect.Enroll => new AgentEvent.EnrollmentFailed(
             e is NoContactException ? "no_contact" : e.Reason, e.Message, Resumable: e.Retryable && IsEnrolling(),
             HasBegun()),
+        AgentEffect.OpenSoftware => new AgentEvent.SoftwareFailed(e.Message),
         _ => new AgentEvent.EffectFailed(e.Reason),
     };
 
@@ -120,15 +126,35 @@ internal sealed class Activities(
         return new AgentEvent.SecretsLoaded(opened.ToImmutable(), unreadable.ToImmutable());
     }
 
-    private async Task<AgentEvent> SendAsync(RequestPlan plan, RequestMoment moment, CancellationToken cancel)
+    private async Task<AgentEvent> SendAsync(
+        RequestPlan plan, RequestMoment moment, UtcTime? proven, CancellationToken cancel)
     {
-        Exchanged exchanged = await till.Exchanger!.SendAsync(plan, moment, cancel);
-        return new AgentEvent.AnswerArrived(exchanged.Answer, exchanged.Raw, exchanged.SentBootMs);
+        till.Connection!.JudgeBy(proven);
+        Exchanged exchanged;
+        try
+        {
+            exchanged = await till.Exchanger!.SendAsync(plan, moment, cancel);
+        }
+        catch (NoContactException e)
+        {
+            till.Connection.Broke(e);
+            throw;
+        }
+
+        CertificateLife? renewed = exchanged.Answer is RenewCertificateAnswer { CertificateChain: var chain }
+            ? await till.Connection.LifeOfAsync(chain, cancel)
+            : null;
+        return new AgentEvent.AnswerArrived(exchanged.Answer, exchanged.Raw, exchanged.SentBootMs)
+        {
+            TpmClock = exchanged.TpmClock,
+            Certificate = renewed,
+        };
     }
 
     private async Task<AgentEvent> StageAsync(AgentEffect.StageSecret effect, CancellationToken cancel)
     {
-        Digest32 file = await till.Secrets!.StageAsync(effect.Answer, effect.Raw, cancel);
+        SecretStore store = effect.Software ? till.Software! : till.Secrets!;
+        Digest32 file = await store.StageAsync(effect.Answer, effect.Raw, cancel);
         return new AgentEvent.SecretStaged(effect.Answer.SecretVersion, file);
     }
 
@@ -136,14 +162,13 @@ internal sealed class Activities(
     {
         await till.Audit.SyncAsync();
         await _store.CommitAsync(next, cancel);
-        _anchors.GenerationChanged();
         return new AgentEvent.GenerationCommitted(next);
     }
 
     private async Task<AgentEvent> ProbeAsync(CancellationToken cancel)
     {
         till.TpmFacts = await ports.TpmKeys.OpenAsync(till.Agent!.Anchor(), cancel);
-        return new AgentEvent.TpmReturned();
+        return new AgentEvent.TpmReturned { TpmClock = await TpmClockAsync(ports, cancel) };
     }
 
     private async Task<AgentEvent> EnrollAsync(long? ticket, CancellationToken cancel)
@@ -166,6 +191,13 @@ internal sealed class Activities(
         {
             till.Agent = enroller.Saved ?? till.Agent;
         }
+    }
+
+    /// <summary>A reading and the boot time it was made at.</summary>
+    public static async Task<TpmReading> TpmClockAsync(AgentPorts ports, CancellationToken cancel)
+    {
+        TpmClockReading clock = await ports.TpmClock.ReadClockAsync(cancel);
+        return new TpmReading(clock.ClockMs, ports.BootClock.BootMs);
     }
 
     private bool IsEnrolling() => till.Agent is { Phase: EnrollmentPhase.Enrolling };

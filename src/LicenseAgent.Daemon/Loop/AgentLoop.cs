@@ -1,6 +1,7 @@
 using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.Alerting;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Logging;
 using LicenseAgent.Daemon.Metrics;
@@ -25,6 +26,8 @@ internal sealed class AgentLoop : IDisposable
     private readonly MetricsPublisher _gauges;
     private readonly Till _till;
     private readonly TrustedNowSource _trustedNow;
+    private readonly AlertReports _alerts;
+    private readonly TroubleWatch _troubles;
     private readonly ITimer _wake;
 
     // Unbounded by type, bounded by use: at most one tick, one completion, one trouble a source and the commands of
@@ -34,11 +37,12 @@ internal sealed class AgentLoop : IDisposable
 
     private AgentState _state;
     private AgentSnapshot _snapshot;
+    private TaskCompletionSource _turn = NewTurn();
     private int _tickQueued;
 
     public AgentLoop(
         AgentPorts ports, AgentConfig config, CoreSettings settings, Till till, TrustedNowSource trustedNow,
-        AgentMetrics metrics, MetricsPublisher publisher, ILogger logger)
+        AgentMetrics metrics, MetricsPublisher publisher, AlertReports alerts, ILogger logger)
     {
         _ports = ports;
         _logger = logger;
@@ -48,6 +52,7 @@ internal sealed class AgentLoop : IDisposable
         _activities = new Activities(ports, config, settings, till, Tickets, metrics, logger);
         _snapshots = new SnapshotBuilder(config, till);
         (_gauges, _till, _trustedNow) = (publisher, till, trustedNow);
+        (_alerts, _troubles) = (alerts, new TroubleWatch(Post));
         _snapshot = _snapshots.Build(_state, Read());
         _wake = ports.Time.CreateTimer(_ => PostTick(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -64,6 +69,14 @@ internal sealed class AgentLoop : IDisposable
 
     /// <summary>Queues an event; any thread.</summary>
     public void Post(AgentEvent happened) => _events.Writer.TryWrite(happened);
+
+    /// <summary>Completes when the loop has finished a step after this call; any thread.</summary>
+    public Task TurnAsync()
+    {
+        Task next = Volatile.Read(ref _turn).Task;
+        PostTick();
+        return next;
+    }
 
     /// <summary>
     /// Runs until <paramref name="stop"/>; then what is under way is waited for and the run state is saved.
@@ -108,14 +121,19 @@ internal sealed class AgentLoop : IDisposable
         AgentEvent? next = happened;
         while (next is not null)
         {
+            AgentState before = _state;
             StepResult result = AgentCore.Step(_state, next, Read());
             _state = result.State;
+            _alerts.Changed(before, _state, _state.Clock.At(_ports.BootClock.BootMs));
             next = await CarryOutAsync(result.Effects, stop);
             Publish();
         }
 
         ScheduleWake();
+        Interlocked.Exchange(ref _turn, NewTurn()).TrySetResult();
     }
+
+    private static TaskCompletionSource NewTurn() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>In order; the first durable effect that fails drops the rest and is the next event.</summary>
     private async Task<AgentEvent?> CarryOutAsync(IReadOnlyList<AgentEffect> effects, CancellationToken stop)
@@ -147,8 +165,10 @@ internal sealed class AgentLoop : IDisposable
         Volatile.Write(ref _snapshot, _snapshots.Build(_state, now));
         _trustedNow.Set(_state.Clock);
         _till.Witnessed = _state.Run.Witnessed;
-        _gauges.Set(GaugeBoard.Of(
-            _state, _state.Clock.At(now.BootMs), _till.CertificateExpiry, _till.Audit.Failing is null));
+        UtcTime trusted = _state.Clock.At(now.BootMs);
+        string? failing = _till.Audit.Failing;
+        _troubles.Look(failing, _till.CertificateExpiry, trusted);
+        _gauges.Set(GaugeBoard.Of(_state, trusted, _till.CertificateExpiry, failing is null));
         if (_state.Activity is not Activity.Loading && Views.Facts(_state).Lock != LockReason.Starting)
         {
             Settled.TrySetResult();
@@ -175,7 +195,8 @@ internal sealed class AgentLoop : IDisposable
         Span<byte> chance = stackalloc byte[16];
         _ports.Randomness.Fill(chance);
         return new Now(
-            _ports.BootClock.BootId, _ports.BootClock.BootMs, UtcTime.From(_ports.Time.GetUtcNow()),
+            _ports.BootClock.BootId, _ports.BootClock.BootMs, _ports.BootClock.AwakeMs,
+            UtcTime.From(_ports.Time.GetUtcNow()),
             System.Buffers.Binary.BinaryPrimitives.ReadUInt128LittleEndian(chance));
     }
 }

@@ -26,12 +26,21 @@ internal sealed class EffectRunner(
         switch (effect)
         {
             case AgentEffect.SaveRun e: await SaveRunAsync(e.Run, cancel); break;
+            case AgentEffect.SaveSoftware e:
+                await ports.Fallback!.Files.ReplaceAsync(
+                    SoftwareFile.Name, SoftwareActivity.Write(till.Agent!.AgentId, e.Book), cancel);
+                break;
+            case AgentEffect.EraseSoftware e: await EraseSoftwareAsync(e, cancel); break;
             case AgentEffect.SaveRevocations e:
                 await ports.StateFiles.ReplaceAsync(Revocations, e.Answer, cancel);
                 till.Revoke(till.Server!.ReadStoredCheckIn(e.Answer.Span, isBound: false).Revocations!);
                 break;
             case AgentEffect.KeepReceipt e:
-                await ports.StateFiles.ReplaceAsync(Receipts, e.Answer, cancel);
+                byte[] row = await ports.StateFiles.ReadAsync(Receipts, cancel) ?? [];
+                await ports.StateFiles.ReplaceAsync(Receipts, ReceiptRow.Added(row, e.Answer.Span), cancel);
+                break;
+            case AgentEffect.SaveCertificate e:
+                await till.Connection!.TakeIntoUseAsync(e.Chain, cancel);
                 break;
             case AgentEffect.EraseSecret e: await till.Secrets!.EraseAsync(e.Version, cancel); break;
             case AgentEffect.Audit e: await AuditAsync(e); break;
@@ -45,6 +54,20 @@ internal sealed class EffectRunner(
         }
     }
 
+    private async Task EraseSoftwareAsync(AgentEffect.EraseSoftware e, CancellationToken cancel)
+    {
+        foreach (long version in e.Versions)
+        {
+            await till.Software!.EraseAsync(version, cancel);
+        }
+
+        if (e.Whole)
+        {
+            await ports.Fallback!.Files.EraseAsync(SoftwareFile.Name, cancel);
+            ports.Fallback.Keys.Close();
+        }
+    }
+
     /// <summary>The last words of a clean stop.</summary>
     public async Task SaveLastAsync(AgentState state, Now now)
     {
@@ -55,7 +78,7 @@ internal sealed class EffectRunner(
 
         RunState run = state.Run with
         {
-            HighWater = new HighWater(state.Clock.At(now.BootMs), now.BootId, now.BootMs),
+            HighWater = new HighWater(state.Clock.At(now.BootMs), now.BootId, now.BootMs, now.AwakeMs),
         };
         try
         {

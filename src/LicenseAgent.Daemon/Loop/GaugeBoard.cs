@@ -14,6 +14,9 @@ internal static class GaugeBoard
         return new AgentGauges(
             facts.At(trusted), Views.Active(state) is null ? 0 : 1, grace,
             state.Tpm is TpmHealth.Ok or TpmHealth.Unknown, state.Run.LastRotation, facts.ValidUntil,
-            facts.EffectiveEnd, certificateExpiry, state.Run.FailedInARow, auditOk);
+            facts.EffectiveEnd, certificateExpiry, state.Run.FailedInARow, auditOk)
+        {
+            SoftwareFallback = Views.SoftwareActive(state) is not null,
+        };
     }
 }

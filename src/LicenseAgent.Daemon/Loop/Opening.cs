@@ -1,5 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Audit;
 using LicenseAgent.Daemon.Config;
@@ -12,6 +10,7 @@ using LicenseAgent.Daemon.State;
 using LicenseAgent.Daemon.Upstream;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
+using LicenseAgent.Tpm;
 using Microsoft.Extensions.Logging;
 
 namespace LicenseAgent.Daemon.Loop;
@@ -51,14 +50,26 @@ internal sealed class Opening(
         RestoreCounters(run.Counters);
         await AdoptAsync(agent, cancel);
         till.TpmFacts = await ports.TpmKeys.OpenAsync(agent.Anchor(), cancel);
+        UtcTime? mirror = await ports.TpmClock.ReadMirrorAsync(cancel) is { } kept ? MirrorTime(kept) : null;
+        TpmReading tpmClock = await Activities.TpmClockAsync(ports, cancel);
         Identity identity = new(agent.AgentId, agent.Policy!);
         return await _loader.LoadAsync(agent, cancel) switch
         {
-            LoadedState.Good g => await LoadedAsync(identity, g.Bound, run.Run, cancel),
+            LoadedState.Good g => await LoadedAsync(identity, g.Bound, run.Run, cancel) with
+            {
+                Mirror = mirror,
+                TpmClock = tpmClock,
+                Certificate = till.Connection?.Certificate,
+            },
             LoadedState.Fresh => EnrolledEvent(agent, run.Run, settings.BuildTime, ports.BootClock.BootMs),
             LoadedState.Unusable u => new AgentEvent.StateUnusable(
                 identity, till.Server!.Chain.Reference, u.Reason, u.Counter, u.SlotHighest,
-                Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel))),
+                Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel)))
+            {
+                Mirror = mirror,
+                TpmClock = tpmClock,
+                Certificate = till.Connection?.Certificate,
+            },
             _ => throw new InvariantBroken("A fourth kind of loaded state."),
         };
     }
@@ -67,18 +78,14 @@ internal sealed class Opening(
     public async Task AdoptAsync(AgentFile agent, CancellationToken cancel)
     {
         till.Agent = agent;
-        byte[] tls = await ReadTlsAsync(cancel);
         TrustedChain? chain = await _files.ReadKeysetsAsync(agent.KeysetPin, ports.VerifyEs256, cancel);
+        till.Connection = new ServerConnection(
+            ports, config, agent, chain?.Current.Pins ?? [], settings.BuildTime);
+        await till.Connection.OpenAsync(cancel);
         if (chain is null)
         {
-            Connect(agent, chain, tls);
             chain = await _keysets.FetchAsync(agent.KeysetPin, cancel);
-        }
-
-        Connect(agent, chain, tls);
-        using (X509Certificate2 certificate = X509Certificate2.CreateFromPem(Encoding.ASCII.GetString(tls)))
-        {
-            till.CertificateExpiry = UtcTime.From(new DateTimeOffset(certificate.NotAfter));
+            till.Connection.Accept(chain.Current.Pins);
         }
 
         if (till.Server is { } known && till.Adopted == agent.KeysetPin)
@@ -92,14 +99,15 @@ internal sealed class Opening(
             TrustedServer server = new(chain, agent.AgentId, ports.VerifyEs256);
             till.Server = server;
             till.Adopted = agent.KeysetPin;
-            till.Secrets ??= new SecretStore(ports.StateFiles, ports.TpmKeys, till.Memory, server);
+            till.Secrets ??= new SecretStore(ports.StateFiles, ports.TpmKeys.UnwrapAsync, till.Memory, server);
             till.Secrets.Trust(server);
+            till.Software?.Trust(server);
             till.Exchanger = new Exchanger(
-                ports, agent.AgentId, server, till.Secrets, AuditEvidenceAsync, config.Server.Timeout,
-                settings.ProgramVersion);
+                ports, agent.AgentId, server, till, AuditEvidenceAsync,
+                cancel => till.Connection!.RequestAsync(cancel), config.Server.Timeout, settings.ProgramVersion);
         }
 
-        AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing.Thumbprint().ToString());
+        AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing);
         if (till.Audit.Identity != identity)
         {
             await till.Audit.AdoptAsync(identity);
@@ -114,7 +122,10 @@ internal sealed class Opening(
     private AgentEvent.Enrolled EnrolledEvent(
         AgentFile agent, RunState before, UtcTime serverTime, long sentBootMs) => new(
         new Identity(agent.AgentId, agent.Policy!), till.Server!.Chain.Reference,
-        Math.Max(agent.Highest, before.Highest), agent.Counter, serverTime, sentBootMs);
+        Math.Max(agent.Highest, before.Highest), agent.Counter, serverTime, sentBootMs)
+        {
+            Certificate = till.Connection?.Certificate,
+        };
 
     /// <summary>Fetches the keysets after the trusted one and takes them over, their pins included.</summary>
     public async Task<AgentEvent> FetchKeysetsAsync(CancellationToken cancel)
@@ -125,26 +136,17 @@ internal sealed class Opening(
         server.Adopt(chain);
         if (!chain.Current.Pins.SequenceEqual(before.Current.Pins))
         {
-            Connect(till.Agent!, chain, await ReadTlsAsync(cancel));
+            till.Connection!.Accept(chain.Current.Pins);
         }
 
         return new AgentEvent.KeysetsFetched(chain.Reference, chain.Current.NextUpdateBy);
     }
 
-    private async Task<byte[]> ReadTlsAsync(CancellationToken cancel) =>
-        await _files.ReadTlsAsync(cancel) ?? config.Server.ClientPem ?? throw new StorageException(
-            "tls_missing", "tls.pem is missing in the state directory; restore it or enrol the till again.");
-
-    private void Connect(AgentFile agent, TrustedChain? chain, byte[] tls) =>
-        ports.Upstream.Configure(ServerAddress.Of(
-            config, agent.ServerUrl, agent.ServerName, agent.Pins, chain?.Current.Pins ?? [], agent.CaCert, tls,
-            settings.BuildTime));
-
     /// <summary>
     /// The bound state names the keyset that was trusted when it was written. A chain on disk without it was put back:
     /// keys that the server has given up since would count again, so the chain is fetched before anything else.
     /// </summary>
-    private async Task<AgentEvent> LoadedAsync(
+    private async Task<AgentEvent.StateLoaded> LoadedAsync(
         Identity identity, BoundState bound, RunState run, CancellationToken cancel)
     {
         TrustedServer server = till.Server!;
@@ -165,6 +167,13 @@ internal sealed class Opening(
             KeysetUpdateBy = chain.Current.NextUpdateBy,
             RevocationsLost = bound.Revocations is not null && revocations is null,
         };
+    }
+
+    /// <summary>The run state and its revocations, where the TPM cannot say what is bound.</summary>
+    public async Task<RunState> ReadRunAsync(CancellationToken cancel)
+    {
+        RunState run = (await _loader.ReadRunAsync(cancel)).Run.Run;
+        return Naming(run, await OpenRevocationsAsync(run.Levels.Revocations, cancel));
     }
 
     /// <summary>What a request says of the log: never more than is on stable storage.</summary>
@@ -219,6 +228,9 @@ internal sealed class Opening(
     /// </summary>
     private static RunState Naming(RunState run, FileReference? revocations) =>
         run with { Levels = run.Levels with { Revocations = revocations } };
+
+    private static UtcTime MirrorTime(NvMirror mirror) =>
+        new((long)Math.Min(mirror.HighWater, (ulong)UtcTime.MaxValue.UnixMs));
 
     private void RestoreCounters(CounterState counters)
     {

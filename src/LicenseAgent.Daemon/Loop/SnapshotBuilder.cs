@@ -19,16 +19,18 @@ namespace LicenseAgent.Daemon.Loop;
 internal sealed class SnapshotBuilder(AgentConfig config, Till till)
 {
     private Keyset? _keyset;
+    private readonly ProtectionView[] _protections =
+        [.. till.Protections.Select(p => new ProtectionView(p.Name, p.Holds, p.Fact, p.Holds ? null : p.Remedy))];
     private FrozenDictionary<string, EcPublicJwk> _licenseKeys = FrozenDictionary<string, EcPublicJwk>.Empty;
 
     public AgentSnapshot Build(AgentState state, Now now)
     {
         UtcTime trusted = state.Clock.At(now.BootMs);
         FrozenDictionary<string, UsableSecret> secrets = Usable(state);
-        UsableSecret? active = secrets.Values.FirstOrDefault(s => s.State == SecretState.Active);
+        UsableSecret? active = secrets.Values.Where(s => s.State == SecretState.Active).MaxBy(s => s.Version);
         return new AgentSnapshot(
             state.Identity?.AgentId ?? "", state.Clock, Views.Facts(state), secrets, active, Views.Highest(state),
-            till.Server?.Keyset.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted));
+            till.Server?.Keyset.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted, now));
     }
 
     private FrozenDictionary<string, UsableSecret> Usable(AgentState state)
@@ -36,10 +38,12 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         Dictionary<string, UsableSecret> usable = new(StringComparer.Ordinal);
         foreach (UsableEntry entry in Views.Usable(state))
         {
-            HeldSecret held = till.Secrets?.Find(entry.Entry.Version)
+            SecretStore? store = entry.IsSoftware ? till.Software : till.Secrets;
+            HeldSecret held = store?.Find(entry.Entry.Version)
                 ?? throw new InvariantBroken($"v{entry.Entry.Version} is loaded and not held.");
             usable[held.Kid] = new UsableSecret(
-                held.Version, held.Kid, entry.Entry.State, entry.End, held.TokenKey, Protections.Tpm);
+                held.Version, held.Kid, entry.Entry.State, entry.End, held.TokenKey,
+                entry.IsSoftware ? Protections.Software : Protections.Tpm);
         }
 
         return usable.ToFrozenDictionary(StringComparer.Ordinal);
@@ -58,20 +62,31 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         return _licenseKeys;
     }
 
-    private SnapshotStatus Status(AgentState state, UtcTime trusted)
+    private SnapshotStatus Status(AgentState state, UtcTime trusted, Now now)
     {
         List<SecretView> secrets =
         [
-            .. (state.Bound?.Secrets ?? []).Select(s => ViewOf(state, s, trusted)),
+            .. (state.Bound?.Secrets ?? []).Concat(state.Software?.Secrets ?? [])
+                .Select(s => ViewOf(state, s, trusted)),
         ];
-        if (state.Run.Pending is { } pending)
+        if ((state.Software?.Pending ?? state.Run.Pending) is { } pending)
         {
             secrets.Add(ViewOf(state, pending.Entry, trusted));
         }
 
         return new SnapshotStatus(
             secrets, state.Run.Levels.MinValidVersion, TpmOf(state), Views.RotationDue(state), state.Run.LastContact,
-            [.. state.Alerts.Select(a => new AlertView(a.Key, a.Value.Severity, a.Value.Since, a.Value.Detail))]);
+            [.. state.Alerts.Select(a => new AlertView(a.Key, a.Value.Severity, a.Value.Since, a.Value.Detail))],
+            _protections, ClockOf(state, now));
+    }
+
+    private static SnapshotClock ClockOf(AgentState state, Now now)
+    {
+        // An anchor of another boot proves its own moment and nothing after it: a line that never starts to run.
+        long from = state.Run.Anchor?.BootId == now.BootId ? now.BootMs : long.MaxValue;
+        TrustedClock? proven = Views.ProvenNow(state, now) is { } time ? new TrustedClock(from, time) : null;
+        return new SnapshotClock(
+            state.Watch, state.Run.Anchor, state.Run.HighWater?.Time, proven, state.Run.DoubtedMs);
     }
 
     /// <summary>As last read: by the latest request that reported it, or when the TPM was opened.</summary>

@@ -15,11 +15,14 @@ namespace LicenseAgent.Daemon.Loop;
 /// What the loop and its activities share: the audit log, and what exists only once the till has an identity, its
 /// server, secrets and revocations. Owned by the loop's thread, but for the log.
 /// </summary>
-internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader auditReader) : IDisposable
+internal sealed class Till(ProtectedMemory memory, AuditLog audit, AuditReader auditReader) : IDisposable
 {
     private AuditPoint? _witnessed;
 
-    public SecretMemory Memory { get; } = memory;
+    public SecretMemory Memory { get; } = memory.Secrets;
+
+    /// <summary>What keeps secrets inside this process, as found at start.</summary>
+    public IReadOnlyList<Protection> Protections { get; } = memory.Protections;
 
     /// <summary>The log: an unnamed chain before enrolment, this till's afterwards. Any thread.</summary>
     public AuditLog Audit { get; } = audit;
@@ -35,6 +38,12 @@ internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader audi
 
     public SecretStore? Secrets { get; set; }
 
+    /// <summary>Versions of the software keys; only where they are on.</summary>
+    public SecretStore? Software { get; set; }
+
+    /// <summary>Public halves of the software keys on disk.</summary>
+    public AgentKeyPair? FallbackKeys { get; set; }
+
     public Exchanger? Exchanger { get; set; }
 
     public FrozenSet<string> RevokedLicenses { get; private set; } = FrozenSet<string>.Empty;
@@ -48,8 +57,10 @@ internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader audi
         set => Volatile.Write(ref _witnessed, value);
     }
 
+    public ServerConnection? Connection { get; set; }
+
     /// <summary><c>notAfter</c> of the certificate this till shows to the server.</summary>
-    public UtcTime? CertificateExpiry { get; set; }
+    public UtcTime? CertificateExpiry => Connection?.Certificate?.NotAfter;
 
     public void Revoke(RevocationList list) =>
         RevokedLicenses = list.LicenseIds.ToFrozenSet(StringComparer.Ordinal);
@@ -57,6 +68,7 @@ internal sealed class Till(SecretMemory memory, AuditLog audit, AuditReader audi
     public void Dispose()
     {
         Secrets?.Dispose();
+        Software?.Dispose();
         Memory.Dispose();
     }
 }

@@ -19,6 +19,9 @@ internal sealed record AgentGauges(
     UtcTime? SecretExpiry, UtcTime? GraceUntil, UtcTime? ClientCertExpiry, int RotationFailuresInARow,
     bool AuditChainOk)
 {
+    /// <summary>A version of the software keys serves.</summary>
+    public bool SoftwareFallback { get; init; }
+
     /// <summary>Of an agent that has just started.</summary>
     public static readonly AgentGauges Starting =
         new(AgentMode.Locked, 0, 0, false, null, null, null, null, 0, true);

@@ -1,4 +1,5 @@
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 
@@ -21,6 +22,7 @@ internal sealed class AgentMetrics
     private readonly long[] _failedByReason = new long[ValidationReasons.All.Count];
     private readonly string _version;
     private AgentGauges _gauges = AgentGauges.Starting;
+    private IReadOnlyList<Protection> _protections = [];
     private long _rotations;
     private long _rotationsFailed;
     private long _validations;
@@ -108,6 +110,9 @@ internal sealed class AgentMetrics
         histogram.Observe(took);
     }
 
+    /// <summary>What the self-test at start found; set once, before anything is rendered.</summary>
+    public void SetProtections(IReadOnlyList<Protection> protections) => Volatile.Write(ref _protections, protections);
+
     /// <returns>Whether anything differs from before.</returns>
     public bool Set(AgentGauges gauges) => Interlocked.Exchange(ref _gauges, gauges) != gauges;
 
@@ -129,6 +134,7 @@ internal sealed class AgentMetrics
         text.Gauge("clock_skew_seconds", "Wall clock minus trusted now.", Interlocked.Read(ref _clockSkewMs) / 1000.0);
         text.Family("build_info", "gauge", "Always 1; the version is in the label.")
             .Sample("", 1, ("version", _version));
+        WriteProtections(text);
         _validationDuration.Write(text.Family(
             "validation_duration_seconds", "histogram", "Time to answer a validation, audit record included."));
         var tpm = text.Family("tpm_operation_duration_seconds", "histogram", "Time of TPM operations.");
@@ -165,6 +171,9 @@ internal sealed class AgentMetrics
         text.Gauge("secrets_grace", "Secrets in state GRACE.", gauges.SecretsGrace);
         text.Gauge("degraded_mode", "1 while the mode is DEGRADED.", gauges.Mode == AgentMode.Degraded ? 1 : 0);
         text.Gauge("tpm_available", "1 while the TPM answers.", gauges.TpmAvailable ? 1 : 0);
+        text.Gauge(
+            "software_fallback", "1 while software keys take the place of a lost TPM.",
+            gauges.SoftwareFallback ? 1 : 0);
         double lastRotation = Seconds(gauges.LastRotation) ?? 0;
         text.Gauge("last_rotation", "Unix time of the last completed rotation, 0 before the first.", lastRotation);
         text.Gauge(
@@ -182,6 +191,14 @@ internal sealed class AgentMetrics
         var modes = text.Family("mode", "gauge", "1 for the mode that holds.");
         foreach (var mode in Enum.GetValues<AgentMode>())
             modes.Sample("", mode == gauges.Mode ? 1 : 0, ("mode", ModeText.Of(mode)));
+    }
+
+    private void WriteProtections(PrometheusText text)
+    {
+        var family = text.Family(
+            "memory_protection", "gauge", "1 for each protection of secrets in memory that held at start.");
+        foreach (var protection in Volatile.Read(ref _protections))
+            family.Sample("", protection.Holds ? 1 : 0, ("protection", protection.Name));
     }
 
     private static double? Seconds(UtcTime? time) => time is { } known ? known.UnixMs / 1000.0 : null;

@@ -14,4 +14,9 @@ internal sealed record AgentPorts(
     IUpstream Upstream,
     IBootClock BootClock,
     IRandomness Randomness,
-    TimeProvider Time);
+    TimeProvider Time,
+    IWebhook? Webhook = null)
+{
+    /// <summary>Where <c>tpm.fallback</c> is on.</summary>
+    public FallbackPorts? Fallback { get; init; }
+}

@@ -36,8 +36,18 @@ internal interface IAuditFile
     /// </summary>
     Task CutAsync(long length, bool rewrite);
 
-    /// <summary>Makes <c>audit.log</c> durable, gives it another name and begins an empty one.</summary>
+    /// <summary>
+    /// Gives <c>audit.log</c>, all of it made durable by <see cref="SyncAsync"/>, another name and begins an empty one.
+    /// After a failure the file goes on as <c>audit.log</c>; the other name may be there as well, for the same file.
+    /// </summary>
     Task CloseAsync(string name);
+
+    /// <summary>
+    /// Gives a closed file another name, taking the place of what has it, or removes it; durably. One that is not there
+    /// is no failure: an earlier try may have come that far. Under the name of <c>audit.log</c> it is written on.
+    /// </summary>
+    /// <param name="to">The new name; <see langword="null"/> to remove the file.</param>
+    Task MoveAsync(string name, string? to);
 }
 
 /// <summary>A file of the log.</summary>
@@ -45,5 +55,8 @@ internal interface IAuditFile
 internal readonly record struct AuditSegment(string Name, long Length)
 {
     /// <summary>Part of the present chain, by its name.</summary>
-    public bool IsOfChain => Name == AuditFormat.NewestSegment || AuditFormat.TryReadSegmentName(Name, out _);
+    public bool IsOfChain => Name == AuditFormat.NewestSegment || ClosedFirstSeq is not null;
+
+    /// <summary>The number a closed segment of the chain has in its name.</summary>
+    public long? ClosedFirstSeq => AuditFormat.TryReadSegmentName(Name, out long first) ? first : null;
 }

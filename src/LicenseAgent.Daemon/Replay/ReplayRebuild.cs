@@ -35,7 +35,7 @@ internal static class ReplayRebuild
         return guard.Count;
     }
 
-    /// <returns>The file of the chain before, where the first record names it and is itself recent enough.</returns>
+    /// <returns>The last file of the chain before, where the first record names it and is recent enough.</returns>
     private static string? Collect(BackwardLines lines, ref Found found)
     {
         string? before = null;
@@ -54,8 +54,8 @@ internal static class ReplayRebuild
 
     private static BackwardLines? ChainBefore(IAuditFile file, string name)
     {
-        AuditSegment closed = file.Segments().FirstOrDefault(s => s.Name == name && !s.IsOfChain);
-        return closed.Name is null ? null : new BackwardLines(file, [closed]);
+        List<AuditSegment> files = AuditSegments.SetAsideChain(file, name);
+        return files.Count == 0 ? null : new BackwardLines(file, files);
     }
 
     private static string? ClosedName(ReadOnlySpan<byte> details)

@@ -8,12 +8,14 @@ internal sealed class SecretBytes : IDisposable
 {
     private readonly SecretMemory _memory;
     private readonly Lock _gate = new();
+    private readonly ulong _use;
     private int _slot;
 
-    internal SecretBytes(SecretMemory memory, int slot)
+    internal SecretBytes(SecretMemory memory, int slot, ulong use)
     {
         _memory = memory;
         _slot = slot;
+        _use = use;
     }
 
     /// <summary>Unmasks into a scratch slot that is wiped when the lease ends.</summary>
@@ -22,7 +24,7 @@ internal sealed class SecretBytes : IDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_slot == 0, this);
-            return _memory.Unmask(_slot);
+            return _memory.Unmask(_slot, _use);
         }
     }
 

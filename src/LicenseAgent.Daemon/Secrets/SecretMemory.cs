@@ -25,18 +25,22 @@ internal sealed unsafe class SecretMemory : IDisposable
     private readonly byte* _region;
     private readonly nuint _regionLength;
     private readonly byte* _slots;
+    private readonly nuint _length;
+    private ulong _uses;
     private bool _disposed;
 
     public SecretMemory(IRandomness randomness)
     {
         nuint page = (nuint)Environment.SystemPageSize;
         nuint data = (SlotCount * SecretLength + page - 1) / page * page;
+        _length = data;
         _regionLength = data + 2 * page;
         _region = (byte*)LibcMemory.Map(_regionLength);
         _slots = _region + page;
         LibcMemory.Guard(_region, page);
         LibcMemory.Guard(_region + page + data, page);
-        Locked = LibcMemory.TryLock(_slots, data);
+        // Whether it could be locked (RLIMIT_MEMLOCK) is seen by the self-test, in what the kernel says of the pages.
+        _ = LibcMemory.TryLock(_slots, data);
         LibcMemory.KeepOutOfDumps(_slots, data);
         LibcMemory.WipeOnFork(_slots, data);
         for (int slot = SlotCount - 1; slot > MaskKeySlot; slot--)
@@ -47,17 +51,20 @@ internal sealed unsafe class SecretMemory : IDisposable
         randomness.Fill(SlotSpan(MaskKeySlot));
     }
 
-    /// <summary>Whether the region could be locked into RAM (RLIMIT_MEMLOCK).</summary>
-    public bool Locked { get; }
+    /// <summary>First of the pages that hold secrets, without the guard pages around them.</summary>
+    public nuint Start => (nuint)_slots;
+
+    public nuint Length => _length;
 
     /// <summary>Takes ownership of a copy of <paramref name="secret"/>; the caller wipes its own.</summary>
     public SecretBytes Keep(ReadOnlySpan<byte> secret)
     {
         InvariantBroken.Unless(secret.Length == SecretLength, "A secret has 32 bytes.");
         int slot = TakeSlot();
+        ulong use = Interlocked.Increment(ref _uses);
         secret.CopyTo(SlotSpan(slot));
-        ApplyMask(slot, slot);
-        return new SecretBytes(this, slot);
+        ApplyMask(slot, use);
+        return new SecretBytes(this, slot, use);
     }
 
     /// <summary>A scratch slot for bytes that are secret while something is computed with them.</summary>
@@ -67,11 +74,11 @@ internal sealed unsafe class SecretMemory : IDisposable
         return new SecretLease(this, slot);
     }
 
-    internal SecretLease Unmask(int slot)
+    internal SecretLease Unmask(int slot, ulong use)
     {
         int scratch = TakeSlot();
         SlotSpan(slot).CopyTo(SlotSpan(scratch));
-        ApplyMask(scratch, slot);
+        ApplyMask(scratch, use);
         return new SecretLease(this, scratch);
     }
 
@@ -117,11 +124,12 @@ internal sealed unsafe class SecretMemory : IDisposable
         }
     }
 
-    private void ApplyMask(int target, int maskOf)
+    // A mask belongs to one use of one slot: two images of the memory taken at different times share none.
+    private void ApplyMask(int target, ulong use)
     {
         Span<byte> mask = stackalloc byte[SecretLength];
-        Span<byte> id = stackalloc byte[sizeof(int)];
-        MemoryMarshal.Write(id, maskOf);
+        Span<byte> id = stackalloc byte[sizeof(ulong)];
+        MemoryMarshal.Write(id, use);
         HMACSHA256.HashData(SlotSpan(MaskKeySlot), id, mask);
         Span<byte> bytes = SlotSpan(target);
         for (int i = 0; i < bytes.Length; i++)

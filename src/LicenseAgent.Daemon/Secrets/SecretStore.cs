@@ -20,6 +20,10 @@ internal sealed record HeldSecret(long Version, string Kid, SecretBytes TokenKey
     }
 }
 
+/// <summary>RSA-OAEP-256 by the key that secrets are wrapped to: the TPM's, or the software one.</summary>
+/// <returns>Bytes written, or -1 when the ciphertext is definitely not for this key.</returns>
+internal delegate Task<int> Unwrap(ReadOnlyMemory<byte> cipher, Memory<byte> plain, CancellationToken cancel);
+
 /// <summary>A secret can definitely not be used; the reason is one of <see cref="RejectReasons"/>.</summary>
 internal sealed class UnusableSecretException(string reason, string message)
     : EnvironmentException(reason, message, retryable: false, null);
@@ -30,7 +34,7 @@ internal sealed class UnusableSecretException(string reason, string message)
 /// otherwise choose it.
 /// </summary>
 internal sealed class SecretStore(
-    IStateFiles files, ITpmKeys tpm, SecretMemory memory, TrustedServer server) : IDisposable
+    IStateFiles files, Unwrap unwrap, SecretMemory memory, TrustedServer server) : IDisposable
 {
     private readonly Dictionary<long, HeldSecret> _held = [];
     private TrustedServer _server = server;
@@ -166,7 +170,7 @@ internal sealed class SecretStore(
         using SecretLease cek = memory.Scratch();
         if (!await UnwrapAsync(jwe.EncryptedKey.ToArray(), cek, cancel))
         {
-            throw new UnusableSecretException(onFailure, $"The TPM cannot unwrap version {answer.SecretVersion}.");
+            throw new UnusableSecretException(onFailure, $"The key cannot unwrap version {answer.SecretVersion}.");
         }
 
         using SecretLease secret = memory.Scratch();
@@ -200,7 +204,7 @@ internal sealed class SecretStore(
     {
         // The TPM writes into pinned memory outside the collector's reach; a lease is a span and cannot cross an await.
         using PinnedSecret plain = new(SecretMemory.SecretLength);
-        int length = await tpm.UnwrapAsync(encryptedKey, plain.Memory, cancel);
+        int length = await unwrap(encryptedKey, plain.Memory, cancel);
         if (length != SecretMemory.SecretLength)
         {
             return false;

@@ -8,8 +8,10 @@ using LicenseAgent.Protocol.Json;
 
 namespace LicenseAgent.Daemon.State;
 
-/// <summary><c>run.json</c>: what is durable without the TPM.</summary>
-/// <param name="Format">2: an operator's order about DEGRADED; format 1 is read as without one.</param>
+/// <summary>
+/// <c>run.json</c>: what is durable without the TPM. What format 1 does not have is read with the default that stands
+/// beside each such member of <see cref="RunState"/> and its parts.
+/// </summary>
 internal sealed record RunFile(int Format, RunState Run, CounterState Counters)
 {
     public const int CurrentFormat = 2;
@@ -22,6 +24,7 @@ internal sealed record RunFile(int Format, RunState Run, CounterState Counters)
 [JsonSerializable(typeof(BoundState))]
 [JsonSerializable(typeof(RunFile))]
 [JsonSerializable(typeof(AgentFile))]
+[JsonSerializable(typeof(SoftwareFile))]
 internal sealed partial class StateJson : JsonSerializerContext
 {
     public static StateJson Strict { get; } = new(StrictOptions());

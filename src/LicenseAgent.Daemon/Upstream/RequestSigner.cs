@@ -7,13 +7,23 @@ using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.Daemon.Upstream;
 
-/// <summary>Signs requests with the key in the TPM.</summary>
-internal sealed class RequestSigner(ITpmKeys tpm)
+/// <summary>Signs requests with the key in the TPM, or with the software key where the TPM is lost.</summary>
+internal sealed class RequestSigner(ITpmKeys tpm, IFallbackKeys? software = null)
 {
-    public async Task<byte[]> SignAsync(AgentRequest request, CancellationToken cancel)
+    private const string SoftwareSuffix = "#fallback";
+
+    public Task<byte[]> SignAsync(AgentRequest request, CancellationToken cancel) =>
+        SignAsync(request, request.AgentId, tpm.SignAsync, cancel);
+
+    public Task<byte[]> SignBySoftwareAsync(AgentRequest request, CancellationToken cancel) =>
+        SignAsync(request, request.AgentId + SoftwareSuffix, software!.SignAsync, cancel);
+
+    private static async Task<byte[]> SignAsync(
+        AgentRequest request, string kid, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> sign,
+        CancellationToken cancel)
     {
-        byte[] input = CompactJws.SigningInput(new JwsHeader(request.AgentId, JoseTypes.AgentRequest), Write(request));
-        byte[] signature = await tpm.SignAsync(SHA256.HashData(input), cancel);
+        byte[] input = CompactJws.SigningInput(new JwsHeader(kid, JoseTypes.AgentRequest), Write(request));
+        byte[] signature = await sign(SHA256.HashData(input), cancel);
         return CompactJws.Assemble(input, signature);
     }
 
@@ -27,6 +37,7 @@ internal sealed class RequestSigner(ITpmKeys tpm)
             RejectRotationRequest r => Write(r, json.RejectRotationRequest),
             CheckInRequest r => Write(r, json.CheckInRequest),
             LicenseRenewalRequest r => Write(r, json.LicenseRenewalRequest),
+            RenewCertificateRequest r => Write(r, json.RenewCertificateRequest),
             EnrollRequest r => Write(r, json.EnrollRequest),
             _ => throw new LicenseAgent.Core.InvariantBroken($"{request.GetType().Name} is never sent."),
         };

@@ -95,6 +95,7 @@ internal sealed class TrustedServer(TrustedChain chain, string agentId, Es256Ver
                 AgentActions.RejectRotation => StrictJson.Read(payload, json.RejectRotationAnswer),
                 AgentActions.CheckIn => StrictJson.Read(payload, json.CheckInAnswer),
                 AgentActions.RenewLicense => StrictJson.Read(payload, json.LicenseRenewalAnswer),
+                AgentActions.RenewCertificate => StrictJson.Read(payload, json.RenewCertificateAnswer),
                 AgentActions.Enroll => StrictJson.Read(payload, json.EnrollAnswer),
                 _ => throw new LicenseAgent.Core.InvariantBroken($"No answer belongs to {action}."),
             };

@@ -29,6 +29,22 @@ public sealed record AuditCheckpoint(
 
     private const int MaxBytes = 1000;
 
+    /// <summary>The JWS in a checkpoint's record; <see langword="null"/> of any other line.</summary>
+    public static string? JwsOf(AuditLine line)
+    {
+        if (!line.Event.SequenceEqual("checkpoint_written"u8))
+            return null;
+        try
+        {
+            return StrictJson.Read(line.Details, AuditJsonContext.Strict.CheckpointDetails).Jws;
+        }
+        catch (ProtocolException)
+        {
+            // The record of something else under that name; verification names it.
+            return null;
+        }
+    }
+
     /// <summary>The bytes to sign; <see cref="CompactJws.Assemble"/> adds the signature.</summary>
     public byte[] ToSigningInput() => CompactJws.SigningInput(
         new JwsHeader(AgentId, JoseTypes.AuditCheckpoint),

@@ -20,6 +20,10 @@ public static class AuditFormat
     /// <summary>Name of the newest segment.</summary>
     public const string NewestSegment = "audit.log";
 
+    // The least a disk writes at once, and half of it: nothing but a lost block is that long.
+    private const int DiskBlockBytes = 512;
+    private const int HoleBytesMin = 256;
+
     /// <summary>Bytes from <c>,"hash":</c> to the closing brace.</summary>
     internal const int HashTail = 8 + 1 + Digest32.TextLength + 1 + 1;
 
@@ -47,6 +51,19 @@ public static class AuditFormat
                 System.Globalization.CultureInfo.InvariantCulture, out firstSeq)
             && SegmentName(firstSeq) == name;
     }
+
+    /// <summary>
+    /// Whether a line, from where it begins in its file, is what blocks leave that never reached the disk: zeros to the
+    /// end of a block, or more of them than one damaged byte or two would be.
+    /// </summary>
+    public static bool BeginsWithHole(ReadOnlySpan<byte> line, long offset)
+    {
+        int zeros = line.IndexOfAnyExcept((byte)0);
+        return IsHole(zeros < 0 ? line.Length : zeros, offset);
+    }
+
+    internal static bool IsHole(long zeros, long offset) =>
+        zeros >= HoleBytesMin || (zeros > 0 && (offset + zeros) % DiskBlockBytes == 0);
 
     /// <summary>The hash of a record.</summary>
     /// <param name="hashed">From <c>{</c> up to, not including, <c>,"hash":</c>.</param>

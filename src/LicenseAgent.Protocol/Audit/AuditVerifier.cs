@@ -9,9 +9,14 @@ namespace LicenseAgent.Protocol.Audit;
 /// <summary>Whose log it must be, and what is remembered of it elsewhere.</summary>
 /// <param name="AgentId">Empty for a log from before enrolment.</param>
 /// <param name="SigningKey">Signs the checkpoints; <see langword="null"/> before enrolment.</param>
-/// <param name="Anchors">Points outside the log: NV mirror, bound state, receipts of the license server.</param>
+/// <param name="Anchors">Points outside the log: NV mirror, run state, receipts of the license server.</param>
+/// <param name="AnyBeginning">
+/// A chain that is over, known by an anchor at its end alone: the hash of that record proves all before it, whoever it
+/// began for and however much of its beginning was retired.
+/// </param>
 public sealed record AuditTrust(
-    string AgentId, EcPublicJwk? SigningKey, Es256Verify VerifyEs256, IReadOnlyList<AuditAnchor> Anchors);
+    string AgentId, EcPublicJwk? SigningKey, Es256Verify VerifyEs256, IReadOnlyList<AuditAnchor> Anchors,
+    bool AnyBeginning = false);
 
 /// <summary>A point of the chain remembered outside the log.</summary>
 /// <param name="Source">Where, for the finding.</param>
@@ -30,7 +35,8 @@ public sealed record AuditAnchor(string Source, AuditPoint Point);
 /// the chain says, or none for too long.</item>
 /// <item><c>tail_cut</c>, <c>anchor_mismatch</c>: an anchor names a record that is not there, or another one.</item>
 /// </list>
-/// A last line without newline is what a power cut leaves: it is counted in <c>torn</c> and no finding.
+/// A last line without newline is what a power cut leaves, and so are zeros at the end with what was written behind
+/// them: their bytes are counted in <c>torn</c> and no finding.
 /// </summary>
 public sealed class AuditVerifier : IDisposable
 {
@@ -55,6 +61,12 @@ public sealed class AuditVerifier : IDisposable
     private long lineNumber;
     private bool atSegmentBegin;
 
+    // Bytes of the file before the line that is being read, and of that line; zeros it begins with.
+    private long offset;
+    private long lineLength;
+    private long lineZeros;
+    private TornAt? hole;
+
     private long firstSeq;
     private AuditPoint end;
     private bool any;
@@ -75,7 +87,7 @@ public sealed class AuditVerifier : IDisposable
     /// <summary>Transitions so far: records with an op, equal event, op and outcome counted once.</summary>
     public long Transitions => ops.Count;
 
-    /// <summary>What follows is of this file.</summary>
+    /// <summary>What follows is of this file. An empty <c>audit.log</c> behind others is not fed.</summary>
     public void BeginSegment(string name)
     {
         if (partialLength > 0 || tooLong)
@@ -85,6 +97,7 @@ public sealed class AuditVerifier : IDisposable
         }
         (segment, lineNumber, atSegmentBegin) = (name, 0, true);
         (partialLength, tooLong) = (0, false);
+        (offset, lineLength, lineZeros, hole) = (0, 0, 0, null);
     }
 
     /// <summary>The next bytes of the file.</summary>
@@ -94,24 +107,30 @@ public sealed class AuditVerifier : IDisposable
         {
             ReadOnlySpan<byte> piece = bytes[..newline];
             bytes = bytes[(newline + 1)..];
+            Measure(piece);
             if (partialLength == 0 && !tooLong)
             {
                 Line(piece);
-                continue;
             }
-            Keep(piece);
-            int length = partialLength;
-            partialLength = 0;
-            Line(tooLong ? default : partial.AsSpan(0, length));
-            tooLong = false;
+            else
+            {
+                Keep(piece);
+                int length = partialLength;
+                partialLength = 0;
+                Line(tooLong ? default : partial.AsSpan(0, length));
+                tooLong = false;
+            }
+            offset += lineLength + 1;
+            (lineLength, lineZeros) = (0, 0);
         }
+        Measure(bytes);
         Keep(bytes);
     }
 
     /// <summary>The result. The verifier is used up.</summary>
     public AuditVerifyResponse Finish()
     {
-        JudgeTornTail();
+        long torn = JudgeTornTail();
         if (retiredBefore is { } begin)
         {
             AddFinding(new AuditFinding(begin.File, 1, "wrong_beginning",
@@ -123,12 +142,21 @@ public sealed class AuditVerifier : IDisposable
                 $"The log ends at record {end.Seq}; {anchor.Source} knows record {anchor.Point.Seq}."));
         }
         return new AuditVerifyResponse(
-            findings.Count == 0, firstSeq, end.Seq, end.Head, checkpoints.Count,
-            tooLong ? AuditFormat.MaxLineBytes : partialLength, findings);
+            findings.Count == 0, firstSeq, end.Seq, end.Head, checkpoints.Count, torn, findings);
     }
 
     /// <inheritdoc/>
     public void Dispose() => sha256.Dispose();
+
+    private void Measure(ReadOnlySpan<byte> piece)
+    {
+        if (lineZeros == lineLength)
+        {
+            int zeros = piece.IndexOfAnyExcept((byte)0);
+            lineZeros += zeros < 0 ? piece.Length : zeros;
+        }
+        lineLength += piece.Length;
+    }
 
     private void Keep(ReadOnlySpan<byte> piece)
     {
@@ -144,6 +172,7 @@ public sealed class AuditVerifier : IDisposable
         lineNumber++;
         if (!AuditLine.TryParse(bytes, out AuditLine line) || !line.IsCanonical())
         {
+            NoticeHole();
             Damaged("malformed", "Not a record as the agent writes it.");
             return;
         }
@@ -186,6 +215,8 @@ public sealed class AuditVerifier : IDisposable
 
     private void JudgeBeginning(AuditLine line)
     {
+        if (trust.AnyBeginning)
+            return;
         if (line.Seq > 1)
             retiredBefore = (new AuditPoint(line.Seq - 1, line.Prev), segment);
         else if (line.Prev != genesis)
@@ -207,6 +238,11 @@ public sealed class AuditVerifier : IDisposable
             ops.Add(Digest32.Sha256([.. line.Event, (byte)'|', .. line.Op, (byte)'|', .. line.Outcome]));
         if (checkpoints.Judge(line) is { } fault)
             AddFinding(fault.Code, fault.Detail);
+        if (hole is { } torn
+            && (line.Event.SequenceEqual("agent_started"u8) || checkpoints.LastSeq > torn.End.Seq))
+        {
+            hole = null;
+        }
         if (retiredBefore is { } begin && line.Event.SequenceEqual("segment_retired"u8)
             && checkpoints.Explains(line, begin.Before))
         {
@@ -215,19 +251,38 @@ public sealed class AuditVerifier : IDisposable
     }
 
     /// <summary>
+    /// Zeros where a record should begin are blocks that never reached the disk: with everything behind them they are
+    /// a torn tail, unless a start, a checkpoint or another file shows that the log went on from there. Anchors know
+    /// better, as they do of any tail.
+    /// </summary>
+    private void NoticeHole()
+    {
+        if (hole is null && AuditFormat.IsHole(lineZeros, offset))
+            hole = new TornAt(lineNumber, offset, any, firstSeq, end, findings.Count);
+    }
+
+    /// <summary>
     /// A torn tail is the beginning of a line. A whole record and something behind it is none: its newline was altered.
     /// Zeros are what some file systems leave of a write that a power cut stopped.
     /// </summary>
-    private void JudgeTornTail()
+    /// <returns>Its bytes.</returns>
+    private long JudgeTornTail()
     {
+        if (hole is { } torn)
+        {
+            findings.RemoveRange(torn.Findings, findings.Count - torn.Findings);
+            (lineNumber, any, firstSeq, end) = (torn.Line - 1, torn.Any, torn.FirstSeq, torn.End);
+            return offset + lineLength - torn.Offset;
+        }
         if (partialLength < 2 || partial[partialLength - 1] == 0)
-            return;
+            return lineLength;
         if (AuditLine.TryParse(partial.AsSpan(0, partialLength - 1), out AuditLine line)
             && line.ComputeHash(sha256) == line.Hash)
         {
             lineNumber++;
             AddFinding("malformed", "The newline of the last record was altered.");
         }
+        return lineLength;
     }
 
     private void Damaged(string code, string detail)
@@ -245,4 +300,7 @@ public sealed class AuditVerifier : IDisposable
         if (findings.Count < FindingsMax)
             findings.Add(finding);
     }
+
+    /// <summary>What stood before a hole.</summary>
+    private sealed record TornAt(long Line, long Offset, bool Any, long FirstSeq, AuditPoint End, int Findings);
 }

@@ -23,6 +23,9 @@ internal sealed class CheckpointJudge(AuditTrust trust, RecentHeads heads)
     private long? dueUpMs;
     private bool reported;
 
+    /// <summary>The record that the last good checkpoint signed.</summary>
+    public long LastSeq => last?.Seq ?? 0;
+
     /// <summary>Good checkpoints so far.</summary>
     public long Count { get; private set; }
 
@@ -54,7 +57,7 @@ internal sealed class CheckpointJudge(AuditTrust trust, RecentHeads heads)
             return false;
         }
         return retired.LastSeq == before.Seq && retired.Head == before.Head
-            && (retired.Checkpoint is null || Open(retired.Checkpoint) is not null);
+            && (retired.Checkpoint is null || trust.SigningKey is null || Open(retired.Checkpoint) is not null);
     }
 
     private (string Code, string Detail)? JudgeCheckpoint(AuditLine line)

@@ -8,6 +8,7 @@ namespace LicenseAgent.Protocol.Management;
 [JsonSerializable(typeof(StatusResponse))]
 [JsonSerializable(typeof(SecretsResponse))]
 [JsonSerializable(typeof(TpmResponse))]
+[JsonSerializable(typeof(ClockResponse))]
 [JsonSerializable(typeof(EnrollOutcome))]
 [JsonSerializable(typeof(RotateOutcome))]
 [JsonSerializable(typeof(InvalidateOutcome))]

@@ -10,6 +10,7 @@ public static class ManagementPaths
     public const string Status = "/v1/status";
     public const string Secrets = "/v1/secrets";
     public const string Tpm = "/v1/tpm";
+    public const string Clock = "/v1/clock";
     public const string Metrics = "/v1/metrics";
     public const string Audit = "/v1/audit";
     public const string AuditVerify = "/v1/audit/verify";

@@ -24,6 +24,11 @@ public sealed record LicenseView(
 /// <param name="Detail">The fact and the remedy.</param>
 public sealed record AlertView(string Id, string Severity, UtcTime Since, string Detail);
 
+/// <summary>One thing that keeps secrets inside the agent's process, as found at start.</summary>
+/// <param name="Name">Stable name, snake_case.</param>
+/// <param name="Remedy">Where it does not hold.</param>
+public sealed record ProtectionView(string Name, bool Holds, string Detail, string? Remedy);
+
 /// <summary><c>GET /v1/status</c>.</summary>
 /// <param name="LicenseStatus">At most 64, latest first.</param>
 /// <param name="NextRotation">When the agent will ask for the next secret; <see langword="null"/> before
@@ -34,7 +39,8 @@ public sealed record StatusResponse(
     string AgentId, string Mode, string? LockReason,
     SecretView? ActiveSecret, IReadOnlyList<SecretView> GraceSecrets, SecretView? PendingSecret,
     TpmView TpmStatus, IReadOnlyList<LicenseView> LicenseStatus,
-    UtcTime? NextRotation, UtcTime? LastContact, UtcTime TrustedNow, IReadOnlyList<AlertView> Alerts, string Version);
+    UtcTime? NextRotation, UtcTime? LastContact, UtcTime TrustedNow, IReadOnlyList<AlertView> Alerts,
+    IReadOnlyList<ProtectionView> MemoryProtection, string Version);
 
 /// <summary><c>GET /v1/secrets</c>.</summary>
 public sealed record SecretsResponse(

@@ -32,6 +32,7 @@ public static class AgentActions
     public const string SecretStatus = "secret-status";
     public const string ValidateLicense = "validate-license";
     public const string RenewLicense = "renew-license";
+    public const string RenewCertificate = "renew-certificate";
 }
 
 /// <summary>Paths of the agent API.</summary>
@@ -43,6 +44,7 @@ public static class AgentPaths
     public const string RejectRotation = "/api/v1/rotate-secret/reject";
     public const string CheckIn = "/api/v1/check-in";
     public const string SecretStatus = "/api/v1/secret-status";
+    public const string RenewCertificate = "/api/v1/certificates/renew";
     public const string Keyset = "/api/v1/keyset";
     public const string ValidateLicense = "/api/v1/validate-license";
     public const string RenewLicense = "/api/v1/renew-license";

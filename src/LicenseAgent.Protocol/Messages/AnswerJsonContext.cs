@@ -12,6 +12,7 @@ namespace LicenseAgent.Protocol.Messages;
 [JsonSerializable(typeof(LicenseValidationAnswer))]
 [JsonSerializable(typeof(LicenseRenewalAnswer))]
 [JsonSerializable(typeof(SecretStatusAnswer))]
+[JsonSerializable(typeof(RenewCertificateAnswer))]
 [JsonSerializable(typeof(RefusalAnswer))]
 public sealed partial class AnswerJsonContext : JsonSerializerContext
 {

@@ -24,11 +24,14 @@ public static class TpmReports
 /// <param name="ConfirmPending">A confirm was sent and not answered.</param>
 /// <param name="RevocationsVersion">Version of the revocation list the agent holds; 0 = none.</param>
 /// <param name="KeysetVersion">Version of the keyset the agent trusts.</param>
+/// <param name="Fallback">Software keys to register in place of those the server names in its answers; only in a
+/// request signed by the TPM.</param>
 public sealed record CheckInRequest(
     string AgentId, string RequestId, Nonce16 Nonce, UtcTime Timestamp, string Action,
     string Mode, string? LockReason, long ActiveVersion, IReadOnlyList<long> HeldVersions, bool ConfirmPending,
     string Protection, string Tpm, AuditEvidence Audit, ClockEvidence Clock,
-    long RevocationsVersion, long KeysetVersion, string AgentVersion)
+    long RevocationsVersion, long KeysetVersion, string AgentVersion,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] AgentKeyPair? Fallback = null)
     : AgentRequest(AgentId, RequestId, Nonce, Timestamp, Action)
 {
     /// <inheritdoc/>
@@ -53,9 +56,12 @@ public sealed record Witness(long Seq, Digest32 Head, bool Conflict);
 /// <summary>Answer to a check-in. Directives are levels: each answer carries all that hold.</summary>
 /// <param name="Revocations">Present only when newer than what the agent holds.</param>
 /// <param name="NextCheckInS">Seconds until the next one; the agent caps it at 3 600.</param>
+/// <param name="Fallback">Thumbprint of the registered software signing key; empty: none. Missing: a server that knows
+/// no software keys.</param>
 public sealed record CheckInAnswer(
     string AgentId, string RequestId, Nonce16 Nonce, string Action, UtcTime ServerTime,
     IReadOnlyList<Directive> Directives, long KeysetVersion, Witness Witness, int NextCheckInS,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    RevocationList? Revocations = null)
+    RevocationList? Revocations = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Fallback = null)
     : ServerAnswer(AgentId, RequestId, Nonce, Action, ServerTime);

@@ -11,6 +11,7 @@ namespace LicenseAgent.Protocol.Messages;
 [JsonSerializable(typeof(EnrollRequest))]
 [JsonSerializable(typeof(LicenseValidationRequest))]
 [JsonSerializable(typeof(LicenseRenewalRequest))]
+[JsonSerializable(typeof(RenewCertificateRequest))]
 public sealed partial class RequestJsonContext : JsonSerializerContext
 {
     /// <summary>The context with the wire's rules.</summary>

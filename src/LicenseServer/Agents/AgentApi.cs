@@ -1,6 +1,7 @@
 using System.Globalization;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
+using LicenseServer.Agents.Fallback;
 using LicenseServer.Licenses;
 using LicenseServer.Rules;
 using LicenseServer.Storage;
@@ -13,7 +14,7 @@ namespace LicenseServer.Agents;
 /// </summary>
 internal sealed class AgentApi(
     Database database, RequestGate gate, RotationActions rotation, CheckIns checkIns, LicenseActions licenses,
-    Enrollments enrollments, AnswerWriter answers, Tally tally, TimeProvider time)
+    Enrollments enrollments, SoftwareFallback fallback, AnswerWriter answers, Tally tally, TimeProvider time)
 {
     private const int StatusVersionsMax = 64;
     private static readonly Outcome.Unsigned NotFound = new(404, "there is no such endpoint");
@@ -78,14 +79,13 @@ internal sealed class AgentApi(
         if (request.Action != action) return new Outcome.Unsigned(400, "the action does not belong to the endpoint");
         if (AgentRows.Find(session, request.AgentId) is not { } agent)
             return new Outcome.Refused(ServerErrors.AgentUnknown, "this agent is not enrolled here");
-        if (key.IsFallback)
-            return new Outcome.Refused(ServerErrors.DowngradeRefused, "this server does not accept software keys");
+        if (fallback.Judge(session, key, request, now) is { } refused) return refused;
 
         // A check-in reports and is told levels: answering it again is answering it, so nothing is kept of it.
         if (request is CheckInRequest report)
         {
             agent = CheckIns.JudgeClones(session, agent, key, report.Timestamp, report.Clock, now);
-            return checkIns.CheckIn(session, agent, report, now);
+            return checkIns.CheckIn(session, agent, report, key.IsFallback, now);
         }
 
         if (request is RotateSecretRequest rotate)
@@ -93,6 +93,7 @@ internal sealed class AgentApi(
         return Barred(agent) ?? request switch
         {
             LicenseValidationRequest validation => licenses.Validate(session, agent, validation, now),
+            RenewCertificateRequest certificate => enrollments.Renew(session, certificate, now),
             LicenseRenewalRequest renewal => licenses.Renew(session, agent, renewal, now),
             _ => RunOnce(session, agent, request, key, now),
         };
@@ -138,9 +139,9 @@ internal sealed class AgentApi(
         {
             case RotateSecretRequest rotate:
                 CheckIns.Witness(session, agent, rotate.Audit, rotate.Timestamp, now);
-                return rotation.Prepare(session, agent, rotate, now);
+                return rotation.Prepare(session, agent, rotate, key.IsFallback, now);
             case ConfirmRotationRequest confirm:
-                return rotation.Confirm(session, agent, confirm, now);
+                return rotation.Confirm(session, agent, confirm, key.IsFallback, now);
             case RejectRotationRequest reject:
                 return rotation.Reject(session, agent, reject, now);
             default:

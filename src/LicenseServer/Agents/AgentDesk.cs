@@ -138,6 +138,30 @@ internal sealed class AgentDesk(ServerStore store, VersionKeys keys, TimeProvide
         },
         ("version", version));
 
+    /// <summary>Lets an agent whose TPM is lost go on with its software keys. One approval is for one loss: the next
+    /// request that its TPM signs ends it.</summary>
+    public Task ApproveSoftwareAsync(string agentId, int days) => OrderAsync(
+        agentId, "software_approved",
+        (session, _) =>
+        {
+            if (days is < 1 or > SoftwareRules.ApprovalDaysMax)
+                throw new OrderRefusedException($"--days {days}: give 1 to {SoftwareRules.ApprovalDaysMax}");
+            if (KeyRows.Find(session, agentId, isFallback: true) is null)
+            {
+                throw new OrderRefusedException(
+                    $"{agentId} has registered no software key: tpm.fallback is off there, or its key was spent. "
+                    + "Repair or replace its TPM, then: agents add ID --replace");
+            }
+
+            var loss = SoftwareRows.Find(session, agentId) ?? new SoftwareRow(null, null, null);
+            SoftwareRows.Put(session, agentId, loss with { ApprovedUntil = Now + TimeSpan.FromDays(days) });
+        },
+        ("days", (long)days));
+
+    /// <summary>The loss of the agent's TPM, if there is one.</summary>
+    public SoftwareRow? FindSoftware(string agentId) =>
+        Database.Read(session => SoftwareRows.Find(session, agentId));
+
     public IReadOnlyList<AgentRow> Page(string after, int count) =>
         Database.Read(session => AgentRows.Page(session, after, count));
 

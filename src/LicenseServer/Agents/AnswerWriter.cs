@@ -53,7 +53,7 @@ internal sealed class AnswerWriter(ServerKeys signers, VersionKeys keys, TimePro
             Outcome.CheckedIn checkedIn => StrictJson.Write(
                 new CheckInAnswer(
                     to.AgentId, to.RequestId, to.Nonce, to.Action, now, checkedIn.Directives, checkedIn.KeysetVersion,
-                    checkedIn.Witness, checkedIn.NextCheckInS, checkedIn.Revocations),
+                    checkedIn.Witness, checkedIn.NextCheckInS, checkedIn.Revocations, checkedIn.Fallback),
                 wire.CheckInAnswer),
             Outcome.Enrolled enrolled => StrictJson.Write(
                 new EnrollAnswer(
@@ -70,6 +70,10 @@ internal sealed class AnswerWriter(ServerKeys signers, VersionKeys keys, TimePro
                 new LicenseRenewalAnswer(
                     to.AgentId, to.RequestId, to.Nonce, to.Action, now, renewed.Token, renewed.Version),
                 wire.LicenseRenewalAnswer),
+            Outcome.CertificateRenewed certificate => StrictJson.Write(
+                new RenewCertificateAnswer(
+                    to.AgentId, to.RequestId, to.Nonce, to.Action, now, certificate.CertificateChain),
+                wire.RenewCertificateAnswer),
             Outcome.Status status => StrictJson.Write(
                 new SecretStatusAnswer(to.AgentId, to.RequestId, to.Nonce, to.Action, now, status.Versions),
                 wire.SecretStatusAnswer),

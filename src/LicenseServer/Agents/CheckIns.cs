@@ -8,8 +8,12 @@ namespace LicenseServer.Agents;
 /// <summary>Check-in: keeps the report, witnesses the audit head, and tells the agent every level that holds.</summary>
 internal sealed class CheckIns(Policy policy)
 {
-    public Outcome CheckIn(SqlSession session, AgentRow agent, CheckInRequest request, UtcTime now)
+    public Outcome CheckIn(
+        SqlSession session, AgentRow agent, CheckInRequest request, bool isFallback, UtcTime now)
     {
+        // A software key that could name its successor would outlive the repair of the TPM.
+        if (request.Fallback is { } keys && !isFallback) KeyRows.RegisterFallback(session, agent.AgentId, keys, now);
+
         var reported = agent with
         {
             LastSeen = now,
@@ -26,7 +30,8 @@ internal sealed class CheckIns(Policy policy)
         var witness = Witness(session, agent, request.Audit, request.Timestamp, now);
         return new Outcome.CheckedIn(
             Levels(session, agent), KeysetRows.LatestVersion(session), witness,
-            (int)Math.Ceiling(policy.CheckInInterval.TotalSeconds), Revocations(session, agent, request, now));
+            (int)Math.Ceiling(policy.CheckInInterval.TotalSeconds), Revocations(session, agent, request, now),
+            KeyRows.Find(session, agent.AgentId, isFallback: true)?.Thumbprint ?? "");
     }
 
     /// <summary>Judges and keeps an audit head; also of requests other than check-in that carry one.</summary>
@@ -71,7 +76,8 @@ internal sealed class CheckIns(Policy policy)
     {
         var before = ClockRows.Find(session, agent.AgentId, key.Thumbprint);
         var others = ClockRows.LatestOfOthers(session, agent.AgentId, key.Thumbprint);
-        var evidence = CloneRules.Evidence(new CloneFacts(timestamp, clock, before, others, SoftwareAllowed: false));
+        var isAllowed = SoftwareRows.Find(session, agent.AgentId)?.ApprovedUntil is { } until && now < until;
+        var evidence = CloneRules.Evidence(new CloneFacts(timestamp, clock, before, others, isAllowed));
         var after = CloneRules.After(before, timestamp, clock);
         if (!ReferenceEquals(after, before)) ClockRows.Put(session, agent.AgentId, key.Thumbprint, after);
         if (evidence is null || agent.CloneSince is not null) return agent;

@@ -85,6 +85,29 @@ internal sealed class Enrollments(
         };
     }
 
+    /// <summary>
+    /// A client certificate anew. Who asks has signed with the key in its TPM, so the certificate that carried the
+    /// request may be expired.
+    /// </summary>
+    public Outcome Renew(SqlSession session, RenewCertificateRequest request, UtcTime now)
+    {
+        if (!Base64UrlText.TryDecode(request.Csr, out var csr))
+            return new Outcome.Unsigned(400, "the certificate request is not base64url");
+        try
+        {
+            using var certificate = authority.IssueAgent(csr, request.AgentId);
+            AuditChain.Append(
+                session, now, request.AgentId, request.AgentId, "certificate_renewed",
+                ("serial", certificate.SerialNumber),
+                ("not_after", UtcTime.From(new DateTimeOffset(certificate.NotAfter)).ToString()));
+            return new Outcome.CertificateRenewed([Base64UrlText.Encode(certificate.RawData)]);
+        }
+        catch (PkiException error)
+        {
+            return new Outcome.Unsigned(400, error.Message);
+        }
+    }
+
     private static Outcome Repeat(SqlSession session, Candidate candidate, EnrollmentRow token, UtcTime now)
     {
         if (token.Thumbprint != candidate.Thumbprint)

@@ -34,7 +34,10 @@ internal abstract record Outcome
     /// <summary>Never kept: a check-in is a report and its answer a level, so a retry gets the levels of now.</summary>
     internal sealed record CheckedIn(
         IReadOnlyList<Directive> Directives, long KeysetVersion, Witness Witness, int NextCheckInS,
-        RevocationList? Revocations) : Outcome;
+        RevocationList? Revocations, string Fallback) : Outcome;
+
+    /// <summary>Never kept: signing again is answering again, and a retry may bring another request.</summary>
+    internal sealed record CertificateRenewed(IReadOnlyList<string> CertificateChain) : Outcome;
 
     /// <summary>Never kept: a look at a license changes nothing.</summary>
     internal sealed record Validated(LicenseJudgement Judgement) : Outcome;

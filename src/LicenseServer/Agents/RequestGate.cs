@@ -84,9 +84,10 @@ internal sealed class RequestGate(Database database, Es256Verify verify, RateLim
         return true;
     }
 
-    /// <summary>A certificate whose time is over opens check-in and nothing else.</summary>
+    /// <summary>A certificate whose time is over opens check-in and renewal, and nothing else.</summary>
     public Outcome? Expiry(AgentCall call, string action) =>
-        action != AgentActions.CheckIn && call.Certificate!.NotAfter < time.GetUtcNow().LocalDateTime
+        action is not (AgentActions.CheckIn or AgentActions.RenewCertificate)
+        && call.Certificate!.NotAfter < time.GetUtcNow().LocalDateTime
             ? new Outcome.Refused(ServerErrors.CertificateExpired, "the client certificate has expired; renew it")
             : null;
 

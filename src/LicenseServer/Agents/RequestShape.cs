@@ -23,6 +23,7 @@ internal static class RequestShape
         AgentPaths.CheckIn => AgentActions.CheckIn,
         AgentPaths.ValidateLicense => AgentActions.ValidateLicense,
         AgentPaths.RenewLicense => AgentActions.RenewLicense,
+        AgentPaths.RenewCertificate => AgentActions.RenewCertificate,
         _ => null,
     };
 
@@ -39,6 +40,7 @@ internal static class RequestShape
             AgentActions.CheckIn => StrictJson.Read(payload, wire.CheckInRequest),
             AgentActions.ValidateLicense => StrictJson.Read(payload, wire.LicenseValidationRequest),
             AgentActions.RenewLicense => StrictJson.Read(payload, wire.LicenseRenewalRequest),
+            AgentActions.RenewCertificate => StrictJson.Read(payload, wire.RenewCertificateRequest),
             _ => throw new ArgumentOutOfRangeException(nameof(action), action, "Not an action of the agent API."),
         };
         Require(AgentId.IsValid(request.AgentId), "/agent_id");
@@ -58,6 +60,7 @@ internal static class RequestShape
             ConfirmRotationRequest operation => StrictJson.Write(operation, wire.ConfirmRotationRequest),
             RejectRotationRequest operation => StrictJson.Write(operation, wire.RejectRotationRequest),
             CheckInRequest operation => StrictJson.Write(operation, wire.CheckInRequest),
+            RenewCertificateRequest operation => StrictJson.Write(operation, wire.RenewCertificateRequest),
             var other => throw new ArgumentException($"{other.GetType().Name} has no operation"),
         });
     }

@@ -18,7 +18,9 @@ internal sealed class RotationActions(VersionKeys keys, Policy policy)
     /// <summary>Versions of an agent that can be alive at once, far above its own limit of 18.</summary>
     private const int LiveVersionsMax = 64;
 
-    public Outcome Prepare(SqlSession session, AgentRow agent, RotateSecretRequest request, UtcTime now)
+    /// <param name="isFallback">Signed by the software key: nothing made for the TPM is sent.</param>
+    public Outcome Prepare(
+        SqlSession session, AgentRow agent, RotateSecretRequest request, bool isFallback, UtcTime now)
     {
         if (request.Reason == RotationReasons.Recovery
             && RequestRows.RecoveriesSince(session, agent.AgentId, RecoveriesCountFrom(agent, now)) >= RecoveriesMax)
@@ -31,18 +33,25 @@ internal sealed class RotationActions(VersionKeys keys, Policy policy)
 
         var books = new Books(session, agent, keys, policy, now, request.RequestId);
         var current = Current(session, agent.AgentId, books.Versions.Active, request);
-        var decision = RotationRules.Prepare(books.Versions, current.Facts);
+        var decision = isFallback
+            ? RotationRules.PrepareSoftware(
+                books.Versions, current.Facts, version => SoftwareRows.IsSoftware(session, agent.AgentId, version))
+            : RotationRules.Prepare(books.Versions, current.Facts);
         if (decision.Answer != RotationAnswer.Granted)
             return books.Conflict(request.Action, request.CurrentSecretVersion);
         books.Apply(decision, current.Epoch);
+        if (isFallback) SoftwareRows.AddVersion(session, agent.AgentId, decision.Version);
         var row = books.Get(decision.Version);
         return new Outcome.Prepared(
             row.Version, row.Epoch, row.Kcv, row.ValidFrom, row.ValidUntil, row.GraceUntil, now + policy.ConfirmWithin);
     }
 
-    public Outcome Confirm(SqlSession session, AgentRow agent, ConfirmRotationRequest request, UtcTime now)
+    public Outcome Confirm(
+        SqlSession session, AgentRow agent, ConfirmRotationRequest request, bool isFallback, UtcTime now)
     {
         var books = new Books(session, agent, keys, policy, now, request.RequestId);
+        if (isFallback != SoftwareRows.IsSoftware(session, agent.AgentId, request.SecretVersion))
+            return books.Conflict(request.Action, request.SecretVersion);
         var epoch = VersionRows.Find(session, agent.AgentId, request.SecretVersion)?.Epoch
             ?? keys.EpochOf(agent.AgentId, request.SecretVersion, request.Kcv);
         var isProven = epoch is { } known

@@ -25,14 +25,11 @@ internal static class AgentCommands
         var desk = new Desk(context, options);
         return new Command("agents", "Add agents, look at them, give them orders")
         {
-            Add(desk), List(desk), Show(desk), LimitGrace(desk), InvalidateBelow(desk),
+            Add(desk), List(desk), Show(desk), LimitGrace(desk), InvalidateBelow(desk), ApproveRecovery(desk),
             Order(desk, "suspend", "Stop the agent from validating", (agents, id) => agents.SuspendAsync(id, true)),
             Order(desk, "resume", "End a suspension", (agents, id) => agents.SuspendAsync(id, false)),
             Order(desk, "re-enroll", "Ask for a new enrolment of the till", (agents, id) => agents.ReEnrollAsync(id)),
             Order(desk, "rotate-now", "Have the agent rotate at once", (agents, id) => agents.RotateNowAsync(id)),
-            Order(
-                desk, "approve-recovery", "Decide that the agent is one machine and may recover its lost state",
-                (agents, id) => agents.ApproveRecoveryAsync(id)),
             Approve(desk),
         };
     }
@@ -90,7 +87,8 @@ internal static class AgentCommands
             var id = parsed.GetRequiredValue(agent);
             var found = agents.Find(id, VersionsShown)
                 ?? throw new OrderRefusedException($"there is no agent '{id}'; `agents list` shows those there are");
-            foreach (var (name, value) in Facts(found.Agent, found.Thumbprint, agents.Waiting(id)))
+            var facts = Facts(found.Agent, found.Thumbprint, agents.Waiting(id)).Concat(Software(agents.FindSoftware(id)));
+            foreach (var (name, value) in facts)
                 desk.Output.WriteLine($"{name,-20} {(string.IsNullOrEmpty(value) ? "-" : value)}");
             desk.Output.WriteLine();
             desk.Output.WriteLine($"{"VERSION",7} {"STATE",-12} {"KCV",-16} {"VALID UNTIL",-24} GRACE UNTIL");
@@ -144,6 +142,37 @@ internal static class AgentCommands
             agents.ApproveAsync(parsed.GetRequiredValue(agent), parsed.GetRequiredValue(thumbprint))));
         return command;
     }
+
+    private static Command ApproveRecovery(Desk desk)
+    {
+        var agent = AgentArgument();
+        var software = new Option<bool>("--software")
+        {
+            Description = "let the agent go on with its software keys until its TPM is back",
+        };
+        var days = new Option<int?>("--days") { Description = "with --software: for how long, 1 to 30" };
+        var command = new Command(
+            "approve-recovery", "Decide that the agent is one machine and may recover its state, or go on without TPM")
+        {
+            agent, software, days,
+        };
+        command.SetAction((parsed, _) => desk.RunAsync(parsed, agents =>
+            (parsed.GetValue(software), parsed.GetValue(days)) switch
+            {
+                (false, null) => agents.ApproveRecoveryAsync(parsed.GetRequiredValue(agent)),
+                (true, { } count) => agents.ApproveSoftwareAsync(parsed.GetRequiredValue(agent), count),
+                _ => throw new OrderRefusedException("give --software and --days N together, or neither"),
+            }));
+        return command;
+    }
+
+    private static IEnumerable<(string Name, string? Value)> Software(SoftwareRow? loss) => loss is null
+        ? []
+        :
+        [
+            ("software: asked", loss.Asked?.ToString()), ("software: since", loss.Since?.ToString()),
+            ("software: approved", loss.ApprovedUntil?.ToString()),
+        ];
 
     private static Command Order(Desk desk, string name, string description, Func<AgentDesk, string, Task> order)
     {

@@ -36,6 +36,8 @@ internal sealed class Settings
         new("--bundle-lifetime", "LICENSE_SERVER_BUNDLE_LIFETIME", "how long an enrolment bundle can be used (1d)"),
         new("--enrolment-approve", "LICENSE_SERVER_ENROLMENT_APPROVE",
             "true: enrolments wait for `agents approve` (false)"),
+        new("--software-fallback", "LICENSE_SERVER_SOFTWARE_FALLBACK",
+            "who lets an agent without its TPM go on with software keys: operator or automatic (operator)"),
         new("--rate-per-minute", "LICENSE_SERVER_RATE_PER_MINUTE", "requests of one agent a minute (60)"),
         new("--rate-burst", "LICENSE_SERVER_RATE_BURST", "requests of one agent at once (20)"),
         new("--concurrent-max", "LICENSE_SERVER_CONCURRENT_MAX", "agent requests worked on at once (256)"),
@@ -92,6 +94,7 @@ internal sealed class Settings
                 CheckInInterval = Span("--check-in-interval", options.Policy.CheckInInterval),
                 ConfirmWithin = Span("--confirm-within", options.Policy.ConfirmWithin),
             },
+            SoftwareFallbackAutomatic = IsAutomatic("--software-fallback"),
             BundleLifetime = Span("--bundle-lifetime", options.BundleLifetime),
             EnrollmentApproval = Flag("--enrolment-approve"),
             RateLimit = new RateLimitOptions
@@ -145,6 +148,13 @@ internal sealed class Settings
         if (text is "true" or "false") return text == "true";
         Error(option, $"'{text}' is neither true nor false");
         return false;
+    }
+
+    private bool IsAutomatic(string option)
+    {
+        var text = Text(option) ?? "operator";
+        if (text is not ("operator" or "automatic")) Error(option, $"'{text}' is neither operator nor automatic");
+        return text == "automatic";
     }
 
     private int Number(string option, int fallback)

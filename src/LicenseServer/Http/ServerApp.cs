@@ -4,6 +4,7 @@ using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Messages;
 using LicensePki;
 using LicenseServer.Agents;
+using LicenseServer.Agents.Fallback;
 using LicenseServer.Keys;
 using LicenseServer.Licenses;
 using LicenseServer.Storage;
@@ -82,6 +83,7 @@ public sealed class ServerApp : IAsyncDisposable
             store.Database, gate, new RotationActions(keys, options.Policy), new CheckIns(options.Policy),
             new LicenseActions(keys, random),
             new Enrollments(store.Database, authority, options.Policy, options.EnrollmentApproval, time),
+            new SoftwareFallback(options.SoftwareFallbackAutomatic),
             new AnswerWriter(store.Keys, keys, time), tally, time);
         var agents = new AgentEndpoint(api, tally, options.ConcurrentRequestsMax);
         var management = new ManagementEndpoint(store.Database, tally, tls.CertificateEnds, time);

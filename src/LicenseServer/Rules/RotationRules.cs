@@ -56,6 +56,24 @@ internal static class RotationRules
         return next.GivePending(facts.HighestSeen);
     }
 
+    /// <summary>
+    /// Prepare, signed by the software key of an agent whose TPM is lost. What was made for the TPM is never sent
+    /// again, for it would leave its protection: it stays as it is until the confirm, and PENDING makes way.
+    /// </summary>
+    /// <param name="isSoftware">Whether a version was made for the software key.</param>
+    public static RotationDecision PrepareSoftware(
+        AgentVersions known, PrepareFacts facts, Func<long, bool> isSoftware)
+    {
+        var hasActive = known.Active != 0 && isSoftware(known.Active);
+        var hasPending = known.Pending != 0 && isSoftware(known.Pending);
+        if (hasActive) return Prepare(known, facts);
+        if (facts.Current >= known.Active && !facts.KcvRight) return Refuse(RotationAnswer.VersionConflict, known);
+        var next = new Draft(known);
+        next.Raise(Math.Max(facts.Current, facts.HighestSeen));
+        if (!hasPending) next.BurnPending();
+        return next.GivePending(facts.HighestSeen);
+    }
+
     public static RotationDecision Confirm(AgentVersions known, ConfirmFacts facts)
     {
         var version = facts.Version;

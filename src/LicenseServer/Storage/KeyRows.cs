@@ -23,9 +23,26 @@ internal static class KeyRows
     {
         session.Run(
             "UPDATE agent_keys SET retired = ?2 WHERE agent_id = ?1 AND retired IS NULL", agentId, now.UnixMs);
+        SoftwareRows.Delete(session, agentId);
         Add(session, agentId, new AgentKeyPair(keys.Signing, keys.Decryption), isFallback: false, now);
         if (keys.Fallback is { } fallback) Add(session, agentId, fallback, isFallback: true, now);
     }
+
+    /// <summary>Registers software keys in place of those there are. Spent ones never count again.</summary>
+    public static void RegisterFallback(SqlSession session, string agentId, AgentKeyPair keys, UtcTime now)
+    {
+        var thumbprint = keys.Signing.Thumbprint().ToString();
+        var isKnown = session.Number(
+            "SELECT count(*) FROM agent_keys WHERE agent_id = ?1 AND thumbprint = ?2", agentId, thumbprint) > 0;
+        if (isKnown) return;
+        SpendFallback(session, agentId, now);
+        Add(session, agentId, keys, isFallback: true, now);
+        AuditChain.Append(session, now, agentId, agentId, "fallback_key_registered", ("thumbprint", thumbprint));
+    }
+
+    public static void SpendFallback(SqlSession session, string agentId, UtcTime now) => session.Run(
+        "UPDATE agent_keys SET retired = ?2 WHERE agent_id = ?1 AND is_fallback = 1 AND retired IS NULL",
+        agentId, now.UnixMs);
 
     private static void Add(SqlSession session, string agentId, AgentKeyPair keys, bool isFallback, UtcTime now) =>
         session.Run(
@@ -45,4 +62,34 @@ internal static class KeyRows
             new EcPublicJwk("P-256", "EC", point[0], point[1]), new RsaPublicJwk("AQAB", "RSA", row.GetString(3)));
         return new AgentKeyRow(row.GetString(0), row.GetInt64(1) != 0, keys);
     }
+}
+
+/// <summary>One loss of a TPM: when its agent first asked, since when it goes on in software, and the operator's
+/// word.</summary>
+internal sealed record SoftwareRow(UtcTime? Asked, UtcTime? Since, UtcTime? ApprovedUntil);
+
+/// <summary>The tables software_fallback and software_versions.</summary>
+internal static class SoftwareRows
+{
+    public static SoftwareRow? Find(SqlSession session, string agentId) => session.First(
+        "SELECT asked, since, approved_until FROM software_fallback WHERE agent_id = ?1",
+        static row => new SoftwareRow(Time(row, 0), Time(row, 1), Time(row, 2)), agentId);
+
+    public static void Put(SqlSession session, string agentId, SoftwareRow row) => session.Run(
+        """
+        INSERT INTO software_fallback (agent_id, asked, since, approved_until) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (agent_id) DO UPDATE SET asked = ?2, since = ?3, approved_until = ?4
+        """,
+        agentId, row.Asked?.UnixMs, row.Since?.UnixMs, row.ApprovedUntil?.UnixMs);
+
+    public static void Delete(SqlSession session, string agentId) =>
+        session.Run("DELETE FROM software_fallback WHERE agent_id = ?1", agentId);
+
+    public static void AddVersion(SqlSession session, string agentId, long version) => session.Run(
+        "INSERT INTO software_versions (agent_id, version) VALUES (?1, ?2) ON CONFLICT DO NOTHING", agentId, version);
+
+    public static bool IsSoftware(SqlSession session, string agentId, long version) => session.Number(
+        "SELECT count(*) FROM software_versions WHERE agent_id = ?1 AND version = ?2", agentId, version) > 0;
+
+    private static UtcTime? Time(SqliteDataReader row, int i) => row.IsDBNull(i) ? null : new UtcTime(row.GetInt64(i));
 }

@@ -6,9 +6,9 @@ namespace LicenseServer.Storage;
 /// </summary>
 internal static class Schema
 {
-    public static readonly IReadOnlyList<string> Migrations = [Version1, Version2];
+    public static readonly IReadOnlyList<string> Migrations = [Version1, Version2, Version3];
 
-    private const string Version2 = """
+    private const string Version3 = """
         -- Why the agent is taken for two machines, until an operator decides.
         ALTER TABLE agents ADD COLUMN clone_since INTEGER;
         ALTER TABLE agents ADD COLUMN clone_evidence TEXT;
@@ -28,6 +28,22 @@ internal static class Schema
             retired     INTEGER,
             keep_until  INTEGER,
             dropped_in  INTEGER
+        ) STRICT, WITHOUT ROWID;
+        """;
+
+    private const string Version2 = """
+        -- A loss of an agent's TPM: first refused, first accepted request by its software key, and an operator's word.
+        CREATE TABLE software_fallback (
+            agent_id       TEXT PRIMARY KEY REFERENCES agents,
+            asked          INTEGER,
+            since          INTEGER,
+            approved_until INTEGER
+        ) STRICT, WITHOUT ROWID;
+        -- Versions that were made for a software key.
+        CREATE TABLE software_versions (
+            agent_id    TEXT NOT NULL REFERENCES agents,
+            version     INTEGER NOT NULL,
+            PRIMARY KEY (agent_id, version)
         ) STRICT, WITHOUT ROWID;
         """;
 

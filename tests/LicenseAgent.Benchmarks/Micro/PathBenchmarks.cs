@@ -106,7 +106,7 @@ public class PathBenchmarks
         [], 1,
         new TpmResponse(
             "ok", "swtpm:unix:/x", "IBM", "1.2", 0, 4, 100, 1, 0, "thumb", "0x81018A01", "0x81018A02", "00", null),
-        start + TokenMint.Day, start, []);
+        start + TokenMint.Day, start, [], [], new SnapshotClock(ClockWatch.Initial, null, null, null, 0));
 
     private sealed class OsBytes : IRandomness
     {

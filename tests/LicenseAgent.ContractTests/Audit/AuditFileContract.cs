@@ -85,6 +85,42 @@ public abstract class AuditFileContract
         Assert.Equal("two\n", Read(0));
     }
 
+    [Fact]
+    public async Task A_closed_file_is_renamed_and_removed_and_one_that_is_not_there_is_no_failure()
+    {
+        File.Append("one\n"u8);
+        await File.CloseAsync("audit-1.log");
+        await File.MoveAsync("audit-1.log", "chain-x.log");
+        Assert.Equal("one\n", Read(0, "chain-x.log"));
+        await File.MoveAsync("audit-1.log", "chain-y.log");
+        await File.MoveAsync("chain-x.log", null);
+        await File.MoveAsync("chain-x.log", null);
+        Assert.Equal([new AuditSegment(Newest, 0)], File.Segments());
+    }
+
+    [Fact]
+    public async Task A_file_that_is_renamed_takes_the_place_of_another()
+    {
+        File.Append("one\n"u8);
+        await File.CloseAsync("audit-1.log");
+        File.Append("two\n"u8);
+        await File.CloseAsync("chain-left-1.log");
+        await File.MoveAsync("audit-1.log", "chain-left-1.log");
+        Assert.Equal("one\n", Read(0, "chain-left-1.log"));
+    }
+
+    [Fact]
+    public async Task A_closed_file_taken_back_is_written_on()
+    {
+        File.Append("one\n"u8);
+        await File.CloseAsync("audit-1.log");
+        await File.MoveAsync("audit-1.log", Newest);
+        File.Append("two\n"u8);
+        await File.SyncAsync();
+        Assert.Equal("one\ntwo\n", Read(0));
+        Assert.Equal([new AuditSegment(Newest, 8)], File.Segments());
+    }
+
     private string Read(long offset, string segment = Newest)
     {
         byte[] into = new byte[100];

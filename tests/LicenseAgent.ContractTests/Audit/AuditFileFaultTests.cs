@@ -22,7 +22,9 @@ public sealed partial class AuditFileFaultTests : IDisposable
     [InlineData("sync", "write:log fsync:log")]
     [InlineData("cut", "write:log ftruncate:log fsync:log")]
     [InlineData("rewrite", "write:log openat:new write:new fsync:new renameat fsync:logs")]
-    [InlineData("close", "write:log fsync:log linkat openat:new renameat fsync:logs")]
+    [InlineData("close", "write:log linkat openat:new renameat fsync:logs")]
+    [InlineData("remove", "write:log fsync:log linkat openat:new renameat fsync:logs unlinkat fsync:logs")]
+    [InlineData("move", "write:log fsync:log linkat openat:new renameat fsync:logs renameat fsync:logs")]
     public async Task A_call_does_what_makes_it_durable_in_this_order(string call, string order)
     {
         var run = await RunAsync(call, "trace=openat,write,fsync,ftruncate,renameat,linkat,unlinkat");
@@ -35,6 +37,8 @@ public sealed partial class AuditFileFaultTests : IDisposable
     [InlineData("cut")]
     [InlineData("rewrite")]
     [InlineData("close")]
+    [InlineData("remove")]
+    [InlineData("move")]
     public async Task All_durable_calls_run_on_one_thread_and_appends_on_the_callers(string call)
     {
         var run = await RunAsync(call, "trace=openat,write,fsync,ftruncate,renameat,linkat,unlinkat");
@@ -53,10 +57,13 @@ public sealed partial class AuditFileFaultTests : IDisposable
     [InlineData("rewrite", "fsync:error=EIO:when=1", "io_error")]
     [InlineData("rewrite", "renameat:error=EROFS", "read_only")]
     [InlineData("rewrite", "fsync:error=EIO:when=2", "io_error")]
-    [InlineData("close", "fsync:error=EIO:when=1", "io_error")]
     [InlineData("close", "linkat:error=EPERM", "not_permitted")]
     [InlineData("close", "renameat:error=EIO", "io_error")]
-    [InlineData("close", "fsync:error=EIO:when=2", "io_error")]
+    [InlineData("close", "fsync:error=EIO:when=1", "io_error")]
+    [InlineData("remove", "unlinkat:error=EPERM:when=2", "not_permitted")]
+    [InlineData("remove", "fsync:error=EIO:when=3", "io_error")]
+    [InlineData("move", "renameat:error=EROFS:when=2", "read_only")]
+    [InlineData("move", "fsync:error=EIO:when=3", "io_error")]
     public async Task A_failed_system_call_is_a_failed_call(string call, string fault, string reason) =>
         Assert.Equal(reason, (await RunAsync(call, "inject=" + fault)).Outcome);
 
@@ -74,7 +81,9 @@ public sealed partial class AuditFileFaultTests : IDisposable
     [InlineData("rewrite", "fsync:signal=KILL:when=2", "one\n")]
     [InlineData("close", "linkat:signal=KILL", "one\ntwo\n")]
     [InlineData("close", "renameat:signal=KILL", "one\ntwo\n")]
-    [InlineData("close", "fsync:signal=KILL:when=2", "")]
+    [InlineData("close", "fsync:signal=KILL:when=1", "")]
+    [InlineData("remove", "unlinkat:signal=KILL:when=2", "")]
+    [InlineData("move", "renameat:signal=KILL:when=2", "")]
     public async Task Killed_anywhere_the_log_is_one_whole_file(string call, string fault, string content)
     {
         // The signal arrives before the call takes effect; writes are counted per thread.
@@ -98,7 +107,7 @@ public sealed partial class AuditFileFaultTests : IDisposable
         };
 
         // Only calls about these paths count and fail: the runtime makes system calls of the same kinds.
-        foreach (string path in (string[])["", "/audit.log", "/audit.log.new"])
+        foreach (string path in (string[])["", "/audit.log", "/audit.log.new", "/audit-1.log"])
         {
             start.ArgumentList.Add("-P");
             start.ArgumentList.Add(_scratch.Folder + path);

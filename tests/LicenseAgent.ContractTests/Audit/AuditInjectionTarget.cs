@@ -36,6 +36,8 @@ internal static class AuditInjectionTarget
                 "cut" => file.CutAsync(4, rewrite: false),
                 "rewrite" => file.CutAsync(4, rewrite: true),
                 "close" => file.CloseAsync("chain-x.log"),
+                "remove" => CloseThenMoveAsync(file, null),
+                "move" => CloseThenMoveAsync(file, "chain-x.log"),
                 _ => throw new ArgumentException($"\"{call}\" is no call."),
             };
             done.GetAwaiter().GetResult();
@@ -45,5 +47,12 @@ internal static class AuditInjectionTarget
         {
             return error.Reason;
         }
+    }
+
+    private static async Task CloseThenMoveAsync(AuditFile file, string? to)
+    {
+        await file.SyncAsync();
+        await file.CloseAsync("audit-1.log");
+        await file.MoveAsync("audit-1.log", to);
     }
 }

@@ -35,6 +35,13 @@ public sealed class BootClockTests
     }
 
     [Fact]
+    public void Time_awake_is_boot_time_without_sleep()
+    {
+        long awake = _clock.AwakeMs;
+        Assert.InRange(awake, 1, _clock.BootMs);
+    }
+
+    [Fact]
     public void Randomness_fills_the_whole_span_differently_each_time()
     {
         byte[] a = new byte[64], b = new byte[64];

@@ -1,3 +1,7 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol.Enrolment;
 using LicenseAgent.Protocol.Jose;
@@ -6,6 +10,7 @@ using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Processes;
 using LicenseAgent.Testbed.Servers;
 using LicenseAgent.Testbed.Tpm;
+using LicensePki;
 
 namespace LicenseAgent.IntegrationTests.EndToEnd;
 
@@ -30,6 +35,8 @@ internal sealed class LiveTill : IAsyncDisposable
 
     public TillFolder Folder { get; }
 
+    public DevTree Pki => _place.Pki;
+
     public string ServerData => _place.ServerData;
 
     public HostedLicenseServer Server { get; private set; } = null!;
@@ -40,14 +47,19 @@ internal sealed class LiveTill : IAsyncDisposable
 
     public AgentProcess Agent { get; private set; } = null!;
 
+    /// <summary>What its configuration was written from.</summary>
+    public TillSettings Settings { get; private set; } = null!;
+
     public ManagementClient Operator => _operator
         ?? throw new InvalidOperationException("The agent does not run.");
 
     /// <summary>Everything is up, the agent not enrolled.</summary>
     /// <param name="checkIn">Left at 15 minutes, nothing but what the test asks for happens on the bus.</param>
     /// <param name="settings">What else the server gives its tills; its grace period is the till's own too.</param>
+    /// <param name="software">Software keys may take the place of a lost TPM.</param>
     public static async Task<LiveTill> StartAsync(
-        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null)
+        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null,
+        Func<TillSettings, TillSettings>? shape = null, bool software = false)
     {
         LiveTill till = new(cancel);
         try
@@ -57,13 +69,16 @@ internal sealed class LiveTill : IAsyncDisposable
             till.Server = await HostedLicenseServer.StartAsync(till._place, intervals, cancel);
             till.Tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
             till.Bus = TpmProxy.Start(till.Tpm);
-            till.Folder.WriteConfig(new TillSettings
+            till.Settings = new TillSettings
             {
                 TpmDevice = till.Bus.Device,
                 CheckInInterval = intervals.CheckInInterval,
                 GracePeriod = intervals.GracePeriod,
                 ServerTimeout = TimeSpan.FromSeconds(10),
-            });
+                Tpm = software ? till.AllowSoftware() : "",
+            };
+            till.Settings = shape?.Invoke(till.Settings) ?? till.Settings;
+            till.Folder.WriteConfig(till.Settings);
             await till.StartAgentAsync();
             return till;
         }
@@ -74,10 +89,19 @@ internal sealed class LiveTill : IAsyncDisposable
         }
     }
 
-    public static async Task<LiveTill> StartEnrolledAsync(
-        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null)
+    public string KeyFile => Path.Combine(Folder.Root, "fallback.key");
+
+    private string AllowSoftware()
     {
-        LiveTill till = await StartAsync(cancel, checkIn, settings);
+        File.WriteAllBytes(KeyFile, System.Security.Cryptography.RandomNumberGenerator.GetBytes(32));
+        return $"fallback = \"on_loss\"\nfallback_key_file = \"{KeyFile}\"";
+    }
+
+    public static async Task<LiveTill> StartEnrolledAsync(
+        CancellationToken cancel, TimeSpan? checkIn = null, ServerSettings? settings = null,
+        Func<TillSettings, TillSettings>? shape = null)
+    {
+        LiveTill till = await StartAsync(cancel, checkIn, settings, shape);
         try
         {
             await till.EnrolAsync();
@@ -109,6 +133,26 @@ internal sealed class LiveTill : IAsyncDisposable
 
     /// <summary>SIGKILL; returns when the process is gone.</summary>
     public Task KillAgentAsync() => Agent.Process.KillAsync();
+
+    /// <summary>SIGTERM; returns when the process is gone.</summary>
+    public Task<int> StopAgentAsync() => Agent.Process.TerminateAsync(_cancel);
+
+    /// <summary>What the next start reads.</summary>
+    public void Reconfigure(Func<TillSettings, TillSettings> change)
+    {
+        Settings = change(Settings);
+        Folder.WriteConfig(Settings);
+    }
+
+    /// <summary>By the documented derivation and the key file alone, with no code of agent or server.</summary>
+    public byte[] SecretByTheServersKeyFile(long version)
+    {
+        using JsonDocument file = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(ServerData, "keys.json")));
+        string key = file.RootElement.GetProperty("base_keys").EnumerateArray().Single().GetProperty("key").GetString()!;
+        byte[] baseKey = Convert.FromBase64String(key.Replace('-', '+').Replace('_', '/') + "=");
+        string purpose = string.Create(CultureInfo.InvariantCulture, $"license-agent/secret/{Name}/{version}");
+        return HKDF.DeriveKey(HashAlgorithmName.SHA256, baseKey, 32, [], Encoding.ASCII.GetBytes(purpose));
+    }
 
     public async Task RestartAgentAsync()
     {
@@ -147,7 +191,7 @@ internal sealed class LiveTill : IAsyncDisposable
         using LicenseAgentClient application = new(new LicenseAgentClientOptions
         {
             SocketPath = Folder.PosSocket,
-            VendorKeys = VendorKeys(),
+            VendorKeys = VendorKeys(Folder),
             Timeout = TimeSpan.FromSeconds(30),
         });
         return await application.ValidateAsync(token, _cancel);
@@ -189,9 +233,10 @@ internal sealed class LiveTill : IAsyncDisposable
         _place.Dispose();
     }
 
-    private IReadOnlyList<EcPublicJwk> VendorKeys() =>
+    /// <summary>Of the newest keyset the till has.</summary>
+    public static IReadOnlyList<EcPublicJwk> VendorKeys(TillFolder folder) =>
     [
-        .. KeysetChain.Read(File.ReadAllBytes(Path.Combine(Folder.State, "keysets.json")))[^1]
+        .. KeysetChain.Read(File.ReadAllBytes(Path.Combine(folder.State, "keysets.json")))[^1]
             .Keyset.Keys.Where(k => k.May(KeyScopes.License)).Select(k => k.PublicKey),
     ];
 }

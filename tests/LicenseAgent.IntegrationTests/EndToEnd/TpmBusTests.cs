@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using LicenseAgent.Core;
@@ -81,16 +79,7 @@ public sealed class TpmBusTests(TpmBusTests.LifeOfATill life) : IClassFixture<Tp
 
         internal SecretEntry Entry(long version) => _books!.Bound.Secrets.Single(s => s.Version == version);
 
-        /// <summary>By the documented derivation and the key file alone, with no code of agent or server.</summary>
-        internal byte[] SecretByTheServersKeyFile(long version)
-        {
-            using JsonDocument file = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Till.ServerData, "keys.json")));
-            string key = Assert.Single(file.RootElement.GetProperty("base_keys").EnumerateArray())
-                .GetProperty("key").GetString()!;
-            byte[] baseKey = Convert.FromBase64String(key.Replace('-', '+').Replace('_', '/') + "=");
-            string purpose = string.Create(CultureInfo.InvariantCulture, $"license-agent/secret/{LiveTill.Name}/{version}");
-            return HKDF.DeriveKey(HashAlgorithmName.SHA256, baseKey, 32, [], Encoding.ASCII.GetBytes(purpose));
-        }
+        internal byte[] SecretByTheServersKeyFile(long version) => Till.SecretByTheServersKeyFile(version);
 
         /// <summary>The one that opens the secret the agent keeps, among the random numbers the server drew.</summary>
         internal byte[] ContentKey(long version)

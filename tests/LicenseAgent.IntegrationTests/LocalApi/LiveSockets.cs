@@ -28,10 +28,12 @@ internal sealed class LiveSockets : IAsyncDisposable
         Directory.CreateDirectory(Home);
         var pos = new PosConfig(
             Path.Combine(Home, "pos.sock"), [0, ListedUid], [], Rate: 1_000_000, Burst: 1_000_000,
-            ConnectionsPerUid: 64, Connections: 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60));
+            ConnectionsPerUid: 64, Connections: 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60),
+            RequestBytes: 16_384, HeadBytes: 8_192);
         var management = new ManagementConfig(Path.Combine(Home, "admin.sock"), [0], [ViewerUid]);
         Config = new AgentConfig(
-            null!, null!, null!, shape(pos), management, null!, new DegradedConfig(true), null!);
+            null!, null!, null!, shape(pos), management, null!, new DegradedConfig(true), null!,
+            new SecurityConfig(false));
         LocalSurfaces surfaces = LocalSurfaces.Create(Config, Sources());
         _sockets = new LocalSockets(
             Config, surfaces, e => _log.Errors.Add(e.Message), TimeProvider.System, _log);

@@ -27,10 +27,16 @@ public sealed class SocketPathTests : IDisposable
     [Theory]
     [InlineData("file", "socket_squatted")]
     [InlineData("link", "socket_squatted")]
+    [InlineData("directory", "socket_squatted")]
+    [InlineData("pipe", "socket_squatted")]
+    [InlineData("link to a live socket", "socket_squatted")]
     [InlineData("live socket", "socket_in_use")]
     [InlineData("foreign socket", "socket_squatted")]
     [InlineData("directory is a link", "socket_directory")]
     [InlineData("directory for everybody", "socket_directory")]
+    [InlineData("directory for its group", "socket_directory")]
+    [InlineData("sticky directory for everybody", "socket_directory")]
+    [InlineData("file instead of the directory", "socket_directory")]
     [InlineData("foreign directory", "socket_directory")]
     [InlineData("long path", "socket_path")]
     [InlineData("relative path", "socket_path")]
@@ -38,7 +44,12 @@ public sealed class SocketPathTests : IDisposable
     {
         using var live = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         string path = Place(what, live);
-        Assert.Equal(reason, Assert.Throws<StorageException>(() => SocketPath.Bind(path)).Reason);
+        string[] before = Directory.GetFileSystemEntries(_home, "*", SearchOption.AllDirectories);
+
+        StorageException refused = Assert.Throws<StorageException>(() => SocketPath.Bind(path));
+
+        Assert.Equal(reason, refused.Reason);
+        Assert.Equal(before, Directory.GetFileSystemEntries(_home, "*", SearchOption.AllDirectories));
     }
 
     [Fact]
@@ -74,6 +85,17 @@ public sealed class SocketPathTests : IDisposable
             case "link":
                 File.CreateSymbolicLink(path, "/etc/passwd");
                 return path;
+            case "directory":
+                Directory.CreateDirectory(path);
+                return path;
+            case "pipe":
+                Run("mkfifo", path);
+                return path;
+            case "link to a live socket":
+                live.Bind(new UnixDomainSocketEndPoint(path + ".live"));
+                live.Listen();
+                File.CreateSymbolicLink(path, path + ".live");
+                return path;
             case "live socket":
                 live.Bind(new UnixDomainSocketEndPoint(path));
                 live.Listen();
@@ -88,6 +110,13 @@ public sealed class SocketPathTests : IDisposable
             case "directory for everybody":
                 Directory.CreateDirectory(directory);
                 Run("chmod", "0777", directory);
+                return Path.Combine(directory, "pos.sock");
+            case "directory for its group" or "sticky directory for everybody":
+                Directory.CreateDirectory(directory);
+                Run("chmod", what[0] == 's' ? "1777" : "0775", directory);
+                return Path.Combine(directory, "pos.sock");
+            case "file instead of the directory":
+                File.WriteAllText(directory, "");
                 return Path.Combine(directory, "pos.sock");
             case "foreign directory":
                 Directory.CreateDirectory(directory);

@@ -51,6 +51,8 @@ internal sealed class FakeAgent : IAsyncDisposable
 
     public TpmResponse Tpm { get; set; } = SampleAnswers.Tpm;
 
+    public ClockResponse Clock { get; set; } = SampleAnswers.Clock;
+
     public HealthResponse Health { get; set; } = SampleAnswers.Health;
 
     public string Metrics { get; set; } = SampleAnswers.Metrics;
@@ -118,6 +120,7 @@ internal sealed class FakeAgent : IAsyncDisposable
                 ("GET", ManagementPaths.Status) => Json(Status, Answers.StatusResponse),
                 ("GET", ManagementPaths.Secrets) => Json(Secrets, Answers.SecretsResponse),
                 ("GET", ManagementPaths.Tpm) => Json(Tpm, Answers.TpmResponse),
+                ("GET", ManagementPaths.Clock) => Json(Clock, Answers.ClockResponse),
                 ("GET", ManagementPaths.Metrics) =>
                     (200, "text/plain; version=0.0.4; charset=utf-8", Encoding.UTF8.GetBytes(Metrics)),
                 ("GET", LocalPaths.Health) =>

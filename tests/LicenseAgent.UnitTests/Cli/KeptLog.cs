@@ -25,7 +25,7 @@ internal sealed class KeptLog : IDisposable
     private readonly ECDsa server = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly SignedKeyset keyset;
 
-    public KeptLog(bool withCheckpoint = true)
+    public KeptLog(bool withCheckpoint = true, bool chainBefore = false)
     {
         keyset = SignedKeyset.Create(
             new Keyset(
@@ -37,8 +37,8 @@ internal sealed class KeptLog : IDisposable
         using var newest = new MemoryStream();
         for (int seq = 1; seq <= 10; seq++)
         {
-            AuditEntry entry = seq == 5 && withCheckpoint
-                ? Checkpoint(chain.End)
+            AuditEntry entry = seq == 1 && chainBefore ? WriteChainBefore()
+                : seq == 5 && withCheckpoint ? Checkpoint(chain.End)
                 : new AuditEntry("something_done", $"op-{seq}", AuditActor.Agent, AuditOutcome.Ok, AuditDetails.None);
             byte[] line = new byte[AuditFormat.MaxLineBytes];
             int length = chain.Write(line, SampleAnswers.Now, seq, entry);
@@ -82,11 +82,38 @@ internal sealed class KeptLog : IDisposable
             StrictJson.Write(answer, AnswerJsonContext.Wire.CheckInAnswer), data => Es256.Sign(server, data)));
     }
 
+    /// <summary>The NV mirror that remembers a point.</summary>
+    public byte[] Mirror(AuditPoint point)
+    {
+        byte[] bytes = new byte[64];
+        System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan(8), point.Seq);
+        point.Head.CopyTo(bytes.AsSpan(16));
+        SHA256.HashData(bytes.AsSpan(0, 48)).AsSpan(0, 16).CopyTo(bytes.AsSpan(48));
+        return bytes;
+    }
+
     public void Dispose()
     {
         signing.Dispose();
         server.Dispose();
         directory.Dispose();
+    }
+
+    /// <summary>Three records that belong to nobody, and the record that begins the chain behind them.</summary>
+    private AuditEntry WriteChainBefore()
+    {
+        using var chain = new AuditChain(new AuditPoint(0, AuditFormat.Genesis("", "")), "boot-0");
+        using var file = new MemoryStream();
+        byte[] line = new byte[AuditFormat.MaxLineBytes];
+        for (int seq = 1; seq <= 3; seq++)
+        {
+            var entry = new AuditEntry("something_done", null, AuditActor.Agent, AuditOutcome.Ok, AuditDetails.None);
+            file.Write(line, 0, chain.Write(line, SampleAnswers.Now, seq, entry));
+        }
+        File.WriteAllBytes(this["chain-before.log"], file.ToArray());
+        return new AuditEntry(
+            "chain_started", null, AuditActor.Agent, AuditOutcome.Ok,
+            new AuditDetails { { "closed", "chain-before.log" }, { "last_seq", 3 }, { "head", chain.End.Head } });
     }
 
     private AuditEntry Checkpoint(AuditPoint end)

@@ -126,6 +126,30 @@ public sealed class LookCommandTests
     }
 
     [Fact]
+    public async Task Clock_shows_what_rules_and_why()
+    {
+        await using FakeAgent agent = await FakeAgent.StartAsync();
+        CliRun run = await CliRun.OfAsync(agent, "clock");
+        Assert.Equal(
+            """
+            trusted now     2026-11-03T09:00:00Z
+            rests on        the server's last word and the boot clock
+            proven now      now (2026-11-03T09:00:00Z)
+            wall clock      2026-11-06T09:00:00Z, 3 d ahead
+            last contact at 7 min ago (2026-11-03T08:53:00Z)
+            in this boot    yes
+            high-water      30 s ago (2026-11-03T08:59:30Z)
+            TPM mirror      2 h ago (2026-11-03T07:00:00Z)
+            in doubt for    1 h 30 min of 48 h
+
+            CLOCK      SAYS                 AHEAD     STEADY    VERDICT
+            wall_clock 2026-11-06T09:00:00Z 3 d ahead 1 h 2 min too_far_ahead
+            wall_clock: Contact decides.
+
+            """, run.Output);
+    }
+
+    [Fact]
     public async Task Metrics_are_a_table_with_a_line_a_histogram()
     {
         await using FakeAgent agent = await FakeAgent.StartAsync();
@@ -161,6 +185,7 @@ public sealed class LookCommandTests
     [InlineData("status")]
     [InlineData("secrets")]
     [InlineData("tpm")]
+    [InlineData("clock")]
     [InlineData("metrics")]
     [InlineData("health")]
     [InlineData("rotate")]

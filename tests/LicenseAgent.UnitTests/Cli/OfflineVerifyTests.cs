@@ -116,6 +116,79 @@ public sealed class OfflineVerifyTests
     }
 
     [Fact]
+    public async Task The_NV_mirror_finds_a_tail_that_was_cut()
+    {
+        using var log = new KeptLog();
+        File.WriteAllBytes(log["mirror"], log.Mirror(log.Points[8]));
+        string[] verify = ["--log", log.Path, "--key", log["agent.json"], "--mirror", log["mirror"]];
+        Assert.Equal(0, (await log.VerifyAsync(verify)).Exit);
+        log.Change("audit.log", bytes => bytes[..(Array.IndexOf(bytes, (byte)'\n') + 1)]);
+        CliRun cut = await log.VerifyAsync(verify);
+        Assert.Contains("audit.log:1: tail_cut: The log ends at record 7; the NV mirror knows record 9.", cut.Output,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_mirror_with_a_wrong_checksum_is_no_mirror()
+    {
+        using var log = new KeptLog();
+        byte[] torn = log.Mirror(log.Points[8]);
+        torn[63] ^= 1;
+        File.WriteAllBytes(log["mirror"], torn);
+        CliRun run = await log.VerifyAsync(
+            "--log", log.Path, "--key", log["agent.json"], "--mirror", log["mirror"]);
+        Assert.Equal(2, run.Exit);
+    }
+
+    [Fact]
+    public async Task The_run_state_finds_a_tail_that_was_cut_and_brings_key_and_receipts()
+    {
+        using var log = new KeptLog();
+        string point = $$"""{"head":"{{log.Points[8].Head}}","seq":9}""";
+        File.WriteAllText(log["run.json"], "{\"format\":1,\"run\":{\"witnessed\":" + point + "}}");
+        string[] verify = ["--log", log.Path, "--state", log.Path];
+        Assert.Equal(0, (await log.VerifyAsync(verify)).Exit);
+        log.Change("audit.log", bytes => bytes[..(Array.IndexOf(bytes, (byte)'\n') + 1)]);
+        CliRun cut = await log.VerifyAsync(verify);
+        Assert.Contains("the run state knows record 9", cut.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_that_was_being_closed_when_the_power_went_is_read_once()
+    {
+        using var log = new KeptLog();
+        File.Copy(log["audit.log"], log["audit-7.log"]);
+        string[] verify = ["--log", log.Path, "--key", log["agent.json"]];
+        Assert.Equal(0, (await log.VerifyAsync(verify)).Exit);
+        File.WriteAllBytes(log["audit.log"], []);
+        Assert.Equal(0, (await log.VerifyAsync(verify)).Exit);
+    }
+
+    [Fact]
+    public async Task The_chain_from_before_enrolment_is_verified_against_what_the_new_one_says_of_it()
+    {
+        using var log = new KeptLog(chainBefore: true);
+        string[] verify = ["--log", log.Path, "--key", log["agent.json"]];
+        CliRun good = await log.VerifyAsync(verify);
+        Assert.Equal((0, ""), (good.Exit, good.Error));
+        log.Change("chain-before.log", bytes => [.. bytes[..^20], .. bytes[^19..]]);
+        CliRun changed = await log.VerifyAsync(verify);
+        Assert.Equal(1, changed.Exit);
+        Assert.Contains("chain-before.log:3: malformed", changed.Output, StringComparison.Ordinal);
+        File.Delete(log["chain-before.log"]);
+        Assert.Contains("chain-before.log: segment_missing", (await log.VerifyAsync(verify)).Output,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_file_of_a_chain_that_is_over_may_have_begun_for_anybody()
+    {
+        using var log = new KeptLog(chainBefore: true);
+        CliRun run = await log.VerifyAsync("--file", log["chain-before.log"], "--key", log["agent.json"]);
+        Assert.Equal(0, run.Exit);
+    }
+
+    [Fact]
     public async Task Receipts_find_a_log_that_was_written_anew()
     {
         using var log = new KeptLog();

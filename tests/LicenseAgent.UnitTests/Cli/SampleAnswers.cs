@@ -21,7 +21,8 @@ internal static class SampleAnswers
         "pos-001", "NORMAL", null, Active, [Grace], null,
         new TpmView("ok", "IBM", "7.3.1", 0, 12),
         [new LicenseView("LIC-2026-0001", "Till Pro", Now + Days(300), "VALID", Now - TimeSpan.FromSeconds(4))],
-        Now + new TimeSpan(3, 12, 0), Now - new TimeSpan(0, 4, 7), Now, [], "0.1.0");
+        Now + new TimeSpan(3, 12, 0), Now - new TimeSpan(0, 4, 7), Now, [],
+        [new ProtectionView("memory_locked", true, "secret pages are kept out of swap", null)], "0.1.0");
 
     public static AlertView Alert { get; } = new(
         "rotation_failing", "error", Now - TimeSpan.FromHours(5),
@@ -32,6 +33,15 @@ internal static class SampleAnswers
     public static TpmResponse Tpm { get; } = new(
         "ok", "swtpm:unix:/run/tpm.sock", "IBM", "7.3.1", 0, 12, 93_784_000, 3, 1, Thumbprint, "0x81018A01",
         "0x81018A02", "000b0102", null);
+
+    public static ClockResponse Clock { get; } = new(
+        Now, "anchor", Now, Now + TimeSpan.FromDays(3), 259_200_000,
+        [
+            new ClockView(
+                "wall_clock", Now + TimeSpan.FromDays(3), 259_200_000, 3_720, "too_far_ahead", "Contact decides."),
+        ],
+        Now - TimeSpan.FromMinutes(7), true, Now - TimeSpan.FromSeconds(30), Now - TimeSpan.FromHours(2), false, 5_400,
+        "6b3c1d2e-0000-4000-8000-000000000001", 7_200_000, 7_200_000);
 
     public static HealthResponse Health { get; } = new("READY", "NORMAL", Now + Days(8));
 

@@ -13,7 +13,7 @@ public sealed class PurityTests
     [Fact]
     public void The_same_input_gives_the_same_state_and_effects_for_every_pair_of_activity_and_event()
     {
-        Now now = new("boot-1", CoreDriver.FirstBootMs + 5, Given.Start, 987_654_321);
+        Now now = new("boot-1", CoreDriver.FirstBootMs + 5, CoreDriver.FirstBootMs, Given.Start, 987_654_321);
         foreach ((string activity, string happened) in PossiblePairs())
         {
             AgentState state = EventTable.StateIn(activity);
@@ -30,7 +30,7 @@ public sealed class PurityTests
     public void Another_draw_changes_waits_and_request_ids_alone()
     {
         AgentState state = EventTable.StateIn("Idle") with { RotateTickets = [1] };
-        Now one = new("boot-1", CoreDriver.FirstBootMs, Given.Start, 1);
+        Now one = new("boot-1", CoreDriver.FirstBootMs, CoreDriver.FirstBootMs, Given.Start, 1);
         RequestPlan.Prepare a = Prepared(AgentCore.Step(state, new AgentEvent.Ticked(), one));
         Now other = one with { Chance = UInt128.MaxValue };
         RequestPlan.Prepare b = Prepared(AgentCore.Step(state, new AgentEvent.Ticked(), other));

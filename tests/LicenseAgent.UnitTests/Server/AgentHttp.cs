@@ -19,7 +19,7 @@ internal static class AgentHttp
             VerificationTime = ServerHarness.Begin.UtcDateTime,
         };
         policy.CustomTrustStore.Add(X509CertificateLoader.LoadCertificateFromFile(server.Tree.ServerCaCertificate));
-        var handler = new SocketsHttpHandler();
+        var handler = new SocketsHttpHandler { Expect100ContinueTimeout = TimeSpan.FromSeconds(30) };
         handler.SslOptions.EnabledSslProtocols = protocols;
         handler.SslOptions.CertificateChainPolicy = policy;
         if (suite is { } only) handler.SslOptions.CipherSuitesPolicy = new CipherSuitesPolicy([only]);

@@ -154,11 +154,11 @@ public sealed class RequestGateTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_request_signed_by_the_software_key_is_refused()
+    public async Task A_request_signed_by_the_software_key_is_refused_until_somebody_allows_it()
     {
         var agent = await _server.EnrolAsync("pos-002", withFallback: true);
-        agent.Kid = "pos-002#fallback";
-        var reply = await agent.PostAsync(AgentPaths.CheckIn, agent.Sign(agent.CheckInRequest(), agent.Fallback));
+        agent.InSoftware = true;
+        var reply = await agent.PostAsync(AgentPaths.CheckIn, agent.Sign(agent.CheckInRequest()));
         Assert.Equal("DOWNGRADE_REFUSED", ((RefusalAnswer)agent.ReadAs(reply, AgentActions.CheckIn)).Error);
     }
 
@@ -171,7 +171,7 @@ public sealed class RequestGateTests : IAsyncLifetime
 
     [Theory]
     [InlineData("POST", "/api/v1/renew-licence")]
-    [InlineData("POST", "/api/v1/certificates/renew")]
+    [InlineData("GET", "/api/v1/certificates/renew")]
     [InlineData("GET", "/api/v1/check-in")]
     [InlineData("POST", "/api/v1/keyset")]
     [InlineData("GET", "/")]

@@ -36,7 +36,7 @@ internal sealed class TestAgent
 
     public ECDsa Signing { get; } = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
-    public ECDsa? Fallback { get; }
+    public ECDsa? Fallback { get; set; }
 
     public X509Certificate2? Certificate { get; set; }
 
@@ -51,6 +51,11 @@ internal sealed class TestAgent
     public TimeSpan ClockOffset { get; set; }
 
     public string Kid { get; set; } = "";
+
+    /// <summary>Its TPM is lost: it signs with the software key, and says so.</summary>
+    public bool InSoftware { get; set; }
+
+    private string Protection => InSoftware ? Protections.Software : Protections.Tpm;
 
     public static RsaPublicJwk DecryptionJwk => RsaPublicJwk.FromModulus(Decryption.ExportParameters(false).Modulus);
 
@@ -91,7 +96,7 @@ internal sealed class TestAgent
         var (id, nonce) = Fresh();
         return new RotateSecretRequest(
             AgentId, id, nonce, Now, AgentActions.RotateSecret, Active,
-            Active == 0 ? "" : SecretKeys.Kcv(Secrets[Active]).ToString(), Highest, reason, Protections.Tpm,
+            Active == 0 ? "" : SecretKeys.Kcv(Secrets[Active]).ToString(), Highest, reason, Protection,
             new AuditEvidence(0, default, null), Clock);
     }
 
@@ -111,12 +116,21 @@ internal sealed class TestAgent
             AgentId, id, nonce, Now, AgentActions.RejectRotation, version, RejectReasons.UnwrapFailed);
     }
 
+    public RenewCertificateRequest RenewCertificateRequest(ECDsa key, string? name = null)
+    {
+        var (id, nonce) = Fresh();
+        return new RenewCertificateRequest(
+            AgentId, id, nonce, Now, AgentActions.RenewCertificate,
+            Base64UrlText.Encode(AgentCsr.Create(key, name ?? AgentId)));
+    }
+
     public CheckInRequest CheckInRequest()
     {
         var (id, nonce) = Fresh();
         return new CheckInRequest(
             AgentId, id, nonce, Now, AgentActions.CheckIn, "NORMAL", null, Active, [.. Secrets.Keys.Order()], false,
-            Protections.Tpm, TpmReports.Ok, new AuditEvidence(1, Digest32.Sha256([1]), null), Clock, 0, 1, "0.1.0");
+            Protection, InSoftware ? TpmReports.Unavailable : TpmReports.Ok,
+            new AuditEvidence(1, Digest32.Sha256([1]), null), Clock, 0, 1, "0.1.0");
     }
 
     /// <summary>The same operation, sent once more: new nonce, new time, new proof.</summary>
@@ -170,8 +184,8 @@ internal sealed class TestAgent
         new AgentCall("POST", path, null, "application/jose", Certificate, "127.0.0.1", body));
 
     public byte[] Sign(AgentRequest request, ECDsa? key = null) => CompactJws.Create(
-        new JwsHeader(Kid.Length == 0 ? AgentId : Kid, JoseTypes.AgentRequest), Payload(request),
-        data => Es256.Sign(key ?? Signing, data));
+        new JwsHeader(Kid.Length > 0 ? Kid : InSoftware ? AgentId + "#fallback" : AgentId, JoseTypes.AgentRequest),
+        Payload(request), data => Es256.Sign(key ?? (InSoftware ? Fallback! : Signing), data));
 
     /// <summary>Verifies the answer under the server's response key and reads it; a refusal is read as one.</summary>
     public ServerAnswer ReadAs(AgentReply reply, string action)
@@ -191,6 +205,7 @@ internal sealed class TestAgent
             AgentActions.ValidateLicense => StrictJson.Read(jws.Payload, wire.LicenseValidationAnswer),
             AgentActions.RenewLicense => StrictJson.Read(jws.Payload, wire.LicenseRenewalAnswer),
             AgentActions.SecretStatus => StrictJson.Read(jws.Payload, wire.SecretStatusAnswer),
+            AgentActions.RenewCertificate => StrictJson.Read(jws.Payload, wire.RenewCertificateAnswer),
             _ => StrictJson.Read(jws.Payload, wire.CheckInAnswer),
         };
     }
@@ -212,6 +227,7 @@ internal sealed class TestAgent
         AgentActions.RejectRotation => AgentPaths.RejectRotation,
         AgentActions.ValidateLicense => AgentPaths.ValidateLicense,
         AgentActions.RenewLicense => AgentPaths.RenewLicense,
+        AgentActions.RenewCertificate => AgentPaths.RenewCertificate,
         _ => AgentPaths.CheckIn,
     };
 
@@ -234,6 +250,7 @@ internal sealed class TestAgent
             LicenseValidationRequest validation => StrictJson.Write(validation, wire.LicenseValidationRequest),
             LicenseRenewalRequest renewal => StrictJson.Write(renewal, wire.LicenseRenewalRequest),
             CheckInRequest checkIn => StrictJson.Write(checkIn, wire.CheckInRequest),
+            RenewCertificateRequest renew => StrictJson.Write(renew, wire.RenewCertificateRequest),
             _ => throw new ArgumentException("not a request", nameof(request)),
         };
     }

@@ -16,7 +16,7 @@ public sealed partial class TidyTests
 
     private static readonly IReadOnlyList<SourceFile> Sources =
     [
-        .. SourceTree.Files(".cs", "src", "sim", "tests").Select(path => new SourceFile(path)),
+        .. SourceTree.Files(".cs", "src", "sim", "tests", "chaos").Select(path => new SourceFile(path)),
     ];
 
     [Fact]

@@ -72,6 +72,18 @@ internal sealed class AuditFile : IAuditFile, IDisposable
 
     public Task CloseAsync(string name) => RunAsync(() => Close(name));
 
+    public Task MoveAsync(string name, string? to) => RunAsync(() =>
+    {
+        bool takenBack = to == AuditFormat.NewestSegment;
+        if (to is null)
+            Posix.Unlink(_directory, name);
+        else if (File.Exists(_directory.PathOf(name)))
+            Posix.Rename(_directory, name, takenBack ? _name : to);
+        if (takenBack)
+            Volatile.Write(ref _newest, OpenNewest());
+        _directory.Sync();
+    });
+
     public void Dispose()
     {
         _thread.Dispose();
@@ -125,14 +137,21 @@ internal sealed class AuditFile : IAuditFile, IDisposable
         Posix.Sync(_newest, NewestPath);
     }
 
-    private void Rewrite(long length) => Replace((made, path) =>
+    private void Rewrite(long length)
     {
-        Copy(length, made, path);
-        Posix.Sync(made, path);
-    });
+        SafeFileHandle made = PutInPlace((file, path) =>
+        {
+            Copy(length, file, path);
+            Posix.Sync(file, path);
+        });
+
+        // The old one has no name any more. It is left to its finalizer: a reader may be about to use it.
+        Volatile.Write(ref _newest, made);
+        _directory.Sync();
+    }
 
     /// <summary>A new file takes the place of <c>audit.log</c> in one step: that name is never missing.</summary>
-    private void Replace(Action<SafeFileHandle, string> prepare)
+    private SafeFileHandle PutInPlace(Action<SafeFileHandle, string> prepare)
     {
         string temporary = _name + ".new";
         Posix.Unlink(_directory, temporary);
@@ -141,16 +160,13 @@ internal sealed class AuditFile : IAuditFile, IDisposable
         {
             prepare(made, _directory.PathOf(temporary));
             Posix.Rename(_directory, temporary, _name);
+            return made;
         }
         catch (StorageException)
         {
             made.Dispose();
             throw;
         }
-
-        // The old one is left to its finalizer: a reader may be about to use it.
-        Volatile.Write(ref _newest, made);
-        _directory.Sync();
     }
 
     private void Copy(long length, SafeFileHandle into, string path)
@@ -167,17 +183,27 @@ internal sealed class AuditFile : IAuditFile, IDisposable
     }
 
     /// <summary>
-    /// A second name for the file, then a new file under the first. What a crash between the two left is the same file.
+    /// A second name for the file, then a new file under the first. What a crash between the two left is the same
+    /// file. The old one is the log until the directory is durable: it has a name either way, the new one may lose its.
     /// </summary>
     private void Close(string name)
     {
-        Posix.Sync(_newest, NewestPath);
         if (!Posix.Link(_directory, _name, name) && !IsCopy(name))
         {
             throw new StorageException(
                 "audit_name_taken", $"{_directory.PathOf(name)} is another file; move it away to keep it.");
         }
-        Replace((_, _) => { });
+        SafeFileHandle made = PutInPlace((_, _) => { });
+        try
+        {
+            _directory.Sync();
+        }
+        catch (StorageException)
+        {
+            made.Dispose();
+            throw;
+        }
+        Volatile.Write(ref _newest, made);
     }
 
     private bool IsCopy(string name)

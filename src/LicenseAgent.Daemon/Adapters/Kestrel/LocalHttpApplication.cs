@@ -31,7 +31,7 @@ internal sealed class LocalConnection
 }
 
 /// <summary>Kestrel's requests as <see cref="LocalCall"/>s: no hosting, no routing, no middleware between.</summary>
-internal sealed class LocalHttpApplication(LocalHandler handler, Action<InvariantBroken> broken)
+internal sealed class LocalHttpApplication(LocalHandler handler, int requestBytesMax, Action<InvariantBroken> broken)
     : IHttpApplication<LocalConnection>
 {
     public LocalConnection CreateContext(IFeatureCollection contextFeatures)
@@ -74,7 +74,7 @@ internal sealed class LocalHttpApplication(LocalHandler handler, Action<Invarian
     {
         IFeatureCollection features = context.Features;
         ReadResult body = await ReadBodyAsync(request, reader);
-        bool oversized = !body.IsCompleted || body.Buffer.Length > LocalApiLimits.RequestBytes;
+        bool oversized = !body.IsCompleted || body.Buffer.Length > requestBytesMax;
         AdmittedPeer peer = features.GetRequiredFeature<AdmittedPeer>();
         var call = new LocalCall(
             peer.Credentials, request.Method, request.Path, request.QueryString,
@@ -88,18 +88,27 @@ internal sealed class LocalHttpApplication(LocalHandler handler, Action<Invarian
     }
 
     /// <summary>Completed: the whole body. Not completed: it is over the limit.</summary>
-    private static async ValueTask<ReadResult> ReadBodyAsync(IHttpRequestFeature request, PipeReader reader)
+    private async ValueTask<ReadResult> ReadBodyAsync(IHttpRequestFeature request, PipeReader reader)
     {
         if (request.Headers.ContentLength is { } announced and not 0)
         {
-            if (announced > LocalApiLimits.RequestBytes)
+            if (announced > requestBytesMax)
                 return new ReadResult(default, isCanceled: false, isCompleted: false);
             ReadResult all = await reader.ReadAtLeastAsync((int)announced);
+
+            // A stop wakes whoever reads. What of the request is still on its way is waited for all the same; the
+            // server cuts the connection when the time to drain is over.
+            while (all.Buffer.Length < announced)
+            {
+                reader.AdvanceTo(all.Buffer.Start, all.Buffer.End);
+                all = await reader.ReadAtLeastAsync((int)announced);
+            }
+
             return new ReadResult(all.Buffer, isCanceled: false, isCompleted: true);
         }
 
-        ReadResult read = await reader.ReadAtLeastAsync(LocalApiLimits.RequestBytes + 1);
-        if (read.Buffer.Length > LocalApiLimits.RequestBytes)
+        ReadResult read = await reader.ReadAtLeastAsync(requestBytesMax + 1);
+        if (read.Buffer.Length > requestBytesMax)
         {
             reader.AdvanceTo(read.Buffer.End);
             return new ReadResult(default, isCanceled: false, isCompleted: false);

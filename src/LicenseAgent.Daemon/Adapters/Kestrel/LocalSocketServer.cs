@@ -1,9 +1,10 @@
+using System.Net.Sockets;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Adapters.Files;
+using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.Ports;
-using LicenseAgent.Protocol.Local;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -12,12 +13,15 @@ using Microsoft.Extensions.Options;
 namespace LicenseAgent.Daemon.Adapters.Kestrel;
 
 /// <summary>One socket: where it is, who may connect, what answers.</summary>
+/// <param name="Limits">Those of <c>[pos]</c>, on either socket.</param>
+/// <param name="Given">A listening socket that the service manager made; else the path is bound.</param>
+/// <param name="OwnProcess">Connections of this process id are the agent's own; 0: there are none.</param>
 /// <param name="TurnedAway">Told of every connection that is not admitted; must not block.</param>
 /// <param name="Broken">Told when the process contradicts itself; the host ends it.</param>
 internal sealed record LocalSocketSettings(
-    string Path, PeerAccess Access, int ConnectionsPerUid, int Connections,
-    TimeSpan HeaderTimeout, TimeSpan IdleTimeout,
-    LocalHandler Handler, Action<PeerCredentials, Admission> TurnedAway, Action<InvariantBroken> Broken);
+    string Path, PeerAccess Access, PosConfig Limits,
+    LocalHandler Handler, Action<PeerCredentials, Admission> TurnedAway, Action<InvariantBroken> Broken,
+    Socket? Given, int OwnProcess);
 
 /// <summary>
 /// Kestrel on one Unix socket, HTTP/1.1 alone. <c>pos.sock</c> and <c>admin.sock</c> each have a server of their own,
@@ -27,7 +31,7 @@ internal sealed class LocalSocketServer : IDisposable
 {
     // Above the request limit, so that its 413 reaches the client of a moderately oversized request; what is larger
     // is not drained.
-    private const int DrainedBytesMax = 64 * 1024;
+    private const int DrainedToLimit = 4;
 
     private readonly KestrelServer _server;
     private readonly LocalHttpApplication _application;
@@ -35,19 +39,23 @@ internal sealed class LocalSocketServer : IDisposable
     public LocalSocketServer(LocalSocketSettings settings, TimeProvider time, ILoggerFactory logs)
     {
         var filter = new PeerFilter(
-            new ConnectionGate(settings.Access, settings.ConnectionsPerUid, settings.Connections),
-            settings.TurnedAway, time);
+            new ConnectionGate(
+                settings.Access, settings.Limits.ConnectionsPerUid, settings.Limits.Connections),
+            settings.TurnedAway, settings.OwnProcess, time);
         var options = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
-        Limit(options.Limits, settings.HeaderTimeout, settings.IdleTimeout);
+        Limit(options.Limits, settings.Limits);
         options.ListenUnixSocket(settings.Path, listen =>
         {
             listen.Protocols = HttpProtocols.Http1;
             listen.Use(next => connection => filter.OnConnection(connection, next));
         });
-        var transport = new SocketTransportOptions { CreateBoundListenSocket = _ => SocketPath.Bind(settings.Path) };
+        var transport = new SocketTransportOptions
+        {
+            CreateBoundListenSocket = _ => settings.Given ?? SocketPath.Bind(settings.Path),
+        };
         _server = new KestrelServer(
             Options.Create(options), new SocketTransportFactory(Options.Create(transport), logs), logs);
-        _application = new LocalHttpApplication(settings.Handler, settings.Broken);
+        _application = new LocalHttpApplication(settings.Handler, settings.Limits.RequestBytes, settings.Broken);
     }
 
     /// <summary>Listens when it returns; a path that is not safe is a <see cref="StorageException"/>.</summary>
@@ -59,13 +67,13 @@ internal sealed class LocalSocketServer : IDisposable
     public void Dispose() => _server.Dispose();
 
     /// <summary>What holds for every request to the agent, however it comes.</summary>
-    public static void Limit(KestrelServerLimits limits, TimeSpan headerTimeout, TimeSpan idleTimeout)
+    public static void Limit(KestrelServerLimits limits, PosConfig pos)
     {
-        limits.RequestHeadersTimeout = headerTimeout;
-        limits.KeepAliveTimeout = idleTimeout;
-        limits.MaxRequestLineSize = LocalApiLimits.HeadBytes;
-        limits.MaxRequestHeadersTotalSize = LocalApiLimits.HeadBytes;
-        limits.MaxRequestBodySize = DrainedBytesMax;
-        limits.MaxRequestBufferSize = DrainedBytesMax;
+        limits.RequestHeadersTimeout = pos.HeaderTimeout;
+        limits.KeepAliveTimeout = pos.IdleTimeout;
+        limits.MaxRequestLineSize = pos.HeadBytes;
+        limits.MaxRequestHeadersTotalSize = pos.HeadBytes;
+        limits.MaxRequestBodySize = DrainedToLimit * pos.RequestBytes;
+        limits.MaxRequestBufferSize = Math.Max(DrainedToLimit * pos.RequestBytes, pos.HeadBytes);
     }
 }

@@ -1,4 +1,6 @@
+using System.Net.Sockets;
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.Adapters.ServiceManager;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi;
 using Microsoft.Extensions.Logging;
@@ -17,12 +19,16 @@ internal sealed class LocalSockets : IAsyncDisposable
     private readonly ITimer _denials;
 
     /// <param name="broken">Told when the process contradicts itself.</param>
+    /// <param name="given">Sockets of the service manager.</param>
+    /// <param name="ownProcess">Whose connections are the agent's own; 0: nobody's.</param>
     public LocalSockets(
         AgentConfig config, LocalSurfaces surfaces, Action<InvariantBroken> broken, TimeProvider time,
-        ILoggerFactory logs)
+        ILoggerFactory logs, ActivatedSockets? given = null, int ownProcess = 0)
     {
-        _pos = Server(config.Pos.Socket, surfaces.Pos, config.Pos, broken, time, logs);
-        _admin = Server(config.Management.Socket, surfaces.Admin, config.Pos, broken, time, logs);
+        Socket? pos = given?.Take(ActivatedSockets.Pos);
+        PosPath = pos?.LocalEndPoint?.ToString() ?? config.Pos.Socket;
+        _pos = Server(config.Pos.Socket, surfaces.Pos, pos);
+        _admin = Server(config.Management.Socket, surfaces.Admin, given?.Take(ActivatedSockets.Admin));
         _https = config.Management.Https is { } https && surfaces.Https is { } surface
             ? new ManagementHttpsServer(https, config.Pos, surface, broken, time, logs)
             : null;
@@ -31,9 +37,19 @@ internal sealed class LocalSockets : IAsyncDisposable
             {
                 surfaces.Pos.Denials.Turn();
                 surfaces.Admin.Denials.Turn();
+                surfaces.Looks.Turn();
             },
             null, DenialsTurn, DenialsTurn);
+
+        LocalSocketServer Server(string path, LocalSurface surface, Socket? listening) => new(
+            new LocalSocketSettings(
+                path, surface.Access, config.Pos, surface.Handler, (peer, why) => surface.Denials.Add(peer, why),
+                broken, listening, ownProcess),
+            time, logs);
     }
+
+    /// <summary>Where applications connect.</summary>
+    public string PosPath { get; }
 
     /// <summary>The operator's socket first: it tells what is wrong when the other one cannot be had.</summary>
     public async Task StartAsync(CancellationToken cancel)
@@ -60,13 +76,4 @@ internal sealed class LocalSockets : IAsyncDisposable
         _https?.Dispose();
         _admin.Dispose();
     }
-
-    /// <summary>The limits of connections are those of <c>[pos]</c> on either socket.</summary>
-    private static LocalSocketServer Server(
-        string path, LocalSurface surface, PosConfig limits, Action<InvariantBroken> broken, TimeProvider time,
-        ILoggerFactory logs) => new(
-            new LocalSocketSettings(
-                path, surface.Access, limits.ConnectionsPerUid, limits.Connections, limits.HeaderTimeout,
-                limits.IdleTimeout, surface.Handler, (peer, why) => surface.Denials.Add(peer, why), broken),
-            time, logs);
 }

@@ -27,10 +27,10 @@ internal sealed class ManagementHttpsServer : IDisposable
         HttpsConfig config, PosConfig limits, HttpsSurface surface, Action<InvariantBroken> broken,
         TimeProvider time, ILoggerFactory logs)
     {
-        _application = new LocalHttpApplication(surface.Handler, broken);
+        _application = new LocalHttpApplication(surface.Handler, limits.RequestBytes, broken);
         _tls = new OperatorTls(config.ServerPem, surface, time);
         var options = new KestrelServerOptions { AddServerHeader = false };
-        LocalSocketServer.Limit(options.Limits, limits.HeaderTimeout, limits.IdleTimeout);
+        LocalSocketServer.Limit(options.Limits, limits);
         options.Limits.MaxConcurrentConnections = ConnectionsMax;
         options.Listen(config.Listen, listen =>
         {

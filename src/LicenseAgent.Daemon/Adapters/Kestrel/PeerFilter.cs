@@ -28,7 +28,7 @@ internal sealed record AdmittedPeer(
 /// answer.
 /// </summary>
 internal sealed class PeerFilter(
-    ConnectionGate gate, Action<PeerCredentials, Admission> turnedAway, TimeProvider time)
+    ConnectionGate gate, Action<PeerCredentials, Admission> turnedAway, int ownProcess, TimeProvider time)
 {
     // A peer that is still sending when the other side closes loses the answer (EPIPE), so unread input is discarded
     // until the peer closes: up to these bounds, for so many peers at a time; further ones are cut off at once.
@@ -45,6 +45,14 @@ internal sealed class PeerFilter(
     {
         PeerCredentials peer =
             PeerSocket.Credentials(connection.Features.GetRequiredFeature<IConnectionSocketFeature>().Socket);
+        if (ownProcess != 0 && peer.Pid == ownProcess)
+        {
+            // The watchdog asks whether this very path still answers, however many others are connected.
+            connection.Features.Set(new AdmittedPeer(peer));
+            await next(connection);
+            return;
+        }
+
         Admission admission = gate.Enter(peer);
         if (admission != Admission.Admitted)
         {

@@ -17,7 +17,8 @@ namespace LicenseAgent.Daemon.LocalApi.Operators;
 /// anybody hears of the outcome.
 /// </summary>
 internal sealed class ManagementApi(
-    LocalContext context, Callers callers, RateLimit rate, ManagementCalls calls, Action<PeerCredentials> limited)
+    LocalContext context, Callers callers, RateLimit rate, ManagementCalls calls, Action<PeerCredentials> limited,
+    RepeatedLooks looks)
 {
     private const int RecordedPathBytesMax = 128, RecordedSubjectBytesMax = 256;
 
@@ -135,6 +136,7 @@ internal sealed class ManagementApi(
         };
         if ((caller.Certificate?.Subject ?? call.Certificate?.Subject ?? done.Subject) is { } subject)
             details.Add("subject", LimitedText.Cut(subject, RecordedSubjectBytesMax));
-        return context.Journal.Called(new AuditEntry("management_called", null, actor, outcome, details));
+        var entry = new AuditEntry("management_called", null, actor, outcome, details);
+        return looks.Counts(call, entry) ? Task.CompletedTask : context.Journal.Called(entry);
     }
 }

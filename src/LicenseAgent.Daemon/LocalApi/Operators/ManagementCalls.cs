@@ -50,6 +50,8 @@ internal sealed class ManagementCalls(LocalContext context, ManagementSources so
         Look(ManagementPaths.Secrets, (_, into) =>
             Json(StatusViews.Secrets(context.Now()), Answers.SecretsResponse, into)),
         Look(ManagementPaths.Tpm, (_, into) => Json(context.Snapshot().Status.Tpm, Answers.TpmResponse, into)),
+        Look(ManagementPaths.Clock, (_, into) =>
+            Json(StatusViews.Clock(context.Now(), context.BootClock), Answers.ClockResponse, into)),
         Look(ManagementPaths.Metrics, (_, into) => Metrics(into)),
         Look(ManagementPaths.Audit, Audit),
         new("GET", ManagementPaths.AuditVerify, Role.Viewer, async (call, body, cancel) =>

@@ -1,6 +1,7 @@
 using System.Reflection;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.LocalApi.Validation;
+using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Management;
 
@@ -25,7 +26,23 @@ internal static class StatusViews
             secrets.FirstOrDefault(secret => secret.State == "PENDING"),
             new TpmView(tpm.State, tpm.Manufacturer, tpm.Firmware, tpm.LockoutCounter, tpm.Generation),
             recent.Views(), snapshot.Status.NextRotation, snapshot.Status.LastContact, now.TrustedNow,
-            snapshot.Status.Alerts, Version);
+            snapshot.Status.Alerts, snapshot.Status.Protections, Version);
+    }
+
+    public static ClockResponse Clock(in Moment now, IBootClock boot)
+    {
+        SnapshotClock clock = now.Snapshot.Status.Clock;
+        long bootMs = boot.BootMs;
+        return new ClockResponse(
+            now.TrustedNow, ClockText.Of(clock.Watch.Evidence), clock.Proven?.At(bootMs), now.WallClock,
+            now.WallClock.UnixMs - now.TrustedNow.UnixMs,
+            [
+                .. clock.Watch.Judged.Select(judged => new ClockView(
+                    ClockText.Of(judged.Clock), judged.Reading, judged.AheadMs, judged.SteadyMs / 1000,
+                    ClockText.Of(judged.Verdict), ClockText.Why(judged.Verdict))),
+            ],
+            clock.Anchor?.ServerTime, clock.Anchor?.BootId == boot.BootId, clock.HighWater, clock.Watch.Mirror,
+            clock.Watch.IsRunPutBack, clock.DoubtedMs / 1000, boot.BootId, bootMs, boot.AwakeMs);
     }
 
     public static SecretsResponse Secrets(in Moment now) => new(

@@ -15,7 +15,7 @@ public sealed class RenewalTests
         Ask(7, "old");
         AgentEffect.Send sent = Assert.Single(_till.Effects.OfType<AgentEffect.Send>());
         Assert.Equal(new LicenseRenewal(7, "old"), Assert.IsType<RequestPlan.RenewLicense>(sent.Plan).Asked);
-        _till.Answer(Given.Renewed(_till.Real));
+        _till.Answer(Given.RenewedLicense(_till.Real));
         Assert.Equal(new AgentEffect.CompleteRenewal(7, "renewed", null, null), Assert.Single(Completed()));
     }
 
@@ -43,7 +43,7 @@ public sealed class RenewalTests
         Ask(7, "old");
         _till.Answer(Given.Refused(ServerErrors.ClockSkew, _till.Real));
         Assert.Empty(Completed());
-        _till.Answer(Given.Renewed(_till.Real));
+        _till.Answer(Given.RenewedLicense(_till.Real));
         Assert.Equal("renewed", Assert.Single(Completed()).Token);
     }
 

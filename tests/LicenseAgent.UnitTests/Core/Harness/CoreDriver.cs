@@ -34,10 +34,13 @@ internal sealed class CoreDriver(CoreSettings? settings = null)
 
     public TimeSpan WallError { get; set; }
 
+    /// <summary>How long the machine has slept in this boot.</summary>
+    public long SleptMs { get; set; }
+
     /// <summary>What a random draw gives, or by default something else each time.</summary>
     public UInt128? Chance { get; set; }
 
-    public Now Now => new(BootId, BootMs, Real + WallError, Chance ?? NextChance());
+    public Now Now => new(BootId, BootMs, BootMs - SleptMs, Real + WallError, Chance ?? NextChance());
 
     public UtcTime TrustedNow => State.Clock.At(BootMs);
 
@@ -54,11 +57,22 @@ internal sealed class CoreDriver(CoreSettings? settings = null)
         return driver;
     }
 
-    /// <summary>The process starts and finds this state; nothing after that is answered.</summary>
-    public void Load(BoundState bound, RunState? run = null)
+    /// <summary>
+    /// The process starts, finds this state and tells the TPM of it; nothing after that is answered.
+    /// </summary>
+    public void Load(
+        BoundState bound, RunState? run = null, UtcTime? mirror = null, TpmReading? tpmClock = null)
     {
         Step(new AgentEvent.Started());
-        Step(new AgentEvent.StateLoaded(Given.Identity, bound, run ?? Given.Run(bound)));
+        Step(new AgentEvent.StateLoaded(Given.Identity, bound, run ?? Given.Run(bound))
+        {
+            Mirror = mirror,
+            TpmClock = tpmClock,
+        });
+        if (State.Activity is Activity.Anchoring)
+        {
+            Step(new AgentEvent.Anchored());
+        }
     }
 
     public CoreDriver Step(AgentEvent happened)
@@ -90,6 +104,7 @@ internal sealed class CoreDriver(CoreSettings? settings = null)
     {
         BootId = bootId;
         BootMs = 5_000;
+        SleptMs = 0;
         Real += off;
         State = AgentState.Initial(State.Settings);
     }

@@ -24,16 +24,16 @@ internal static class EventTable
     private static readonly string[] Loadings = ["Loading", "LoadingSecrets", "LoadingPrevious"];
 
     private static readonly string[] Exchanges =
-        [
-        "Exchanging.Prepare", "Exchanging.Confirm", "Exchanging.Reject", "Exchanging.RenewLicense",
-        "Exchanging.CheckIn",
+    [
+        "Exchanging.Prepare", "Exchanging.Confirm", "Exchanging.Reject", "Exchanging.CheckIn",
+        "Exchanging.RenewCertificate", "Exchanging.RenewLicense",
     ];
 
     /// <summary>Every activity there is; a new one is stated here first.</summary>
     public static readonly ImmutableArray<string> Activities =
     [
-        "Idle", .. Loadings, .. Exchanges, "Staging", "Committing", "Probing", "Anchoring", "FetchingKeysets",
-        "Enrolling",
+        "Idle", .. Loadings, .. Exchanges, "Staging", "Committing", "Probing", "Anchoring", "Enrolling",
+        "OpeningSoftware", "FetchingKeysets",
     ];
 
     /// <summary>By event: the activities it ends. It is broken in all others, unless it is taken in beside any.</summary>
@@ -56,6 +56,8 @@ internal static class EventTable
             ["PreviousLoaded"] = ["LoadingPrevious"],
             ["GenerationCommitted"] = ["Committing"],
             ["GenerationFailed"] = ["Committing"],
+            ["SoftwareOpened"] = ["OpeningSoftware"],
+            ["SoftwareFailed"] = ["OpeningSoftware"],
             ["Anchored"] = ["Anchoring"],
             ["AnchoringFailed"] = ["Anchoring"],
             ["KeysetsFetched"] = ["FetchingKeysets"],
@@ -97,12 +99,14 @@ internal static class EventTable
             "Exchanging.RenewLicense" => Exchanging(new RequestPlan.RenewLicense("r", new LicenseRenewal(4, "token"))),
             "Exchanging.CheckIn" => Exchanging(new RequestPlan.CheckIn(
                 "r", "NORMAL", null, 2, [2], false, TpmReports.Ok, 0, 1, null)),
+            "Exchanging.RenewCertificate" => Exchanging(new RequestPlan.RenewCertificate("r")),
             "Staging" => new Activity.Staging(Given.Prepared(3, Given.Start), false),
             "Committing" => new Activity.Committing(bound with { Generation = 8 }),
             "Probing" => new Activity.Probing(),
             "Anchoring" => new Activity.Anchoring(),
             "FetchingKeysets" => new Activity.FetchingKeysets(),
             "Enrolling" => new Activity.Enrolling(5),
+            "OpeningSoftware" => new Activity.OpeningSoftware(),
             _ => throw new ArgumentException($"No sample of {name}."),
         };
     }
@@ -149,6 +153,9 @@ internal static class EventTable
         "PreviousLoaded" => new AgentEvent.PreviousLoaded([]),
         "GenerationCommitted" => new AgentEvent.GenerationCommitted(Bound() with { Generation = 8 }),
         "GenerationFailed" => new AgentEvent.GenerationFailed("ENOSPC", false),
+        "SoftwareOpened" => new AgentEvent.SoftwareOpened(
+            Given.Identity, Given.Keyset, RunState.Empty, SoftwareBook.Empty, "key-1", []),
+        "SoftwareFailed" => new AgentEvent.SoftwareFailed("no key file"),
         "Anchored" => new AgentEvent.Anchored(),
         "AnchoringFailed" => new AgentEvent.AnchoringFailed("ENOSPC"),
         "EffectFailed" => new AgentEvent.EffectFailed("ENOSPC"),
@@ -172,8 +179,9 @@ internal static class EventTable
     {
         "Exchanging.Confirm" => Given.Confirmed(3, Given.Start),
         "Exchanging.Reject" => Given.Rejected(3, Given.Start),
-        "Exchanging.RenewLicense" => Given.Renewed(Given.Start),
+        "Exchanging.RenewLicense" => Given.RenewedLicense(Given.Start),
         "Exchanging.CheckIn" => Given.CheckedIn(Given.Start),
+        "Exchanging.RenewCertificate" => Given.Renewed(Given.Start),
         _ => Given.Prepared(3, Given.Start),
     };
 

@@ -74,13 +74,16 @@ internal static class Given
     public static RejectRotationAnswer Rejected(long version, UtcTime time) =>
         new(AgentId, "r", default, AgentActions.RejectRotation, time, version);
 
-    public static LicenseRenewalAnswer Renewed(UtcTime time) =>
+    public static LicenseRenewalAnswer RenewedLicense(UtcTime time) =>
         new(AgentId, "r", default, AgentActions.RenewLicense, time, "renewed", 2);
 
     public static CheckInAnswer CheckedIn(
         UtcTime time, Directive[]? directives = null, RevocationList? revocations = null, int nextS = 0) => new(
         AgentId, "r", default, AgentActions.CheckIn, time, directives ?? [], 1,
         new Witness(1, Digest32.Sha256("head"u8), false), nextS, revocations);
+
+    public static RenewCertificateAnswer Renewed(UtcTime time) =>
+        new(AgentId, "r", default, AgentActions.RenewCertificate, time, ["MIIB"]);
 
     public static RefusalAnswer Refused(
         string error, UtcTime time, int? retryAfterS = null, long? active = null, long? highest = null) =>

@@ -52,7 +52,7 @@ internal sealed class ModelTill(Random random)
 
     public Action<AgentEffect> Done { get; set; } = _ => { };
 
-    public Now Now => new($"boot-{_boot}", BootMs, Real, Chance());
+    public Now Now => new($"boot-{_boot}", BootMs, BootMs, Real, Chance());
 
     public UtcTime TrustedNow => State.Clock.At(BootMs);
 

@@ -154,7 +154,7 @@ public sealed class TpmLossTests
         }
     }
 
-    private static Now Now => new("boot-1", CoreDriver.FirstBootMs, Given.Start, 12345);
+    private static Now Now => new("boot-1", CoreDriver.FirstBootMs, CoreDriver.FirstBootMs, Given.Start, 12345);
 
     private void ComeBack() =>
         _till.Step(Lost).After(TimeSpan.FromSeconds(30)).Step(new AgentEvent.TpmReturned());

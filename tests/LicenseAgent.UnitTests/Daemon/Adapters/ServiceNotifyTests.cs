@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
-using LicenseAgent.Daemon.Adapters;
+using LicenseAgent.Daemon.Adapters.ServiceManager;
 using LicenseAgent.UnitTests.Pki;
 using Microsoft.Extensions.Logging;
 using Xunit;
@@ -23,6 +23,7 @@ public sealed class ServiceNotifyTests : IDisposable
         using var manager = Listen(name);
         using var service = new ServiceNotify(_log, name);
         service.Ready("NORMAL");
+        service.Status("NORMAL");
         service.Status("DEGRADED\nREADY=0");
         service.Stopping();
         Assert.Equal("READY=1\nSTATUS=NORMAL", Receive(manager));

@@ -21,12 +21,14 @@ internal sealed class StandingClock(string bootId, long bootMs) : IBootClock
         get => Volatile.Read(ref _bootMs);
         set => Volatile.Write(ref _bootMs, value);
     }
+
+    public long AwakeMs => BootMs;
 }
 
 /// <summary>Work that waits for the test to run it; timers that fire when the test says so.</summary>
 internal sealed class HandTurned : TimeProvider, IWorkItems
 {
-    private readonly Queue<Action> _work = new();
+    private readonly System.Collections.Concurrent.ConcurrentQueue<Action> _work = new();
     private readonly List<Timer> _timers = [];
 
     public int Waiting => _work.Count;
@@ -35,7 +37,11 @@ internal sealed class HandTurned : TimeProvider, IWorkItems
 
     public void Queue(Action work) => _work.Enqueue(work);
 
-    public void RunOne() => _work.Dequeue()();
+    public void RunOne()
+    {
+        if (_work.TryDequeue(out Action? work))
+            work();
+    }
 
     public void RunAll()
     {
@@ -90,7 +96,10 @@ internal sealed class AuditBench
     public static readonly UtcTime Start = new(1_800_000_000_000);
     public static readonly ECDsa Key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     public static readonly EcPublicJwk PublicKey = EcPublicJwk.From(Key);
-    public static readonly AuditIdentity Identity = new(AgentId, PublicKey.Thumbprint().ToString());
+    public static readonly AuditIdentity Identity = new(AgentId, PublicKey);
+
+    public static readonly AuditConfig Config = new(
+        "/var/log/license-agent/audit.log", AuditFailure.Continue, TimeSpan.FromDays(90), 2L << 30, 64L << 20);
 
     private AuditBench(DiskOfAudit disk, StandingClock clock) => (Disk, Clock) = (disk, clock);
 
@@ -106,12 +115,14 @@ internal sealed class AuditBench
 
     public static async Task<AuditBench> OpenAsync(
         DiskOfAudit? disk = null, StandingClock? clock = null, AuditFailure onFailure = AuditFailure.Continue,
-        AuditIdentity? identity = null)
+        AuditIdentity? identity = null, AuditConfig? config = null)
     {
         var bench = new AuditBench(disk ?? new DiskOfAudit(), clock ?? new StandingClock("boot-a", 100_000));
         var ports = new AuditLogPorts(
-            bench.Disk, bench.Hand, bench.Clock, bench.Hand, upMs => Start + TimeSpan.FromMilliseconds(upMs));
-        bench.Opening = await AuditLog.OpenAsync(ports, identity ?? Identity, onFailure, "0.1.0");
+            bench.Disk, bench.Hand, bench.Clock, bench.Hand, upMs => Start + TimeSpan.FromMilliseconds(upMs),
+            Es256.Verify);
+        bench.Opening = await AuditLog.OpenAsync(
+            ports, identity ?? Identity, (config ?? Config) with { OnFailure = onFailure }, "0.1.0");
         bench.Log = bench.Opening.Log;
         return bench;
     }
@@ -139,7 +150,7 @@ internal sealed class AuditBench
     public static AuditVerifyResponse Verify(DiskOfAudit disk, params AuditAnchor[] anchors)
     {
         using AuditVerifier verifier = Verifier(anchors);
-        return new AuditReader(disk, () => long.MaxValue).Verify(verifier);
+        return AuditReader.AtRest(disk).Verify(verifier);
     }
 
     public async Task CheckpointAsync(long generation = 1)

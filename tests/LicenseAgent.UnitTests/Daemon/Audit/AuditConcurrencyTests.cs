@@ -2,6 +2,7 @@ using LicenseAgent.Daemon.Adapters;
 using LicenseAgent.Daemon.Audit;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Protocol.Audit;
+using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Protocol.Messages;
 using Xunit;
@@ -19,9 +20,10 @@ public sealed class AuditConcurrencyTests
     {
         var disk = new DiskOfAudit();
         var clock = new StandingClock("boot-a", 100_000);
-        var ports = new AuditLogPorts(disk, new PoolWorkItems(), clock, TimeProvider.System, _ => AuditBench.Start);
+        var ports = new AuditLogPorts(
+            disk, new PoolWorkItems(), clock, TimeProvider.System, _ => AuditBench.Start, Es256.Verify);
         AuditOpening opening =
-            await AuditLog.OpenAsync(ports, AuditBench.Identity, AuditFailure.Continue, "0.1.0");
+            await AuditLog.OpenAsync(ports, AuditBench.Identity, AuditBench.Config, "0.1.0");
         using AuditLog log = opening.Log;
 
         // The first write waits until every thread has a record under way, so that there is something to share.
@@ -54,9 +56,10 @@ public sealed class AuditConcurrencyTests
     {
         var disk = new DiskOfAudit();
         var clock = new StandingClock("boot-a", 100_000);
-        var ports = new AuditLogPorts(disk, new PoolWorkItems(), clock, TimeProvider.System, _ => AuditBench.Start);
+        var ports = new AuditLogPorts(
+            disk, new PoolWorkItems(), clock, TimeProvider.System, _ => AuditBench.Start, Es256.Verify);
         AuditOpening opening =
-            await AuditLog.OpenAsync(ports, AuditBench.Identity, AuditFailure.Continue, "0.1.0");
+            await AuditLog.OpenAsync(ports, AuditBench.Identity, AuditBench.Config, "0.1.0");
         using AuditLog log = opening.Log;
         await Task.WhenAll(Enumerable.Range(0, Threads).Select(_ => Task.Run(
             async () =>

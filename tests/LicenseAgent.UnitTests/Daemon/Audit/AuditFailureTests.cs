@@ -78,17 +78,17 @@ public sealed class AuditFailureTests
     {
         AuditBench bench = await AuditBench.OpenAsync();
         await WriteAsync(bench, 1);
-        long whole = bench.Log.Length;
+        long whole = bench.Log.Newest.Length;
         bench.Disk.Free = 100;
         bench.Log.Append(Validation(2));
         bench.Hand.RunAll();
         Assert.Equal(whole + 100, bench.Disk.Content.Length);
-        Assert.Equal(whole, bench.Log.Length);
+        Assert.Equal(whole, bench.Log.Newest.Length);
         bench.Disk.Free = long.MaxValue;
         bench.Clock.BootMs += 1_000;
         await WriteAsync(bench, 3);
         Assert.Equal([], bench.Verify().Findings);
-        Assert.Equal(bench.Log.Length, bench.Disk.Content.Length);
+        Assert.Equal(bench.Log.Newest.Length, bench.Disk.Content.Length);
     }
 
     [Fact]

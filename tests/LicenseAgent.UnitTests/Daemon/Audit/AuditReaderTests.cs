@@ -17,7 +17,7 @@ public sealed class AuditReaderTests
     public AuditReaderTests()
     {
         _disk.Content = _log.Bytes;
-        _reader = new AuditReader(_disk, () => _disk.Content.Length);
+        _reader = new AuditReader(_disk, () => new AuditExtent(1, _disk.Content.Length));
     }
 
     [Fact]
@@ -53,7 +53,7 @@ public sealed class AuditReaderTests
     public void A_record_behind_the_whole_lines_is_not_found_yet()
     {
         int length = _disk.Content.Length - _log.Lines[^1].Length;
-        Assert.Null(new AuditReader(_disk, () => length).Point(Records));
+        Assert.Null(new AuditReader(_disk, () => new AuditExtent(1, length)).Point(Records));
     }
 
     [Fact]

@@ -12,11 +12,14 @@ namespace LicenseAgent.UnitTests.Daemon.Audit;
 internal sealed class DiskOfAudit : IAuditFile
 {
     private readonly Lock _gate = new();
-    private readonly SortedDictionary<long, (string Name, byte[] Content)> _closed = [];
+    private readonly SortedDictionary<long, ClosedFile> _closed = [];
     private readonly List<byte> _written = [];
     private readonly List<byte> _durable = [];
     private readonly List<(int From, int To)> _dropped = [];
     private long _closedCount;
+
+    // audit.log is an empty new file to who opens it now, and this process goes on with the old one.
+    private bool _renamed;
 
     /// <summary>Bytes that still fit; a write beyond it is cut there and fails.</summary>
     public long Free { get; set; } = long.MaxValue;
@@ -25,6 +28,12 @@ internal sealed class DiskOfAudit : IAuditFile
 
     /// <summary>Rewriting and cutting fail as well.</summary>
     public bool FailCuts { get; set; }
+
+    /// <summary>How far closing comes before it fails.</summary>
+    public CloseFault FailCloses { get; set; }
+
+    /// <summary>Removing and renaming of closed files fail.</summary>
+    public bool FailMoves { get; set; }
 
     /// <summary>Reading back after a failed fsync gives zeros: the cache dropped the pages too.</summary>
     public bool ForgetOnFailedSync { get; set; }
@@ -63,9 +72,24 @@ internal sealed class DiskOfAudit : IAuditFile
         }
     }
 
-    public IReadOnlyList<string> ClosedNames => [.. _closed.Values.Select(c => c.Name)];
+    public IReadOnlyList<string> ClosedNames
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _closed.Values.Select(c => c.Name)];
+        }
+    }
 
-    public byte[] Closed(string name) => _closed.Values.Single(c => c.Name == name).Content;
+    public byte[] Closed(string name)
+    {
+        lock (_gate)
+        {
+            ClosedFile file = _closed.Values.SingleOrDefault(c => c.Name == name)
+                ?? throw new StorageException("storage_failed", $"There is no {name}.");
+            return file.IsNewest ? [.. _written] : file.Content;
+        }
+    }
 
     public IReadOnlyList<AuditSegment> Segments()
     {
@@ -73,7 +97,8 @@ internal sealed class DiskOfAudit : IAuditFile
         {
             return
             [
-                .. _closed.Values.Select(c => new AuditSegment(c.Name, c.Content.Length)).OrderBy(s => s.IsOfChain),
+                .. _closed.Values.Select(c => new AuditSegment(c.Name, Closed(c.Name).Length))
+                    .OrderBy(s => s.ClosedFirstSeq ?? 0),
                 new AuditSegment(AuditFormat.NewestSegment, _written.Count),
             ];
         }
@@ -134,6 +159,8 @@ internal sealed class DiskOfAudit : IAuditFile
         {
             if (FailCuts)
                 return Task.FromException(new StorageException("io_error", "ftruncate of audit.log failed."));
+            if (rewrite)
+                PartFromSecondNames();
             _written.RemoveRange((int)length, _written.Count - (int)length);
             if (rewrite)
             {
@@ -151,17 +178,49 @@ internal sealed class DiskOfAudit : IAuditFile
         {
             if (FailCuts)
                 return Task.FromException(new StorageException("io_error", "rename of audit.log failed."));
-            if (_closed.Values.Any(c => c.Name == name && !c.Content.AsSpan().SequenceEqual(_written.ToArray())))
+            if (_closed.Values.Any(c => c.Name == name) && !Closed(name).AsSpan().SequenceEqual(_written.ToArray()))
                 return Task.FromException(new StorageException("audit_name_taken", $"{name} is another file."));
-            _closed.Add(++_closedCount, (name, [.. _written]));
+            if (_closed.Values.All(c => c.Name != name))
+                _closed.Add(++_closedCount, new ClosedFile(name, [], IsNewest: true));
+            if (FailCloses != CloseFault.None)
+            {
+                _renamed |= FailCloses == CloseFault.DirectoryNotDurable;
+                return Task.FromException(new StorageException("io_error", "Closing audit.log failed."));
+            }
+            PartFromSecondNames();
             _written.Clear();
             _durable.Clear();
         }
         return Task.CompletedTask;
     }
 
+    public Task MoveAsync(string name, string? to)
+    {
+        lock (_gate)
+        {
+            if (FailMoves)
+                return Task.FromException(new StorageException("io_error", $"rename of {name} failed."));
+            long key = _closed.SingleOrDefault(c => c.Value.Name == name).Key;
+            if (key == 0)
+                return Task.CompletedTask;
+            foreach (long taken in _closed.Where(c => c.Value.Name == to).Select(c => c.Key).ToList())
+                _closed.Remove(taken);
+            if (to == AuditFormat.NewestSegment)
+                Content = Closed(name);
+            if (to is null or AuditFormat.NewestSegment)
+                _closed.Remove(key);
+            else
+                _closed[key] = _closed[key] with { Name = to };
+        }
+        return Task.CompletedTask;
+    }
+
     /// <summary>What a process finds that starts after this one was killed.</summary>
-    public DiskOfAudit AfterKill() => Copy(Content);
+    public DiskOfAudit AfterKill()
+    {
+        lock (_gate)
+            return Copy(Content, _renamed, secondNameLost: false);
+    }
 
     /// <summary>What a process finds after a power cut.</summary>
     public DiskOfAudit AfterPowerCut(Random random)
@@ -172,16 +231,30 @@ internal sealed class DiskOfAudit : IAuditFile
                 .Take(random.Next(_written.Count - Math.Min(_durable.Count, _written.Count) + 1))];
             foreach ((int from, int to) in _dropped)
                 cut.AsSpan(Math.Min(from, cut.Length)..Math.Min(to, cut.Length)).Clear();
-            return Copy(cut);
+            bool renamed = _renamed && random.Next(2) == 0;
+            return Copy(cut, renamed, secondNameLost: !renamed && random.Next(2) == 0);
         }
     }
 
-    private DiskOfAudit Copy(byte[] newest)
+    private DiskOfAudit Copy(byte[] newest, bool renamed, bool secondNameLost)
     {
-        var copy = new DiskOfAudit { Content = newest, _closedCount = _closedCount };
-        foreach ((long key, (string Name, byte[] Content) closed) in _closed)
-            copy._closed.Add(key, closed);
+        var copy = new DiskOfAudit { Content = renamed ? [] : newest, _closedCount = _closedCount };
+        foreach ((long key, ClosedFile closed) in _closed)
+        {
+            if (!closed.IsNewest)
+                copy._closed.Add(key, closed);
+            else if (!secondNameLost)
+                copy._closed.Add(key, closed with { Content = renamed ? newest : [], IsNewest = !renamed });
+        }
         return copy;
+    }
+
+    /// <summary>The file gets its content for ever where it has another name than <c>audit.log</c>.</summary>
+    private void PartFromSecondNames()
+    {
+        foreach ((long key, ClosedFile closed) in _closed.Where(c => c.Value.IsNewest).ToList())
+            _closed[key] = closed with { Content = [.. _written], IsNewest = false };
+        _renamed = false;
     }
 
     private void MakeDurable(int length)
@@ -199,4 +272,18 @@ internal sealed class DiskOfAudit : IAuditFile
         for (int i = from; i < to; i++)
             bytes[i] = 0;
     }
+
+    private sealed record ClosedFile(string Name, byte[] Content, bool IsNewest);
+}
+
+/// <summary>Where closing a file fails.</summary>
+internal enum CloseFault
+{
+    None,
+
+    /// <summary>It has both names.</summary>
+    BetweenNames,
+
+    /// <summary>The new file is there, and a power cut may take it back.</summary>
+    DirectoryNotDurable,
 }

@@ -31,7 +31,10 @@ public sealed class ConfigReaderTests
             (config.Pos.Rate, config.Pos.Burst, config.Pos.ConnectionsPerUid, config.Pos.Connections));
         Assert.Equal("/run/license-agent/admin.sock", config.Management.Socket);
         Assert.Empty(config.Management.AdminUids);
-        Assert.Equal(new AuditConfig("/var/log/license-agent/audit.log", AuditFailure.Continue), config.Audit);
+        Assert.Equal(
+            new AuditConfig(
+                "/var/log/license-agent/audit.log", AuditFailure.Continue, TimeSpan.FromDays(90), 2L << 30, 64L << 20),
+            config.Audit);
         Assert.True(config.Degraded.Allowed);
     }
 
@@ -96,11 +99,15 @@ public sealed class ConfigReaderTests
     [InlineData("[agent]\nburst = 1", 2, "unknown key \"burst\" in [agent]; it belongs under [pos]")]
     [InlineData("[agent]\nzzz = 1", 2, "unknown key \"zzz\" in [agent]; remove it")]
     [InlineData("rate = 1", 1, "\"rate\" stands before the first table; put it under its [table]")]
-    [InlineData("[tpm]\nfallback = \"on_loss\"", 2, "tpm.fallback is not available in this version; remove the line")]
-    [InlineData("[tpm]\npcrs = [7]", 2, "tpm.pcrs is not available in this version; remove the line")]
-    [InlineData("[security]\nstrict = true", 2, "security.strict is not available in this version; remove the line")]
-    [InlineData("[security]\nstrikt = true", 2, "unknown key \"strikt\" in [security]; remove it")]
-    [InlineData("[audit]\nretention = 9", 2, "audit.retention is not available in this version; remove the line")]
+    [InlineData("[tpm]\nfallback = \"always\"", 2, "\"always\" is unknown; give \"off\" or \"on_loss\"")]
+    [InlineData("[tpm]\nfallback = \"on_loss\"", 2,
+        "fallback = \"on_loss\" needs fallback_key_file: a file or systemd credential kept apart from this disk")]
+    [InlineData("[tpm]\nfallback_encrypted_storage = \"/var/lib/license-agent/agent.json\"", 2,
+        "\"agent.json\" is no name for fallback_encrypted_storage; give a plain one that ends in .enc")]
+    [InlineData("[tpm]\npcrs = [7]", 2,
+        "tpm.pcrs is not available: with the distribution's TPM library a key under a PCR policy and an encrypted "
+        + "session gives wrong results (tpm2-tss issue 2574); remove the line")]
+    [InlineData("[security]\nstrikt = true", 2, "unknown key \"strikt\" in [security]; did you mean \"strict\"?")]
     public void A_key_nobody_reads_is_one_error_with_its_remedy(string file, int line, string message) =>
         Assert.Equal(new ConfigError(line, null, message), Assert.Single(Read(file).Errors));
 
@@ -133,6 +140,13 @@ public sealed class ConfigReaderTests
     [InlineData("[pos]\nconnections_per_uid = 300")]
     [InlineData("[pos]\nconnections = 10")]
     [InlineData("[pos]\nsocket = \"/run/license-agent/admin.sock\"")]
+    [InlineData("[audit]\nsegment_bytes = 65535")]
+    [InlineData("[audit]\nsegment_bytes = 1073741825")]
+    [InlineData("[audit]\nmax_bytes = 134217727")]
+    [InlineData("[audit]\nretention = 3599")]
+    [InlineData("[alerts]\nwebhook_url = \"https://h/hook\"")]
+    [InlineData("[alerts]\nwebhook_secret_file = \"/etc/secret\"")]
+    [InlineData("[alerts]\nwebhook_url = \"https://h/hook\"\nwebhook_secret_file = \"relative\"")]
     [InlineData("[management]\nallowed_uids = [0]\nadmin_uids = [0]")]
     [InlineData("[management]\nallowed_uids = [0]\nviewer_uids = [1]")]
     [InlineData("[management]\nadmin_uids = [0]\nviewer_uids = [0]")]
@@ -158,6 +172,29 @@ public sealed class ConfigReaderTests
     public void Pins_of_both_keys_count_once_each() => Assert.Equal(
         [Pin1, Pin2],
         Valid($"[server]\ncert_pin = \"{Pin1}\"\ncert_pins = [\"{Pin2}\", \"{Pin1}\"]").Server.CertPins);
+
+    [Theory]
+    [InlineData("http://h/hook")]
+    [InlineData("https://u:p@h/hook")]
+    [InlineData("ftp://h/hook")]
+    [InlineData("hook")]
+    public void A_webhook_in_clear_or_with_a_user_name_is_refused(string url)
+    {
+        var outcome = ReadAlerts(url, new byte[16]);
+        Assert.Contains("is not usable", Assert.Single(outcome.Errors).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(15, false)]
+    [InlineData(16, true)]
+    [InlineData(1024, true)]
+    [InlineData(1025, false)]
+    public void A_secret_of_the_webhook_has_16_to_1024_bytes(int length, bool good)
+    {
+        byte[] content = [.. Enumerable.Repeat((byte)'s', length), (byte)'\n'];
+        var outcome = ReadAlerts("http://127.0.0.1:9/hook", content);
+        Assert.Equal(good, outcome.Config?.Alerts.WebhookSecret.Length == length);
+    }
 
     [Fact]
     public void Paths_move_what_is_below_them()
@@ -254,6 +291,10 @@ public sealed class ConfigReaderTests
     }
 
     private static ConfigOutcome Read(string file) => Read(file, []);
+
+    private static ConfigOutcome ReadAlerts(string url, byte[] secret) => ConfigReader.Read(
+        Encoding.UTF8.GetBytes($"[alerts]\nwebhook_url = \"{url}\"\nwebhook_secret_file = \"/etc/secret\""),
+        new Dictionary<string, string>(), _ => new NamedFile(secret, null));
 
     private static ConfigOutcome Read(string file, Dictionary<string, string> environment) => ConfigReader.Read(
         Encoding.UTF8.GetBytes(file), environment,

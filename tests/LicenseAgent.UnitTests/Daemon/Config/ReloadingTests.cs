@@ -111,7 +111,7 @@ public sealed class ReloadingTests
             },
             config => _used.Add($"core {config.Degraded.Allowed}"));
         reloading.Serve(new LocalSurfaces(
-            null!, null!, config => _used.Add($"surfaces {string.Join(" ", config.Management.AdminUids)}")));
+            null!, null!, null!, config => _used.Add($"surfaces {string.Join(" ", config.Management.AdminUids)}")));
         return reloading;
     }
 

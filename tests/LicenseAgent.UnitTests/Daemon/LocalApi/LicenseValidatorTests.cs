@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Security.Cryptography;
 using LicenseAgent.Core;
+using LicenseAgent.Daemon;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Secrets;
@@ -249,10 +250,10 @@ public sealed class LicenseValidatorTests : IDisposable
 
     private Verdict JudgeAt(byte[] token, long msAfterStart)
     {
-        long boot = _bench.Clock.BootMs;
-        _bench.Clock.BootMs += msAfterStart;
+        (long boot, AgentSnapshot snapshot) = (_bench.Clock.BootMs, _bench.Snapshot);
+        _bench.Pass(msAfterStart);
         Verdict verdict = _bench.Validator().Judge(token, _bench.Now);
-        _bench.Clock.BootMs = boot;
+        (_bench.Clock.BootMs, _bench.Snapshot) = (boot, snapshot);
         return verdict;
     }
 

@@ -65,6 +65,17 @@ internal sealed class LocalBench : IDisposable
         return Es256.Verify(key, data, signature);
     };
 
+    /// <summary>Time passes, and the loop has taken its steps meanwhile.</summary>
+    public void Pass(long ms)
+    {
+        TrustedClock clock = Snapshot.Clock;
+        Clock.BootMs += ms;
+        Snapshot = Snapshot with
+        {
+            Clock = new TrustedClock(Clock.BootMs, clock.Floor + TimeSpan.FromMilliseconds(ms)),
+        };
+    }
+
     public Moment Now => new(Snapshot, Snapshot.Clock.At(Clock.BootMs), Time.Now);
 
     public static TokenTagger Tag => token => TokenTag.Of("key"u8, token);
@@ -126,7 +137,9 @@ internal sealed class LocalBench : IDisposable
         1,
         new TpmResponse(
             "ok", "swtpm:unix:/x", "IBM", "1.2", 0, 4, 100, 1, 0, "thumb", "0x81018A01", "0x81018A02", "00", null),
-        Start + Day, Start, [new AlertView("clock_rollback", "warning", Start, "Set the clock.")]);
+        Start + Day, Start, [new AlertView("clock_rollback", "warning", Start, "Set the clock.")],
+        [new ProtectionView("memory_locked", true, "secret pages are kept out of swap", null)],
+        new SnapshotClock(ClockWatch.Initial, null, null, null, 0));
 
     private static SecretView View(long version, string state, UtcTime graceUntil) => new(
         version, state, Kcv.From(new byte[8]), Start - Day, Start - Day, Start + Day, graceUntil);
@@ -137,6 +150,8 @@ internal sealed class StandingClock : IBootClock
     public string BootId => "6b3c1d2e-0000-4000-8000-000000000001";
 
     public long BootMs { get; set; }
+
+    public long AwakeMs => BootMs;
 }
 
 internal sealed class StandingTime(UtcTime now) : TimeProvider

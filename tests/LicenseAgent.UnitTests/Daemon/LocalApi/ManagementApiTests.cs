@@ -59,7 +59,7 @@ public sealed class ManagementApiTests : IDisposable
                     commands, new RecentLicenses(), () => "license_agent_mode 1\n", audit,
                     () => throw new InvariantBroken("Nobody reloads here.")),
                 new SignInCalls(context, callers, new Challenges(new OsBytes(), _bench.Clock), sessions)),
-            _ => { });
+            _ => { }, new RepeatedLooks(context.Journal, _bench.Clock));
     }
 
     public void Dispose() => _bench.Dispose();
@@ -69,7 +69,7 @@ public sealed class ManagementApiTests : IDisposable
         var rows = new TheoryData<string, string, uint, int>();
         string[] looks =
         [
-            "/v1/status", "/v1/secrets", "/v1/tpm", "/v1/metrics", "/v1/audit", "/v1/audit/verify", "/v1/health",
+            "/v1/status", "/v1/secrets", "/v1/tpm", "/v1/clock", "/v1/metrics", "/v1/audit", "/v1/audit/verify", "/v1/health",
             "/v1/openapi.json",
         ];
         string[] acts = ["/v1/rotate", "/v1/secrets/5/invalidate"];

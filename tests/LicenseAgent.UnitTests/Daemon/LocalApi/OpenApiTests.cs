@@ -85,7 +85,8 @@ public sealed class OpenApiTests
         string[] paths =
         [
             LocalPaths.ValidateLicense, LocalPaths.RenewLicense, LocalPaths.Health, LocalPaths.OpenApi,
-            ManagementPaths.Status, ManagementPaths.Secrets, ManagementPaths.Tpm, ManagementPaths.Metrics,
+            ManagementPaths.Status, ManagementPaths.Secrets, ManagementPaths.Tpm, ManagementPaths.Clock,
+            ManagementPaths.Metrics,
             ManagementPaths.Audit, ManagementPaths.AuditVerify, ManagementPaths.Enroll, ManagementPaths.Rotate,
             ManagementPaths.InvalidatePrefix + "{version}" + ManagementPaths.InvalidateSuffix,
             ManagementPaths.Degraded, ManagementPaths.Reload, ManagementPaths.Challenge, ManagementPaths.Session,
@@ -128,12 +129,13 @@ public sealed class OpenApiTests
             pos.ValidateLicenseRequest, said.ValidateLicenseResponse, pos.RenewLicenseRequest, said.RenewLicenseResponse,
             said.HealthResponse, said.Problem,
             calls.EnrollCall, calls.InvalidateCall, Of(calls, typeof(EnrollmentBundle)), Of(calls, typeof(KeysetPin)),
-            answers.StatusResponse, answers.SecretsResponse, answers.TpmResponse, answers.EnrollOutcome,
+            answers.StatusResponse, answers.SecretsResponse, answers.TpmResponse, answers.ClockResponse,
+            Of(answers, typeof(ClockView)), answers.EnrollOutcome,
             answers.RotateOutcome, answers.InvalidateOutcome, answers.AuditPage, answers.AuditVerifyResponse,
             calls.DegradedCall, calls.SessionCall, answers.DegradedOutcome, answers.ReloadOutcome,
             answers.ChallengeOutcome, answers.SessionOutcome,
             Of(answers, typeof(SecretView)), Of(answers, typeof(TpmView)), Of(answers, typeof(LicenseView)),
-            Of(answers, typeof(AlertView)), Of(answers, typeof(AuditFinding)),
+            Of(answers, typeof(AlertView)), Of(answers, typeof(AuditFinding)), Of(answers, typeof(ProtectionView)),
         ];
     }
 

@@ -172,7 +172,7 @@ public sealed class PeerLimitTests : IDisposable
     private static Admission Enter(ConnectionGate gate, uint uid) => gate.Enter(new PeerCredentials(uid, uid, 1));
 
     private static PosConfig Pos(uint[] uids, uint[] gids) => new(
-        "", uids, gids, 1, 1, 1, 1, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
+        "", uids, gids, 1, 1, 1, 1, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), 4096, 4096);
 
     private static VerifiedToken Token(string license = "lic-1") => new(
         new VerifiedLicense(LocalBench.Claims(license), "a.b.c", "kid"), "pos-001.v6", 6, 3, default);

@@ -54,7 +54,7 @@ public sealed class PosApiTests : IDisposable
     }
 
     private static PosConfig Listing(params uint[] uids) =>
-        new("", uids, [], 10, 20, 64, 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60));
+        new("", uids, [], 10, 20, 64, 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60), 16_384, 8_192);
 
     [Fact]
     public async Task A_validation_is_recorded_metered_and_remembered()
@@ -230,12 +230,12 @@ public sealed class PosApiTests : IDisposable
     [InlineData("records refused", 503, "NOT_READY")]
     public async Task Health_tells_whether_a_validation_can_succeed(string what, int status, string word)
     {
-        _bench.Clock.BootMs += (long)(what switch
+        _bench.Pass((long)(what switch
         {
             "DEGRADED" => LocalBench.Day,
             "EXHAUSTED" => 8 * LocalBench.Day,
             _ => TimeSpan.Zero,
-        }).TotalMilliseconds;
+        }).TotalMilliseconds);
         if (what == "no active secret")
             _bench.Snapshot = _bench.Snapshot with { Active = null };
         _journal.Refusing = what == "records refused";

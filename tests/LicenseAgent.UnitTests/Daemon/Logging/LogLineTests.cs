@@ -73,7 +73,10 @@ public sealed class LogLineTests
     [Fact]
     public void Events_take_nothing_that_could_hold_a_secret()
     {
-        Type[] harmless = [typeof(string), typeof(int), typeof(long), typeof(bool), typeof(Exception)];
+        Type[] harmless =
+        [
+            typeof(string), typeof(int), typeof(long), typeof(bool), typeof(Exception), typeof(LogLevel),
+        ];
         Assert.All(
             EventMethods().SelectMany(m => m.GetParameters().Skip(1)),
             parameter => Assert.Contains(parameter.ParameterType, harmless));

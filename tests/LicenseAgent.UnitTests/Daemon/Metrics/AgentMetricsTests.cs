@@ -36,10 +36,12 @@ public sealed partial class AgentMetricsTests
             [
                 "audit_chain_ok", "audit_seq", "build_info", "client_cert_expiry_timestamp_seconds",
                 "clock_skew_seconds", "degraded_mode", "grace_until_timestamp_seconds", "last_rotation",
-                "last_rotation_timestamp_seconds", "mode", "rotation_consecutive_failures", "rotation_failures_total",
+                "last_rotation_timestamp_seconds", "memory_protection", "mode", "rotation_consecutive_failures",
+                "rotation_failures_total",
                 "rotations_failed", "rotations_total", "secret_expiry_timestamp_seconds", "secrets_active",
-                "secrets_grace", "tpm_available", "tpm_operation_duration_seconds", "unauthorized_access_total",
-                "validation_duration_seconds", "validation_failures_total", "validations_failed", "validations_total",
+                "secrets_grace", "software_fallback", "tpm_available", "tpm_operation_duration_seconds",
+                "unauthorized_access_total", "validation_duration_seconds", "validation_failures_total",
+                "validations_failed", "validations_total",
             ],
             names);
     }

@@ -16,6 +16,7 @@ public sealed class RoleMatrixTests
         ["GET /v1/status"] = "viewer",
         ["GET /v1/secrets"] = "viewer",
         ["GET /v1/tpm"] = "viewer",
+        ["GET /v1/clock"] = "viewer",
         ["GET /v1/metrics"] = "viewer",
         ["GET /v1/audit"] = "viewer",
         ["GET /v1/audit/verify"] = "viewer",

@@ -182,8 +182,10 @@ internal sealed class SignInBench : IDisposable
 
     private static AgentConfig Config(ManagementConfig management) => new(
         null!, null!, null!,
-        new PosConfig("", [], [], 200, 400, 64, 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60)), management,
-        null!, new DegradedConfig(true), null!);
+        new PosConfig(
+            "", [], [], 200, 400, 64, 256, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60), 16_384, 8_192),
+        management,
+        null!, new DegradedConfig(true), null!, new SecurityConfig(false));
 
     private LocalSources Sources() => new(
         Bench.Context(Journal.Journal),

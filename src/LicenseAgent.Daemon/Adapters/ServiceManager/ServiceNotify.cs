@@ -5,12 +5,12 @@ using System.Text;
 using LicenseAgent.Daemon.Logging;
 using Microsoft.Extensions.Logging;
 
-namespace LicenseAgent.Daemon.Adapters;
+namespace LicenseAgent.Daemon.Adapters.ServiceManager;
 
 /// <summary>
-/// sd_notify(3): tells a service manager READY, STATUS and STOPPING over the socket in NOTIFY_SOCKET, a path or, with
-/// <c>@</c>, an abstract name. Without one there is nobody to tell. A manager that cannot be reached is logged and is
-/// no reason to stop selling.
+/// sd_notify(3): tells a service manager READY, STATUS, WATCHDOG and STOPPING over the socket in NOTIFY_SOCKET, a path
+/// or, with <c>@</c>, an abstract name. Without one there is nobody to tell. A manager that cannot be reached is logged
+/// and is no reason to stop selling.
 /// </summary>
 internal sealed class ServiceNotify : IDisposable
 {
@@ -20,6 +20,7 @@ internal sealed class ServiceNotify : IDisposable
     private readonly ILogger _logger;
     private readonly string? _address;
     private readonly Socket? _socket;
+    private string? _status;
 
     public ServiceNotify(ILogger logger)
         : this(logger, Environment.GetEnvironmentVariable("NOTIFY_SOCKET"))
@@ -38,9 +39,17 @@ internal sealed class ServiceNotify : IDisposable
         }
     }
 
-    public void Ready(string status) => Send($"READY=1\nSTATUS={OneLine(status)}");
+    public void Ready(string status) => Send($"READY=1\nSTATUS={_status = OneLine(status)}");
 
-    public void Status(string status) => Send($"STATUS={OneLine(status)}");
+    /// <summary>Sent when it differs from the last one.</summary>
+    public void Status(string status)
+    {
+        string line = OneLine(status);
+        if (Interlocked.Exchange(ref _status, line) != line)
+            Send($"STATUS={line}");
+    }
+
+    public void Alive() => Send("WATCHDOG=1");
 
     /// <summary>Until the next READY. MONOTONIC_USEC is for <c>Type=notify-reload</c>.</summary>
     public void Reloading()

@@ -1,0 +1,262 @@
+using System.Diagnostics;
+using System.Globalization;
+using LicenseAgent.Chaos.Sweep;
+using LicenseAgent.Client;
+using LicenseAgent.Protocol.Management;
+using LicenseAgent.Testbed.Net;
+
+namespace LicenseAgent.Chaos.Scripts;
+
+/// <summary>A stretch of an experiment in which a fault held.</summary>
+internal sealed record FaultSpan(string Name, double From, double To);
+
+/// <summary>What came of an experiment.</summary>
+/// <param name="Broken">What did not hold, with its line; empty when all held.</param>
+internal sealed record ScriptOutcome(
+    Experiment Experiment, string Broken, TimeSpan Took, IReadOnlyList<Bin> Bins, IReadOnlyList<FaultSpan> Faults)
+{
+    public IReadOnlyList<PointOutcome> Points { get; init; } = [];
+
+    public bool Held => Broken.Length == 0;
+}
+
+/// <summary>An expectation of an experiment that was not met.</summary>
+internal sealed class NotMetException(string message) : Exception(message);
+
+/// <summary>
+/// Carries out the steps of an experiment on a stage of its own, one after the other. At the end, whatever it did: the
+/// audit log is verified by its bytes, and everything is taken down.
+/// </summary>
+internal sealed class ScriptRun(Experiment experiment, Action<string> progress) : IAsyncDisposable
+{
+    private const int ModeSeconds = 30;
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(5), s_poll = TimeSpan.FromMilliseconds(100);
+
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private readonly List<FaultSpan> _faults = [];
+    private (string Name, double From)? _fault;
+    private long _versionSeen;
+    private string _mode = "";
+    private Traffic? _traffic;
+    private IReadOnlyList<Bin> _bins = [];
+
+    public async Task<ScriptOutcome> RunAsync(CancellationToken cancel)
+    {
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        limit.CancelAfter(s_limit);
+        string broken = "";
+        try
+        {
+            int disk = experiment.Steps.FirstOrDefault(s => s.Verb == "disk")?.Number(0) ?? 0;
+            await using Stage stage = await Stage.OpenAsync(disk, limit.Token);
+            _clock.Restart();
+            try
+            {
+                await StepsAsync(stage, limit.Token);
+            }
+            finally
+            {
+                await DisposeAsync();
+            }
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            broken = $"It was not over after {s_limit.TotalMinutes:0} minutes.";
+        }
+        catch (Exception e) when (e is NotMetException or TimeoutException or AgentException
+            or InvalidOperationException or IOException or FormatException)
+        {
+            broken = e.Message;
+        }
+
+        Heal();
+        return new ScriptOutcome(experiment, broken, _clock.Elapsed, _bins, _faults);
+    }
+
+    /// <summary>Ends the applications; what they saw is kept.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_traffic is not { } traffic)
+            return;
+        _traffic = null;
+        await traffic.DisposeAsync();
+        _bins = traffic.Bins;
+    }
+
+    private async Task StepsAsync(Stage stage, CancellationToken cancel)
+    {
+        foreach (Step step in experiment.Steps)
+        {
+            progress(step.Text);
+            try
+            {
+                await StepAsync(stage, step, cancel);
+            }
+            catch (Exception e) when (e is NotMetException or AgentException or InvalidOperationException)
+            {
+                throw new NotMetException($"line {step.Line}, {step.Text}: {e.Message}");
+            }
+        }
+
+        AuditBooks log = AuditBooks.Read(stage.Folder);
+        if (log.Findings is [var first, ..])
+            throw new NotMetException($"I18: {first.File}:{first.Line}: {first.Code}: {first.Detail}");
+    }
+
+    private async Task StepAsync(Stage stage, Step step, CancellationToken cancel)
+    {
+        switch (step.Verb)
+        {
+            case "traffic": StartTraffic(stage, step.Number(0)); break;
+            case "wait": await Task.Delay(TimeSpan.FromSeconds(step.Number(0)), cancel); break;
+            case "fault": _fault = (string.Join(' ', step.Words), _clock.Elapsed.TotalSeconds); break;
+            case "healed": Heal(); break;
+            case "kill": await KillAsync(stage, step.Word(0)); break;
+            case "start": await StartAsync(stage, step, cancel); break;
+            case "stop": Signal(stage, step.Word(0), stop: true); break;
+            case "continue": Signal(stage, step.Word(0), stop: false); break;
+            case "network": stage.Network.Mode = NetworkOf(step.Word(0)); break;
+            case "rotate": await RotateAsync(stage, step.Word(0), cancel); break;
+            case "mode": await ModeAsync(stage, step, cancel); break;
+            case "expect": Expect(step.Word(0)); break;
+            case "save": stage.Save(step.Word(0), step.Word(1)); break;
+            case "restore": await stage.RestoreAsync(step.Word(0), step.Word(1), cancel); break;
+            case "replace": await stage.ReplaceTpmAsync(cancel); break;
+            case "power-cuts": await PowerCutsAsync(stage, step.Number(0), cancel); break;
+            case "fill": stage.FillDisk(); break;
+            case "free": stage.FreeDisk(); break;
+            case "smoke" or "disk": break;
+            default: throw new FormatException($"line {step.Line}: {step.Verb} is not for an experiment of steps.");
+        }
+    }
+
+    private static NetworkMode NetworkOf(string word) =>
+        Enum.Parse<NetworkMode>(word.Replace("-", "", StringComparison.Ordinal), ignoreCase: true);
+
+    private void StartTraffic(Stage stage, int rate)
+    {
+        _traffic = new Traffic(stage.Connect, stage.Token, rate, _clock) { Mode = () => _mode };
+        _traffic.Start();
+    }
+
+    private void Heal()
+    {
+        if (_fault is { } fault)
+            _faults.Add(new FaultSpan(fault.Name, fault.From, _clock.Elapsed.TotalSeconds));
+        _fault = null;
+    }
+
+    private static Task KillAsync(Stage stage, string whom) => whom switch
+    {
+        "agent" => stage.Agent.Process.KillAsync(),
+        "tpm" => stage.Tpm.KillAsync(),
+        "server" => stage.Server.KillAsync(),
+        _ => throw new FormatException($"Nobody is called {whom}; there are agent, tpm, server."),
+    };
+
+    private static Task StartAsync(Stage stage, Step step, CancellationToken cancel) => step.Word(0) switch
+    {
+        "agent" => stage.StartAgentAsync(
+            step.Words.Count > 2 && step.Word(1) == "clock" ? string.Join(' ', step.Words.Skip(2)) : null, cancel),
+        "tpm" => stage.Tpm.RestartAsync(cancel),
+        "server" => stage.Server.RestartAsync(cancel),
+        var whom => throw new FormatException($"Nobody is called {whom}; there are agent, tpm, server."),
+    };
+
+    private static void Signal(Stage stage, string whom, bool stop)
+    {
+        switch (whom, stop)
+        {
+            case ("agent", true): stage.Agent.Process.Stop(); break;
+            case ("agent", false): stage.Agent.Process.Continue(); break;
+            case ("tpm", true): stage.Tpm.Stop(); break;
+            case ("tpm", false): stage.Tpm.Continue(); break;
+            case ("server", true): stage.Server.Process.Stop(); break;
+            case ("server", false): stage.Server.Process.Continue(); break;
+            default: throw new FormatException($"Nobody is called {whom}; there are agent, tpm, server.");
+        }
+    }
+
+    private async Task RotateAsync(Stage stage, string expected, CancellationToken cancel)
+    {
+        RotateOutcome outcome;
+        try
+        {
+            outcome = (await stage.Operator.RotateAsync(cancel)).Value;
+        }
+        catch (AgentException e) when (expected == "fails" && e.Fault == AgentFault.Refused)
+        {
+            // Refused at once: that is how it fails where nothing can be recorded.
+            return;
+        }
+
+        bool rotated = outcome.Outcome == "rotated";
+        if (rotated != (expected == "ok"))
+            throw new NotMetException($"the rotation was {outcome.Outcome} ({outcome.Reason})");
+        if (rotated && outcome.Version <= _versionSeen)
+            throw new NotMetException($"I06: version {outcome.Version} after {_versionSeen}");
+        _versionSeen = Math.Max(_versionSeen, rotated ? outcome.Version ?? 0 : 0);
+    }
+
+    /// <summary><c>mode A or B [reason R] [within S]</c>; the version seen on the way must never go down.</summary>
+    private async Task ModeAsync(Stage stage, Step step, CancellationToken cancel)
+    {
+        string[] wanted = [.. step.Words.TakeWhile(w => w is not ("within" or "reason")).Where(w => w != "or")];
+        string? reason = step.Words.SkipWhile(w => w != "reason").Skip(1).FirstOrDefault();
+        TimeSpan within = TimeSpan.FromSeconds(step.Behind("within", ModeSeconds));
+        TimeSpan start = _clock.Elapsed;
+        StatusResponse? status = null;
+        using PeriodicTimer turn = new(s_poll);
+        while (_clock.Elapsed - start < within)
+        {
+            status = await stage.TryStatusAsync(cancel);
+            _mode = status?.Mode ?? "";
+            long active = status?.ActiveSecret?.Version ?? 0;
+            if (active != 0 && active < _versionSeen)
+                throw new NotMetException($"I06: version {active} was ACTIVE after {_versionSeen}");
+            _versionSeen = Math.Max(_versionSeen, active);
+            if (status is not null && wanted.Contains(status.Mode) && (reason is null || status.LockReason == reason))
+                return;
+            await turn.WaitForNextTickAsync(cancel);
+        }
+
+        throw new NotMetException(
+            $"it is {status?.Mode ?? "not answering"} {status?.LockReason}, TPM {status?.TpmStatus.State}, alerts "
+            + string.Join(", ", status?.Alerts.Select(a => a.Id) ?? []));
+    }
+
+    /// <summary>Of what applications saw since the last <c>expect</c>: <c>valid</c>: all valid; <c>no-refusal</c>: none but
+    /// LOCKED, which an agent says while it starts; <c>anything</c>: only starts counting anew.</summary>
+    private void Expect(string what)
+    {
+        Seen seen = (_traffic ?? throw new NotMetException("there is no traffic")).Take();
+        bool met = what switch
+        {
+            "valid" => seen is { Valid: > 0, Locked: 0, Refused: 0, Errors: 0 },
+            "no-refusal" => seen is { Refused: 0 },
+            "anything" => true,
+            _ => throw new FormatException($"Nothing is called {what}."),
+        };
+        if (!met)
+        {
+            throw new NotMetException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{seen.Valid} valid, {seen.Locked} locked, {seen.Refused} refused, {seen.Errors} errors, last: {seen.LastReason}"));
+        }
+    }
+
+    private static async Task PowerCutsAsync(Stage stage, int times, CancellationToken cancel)
+    {
+        for (int i = 0; i < times; i++)
+        {
+            await stage.Tpm.RestartAsync(cancel);
+
+            // In use again, so that the next cut comes while it is.
+            await stage.Operator.TpmAsync(cancel);
+        }
+
+        TpmResponse tpm = (await stage.Operator.TpmAsync(cancel)).Value;
+        if (tpm.LockoutCounter is not (0 or null))
+            throw new NotMetException($"the lockout counter is {tpm.LockoutCounter}");
+    }
+}

@@ -1,0 +1,261 @@
+using System.Globalization;
+using LicenseAgent.Client;
+using LicenseAgent.Protocol.Enrolment;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Protocol.Json;
+using LicenseAgent.Protocol.Keysets;
+using LicenseAgent.Protocol.Management;
+using LicenseAgent.Testbed.Net;
+using LicenseAgent.Testbed.Processes;
+using LicenseAgent.Testbed.Tpm;
+
+namespace LicenseAgent.Chaos.Scripts;
+
+/// <summary>
+/// One enrolled till of real processes with a network between it and the license server, and what can be done to each.
+/// </summary>
+internal sealed class Stage : IAsyncDisposable
+{
+    private const string Name = "pos-001";
+    private static readonly TimeSpan s_enrolMax = TimeSpan.FromSeconds(90), s_poll = TimeSpan.FromMilliseconds(100);
+
+    private readonly Workplace _place = new();
+    private readonly TillFolder _folder;
+    private readonly ManagementClient _operator;
+    private LicenseServerProcess? _server;
+    private ByteProxy? _network;
+    private SwtpmProcess? _tpm;
+    private AgentProcess? _agent;
+    private bool _hasDisk;
+
+    private Stage()
+    {
+        _folder = _place.AddTill(Name);
+        _operator = new ManagementClient(new ManagementClientOptions { SocketPath = _folder.AdminSocket });
+    }
+
+    public TillFolder Folder => _folder;
+
+    public ManagementClient Operator => _operator;
+
+    public SwtpmProcess Tpm => _tpm ?? throw new InvalidOperationException("The TPM does not run.");
+
+    public AgentProcess Agent => _agent ?? throw new InvalidOperationException("The agent does not run.");
+
+    public LicenseServerProcess Server => _server ?? throw new InvalidOperationException("The server does not run.");
+
+    public ByteProxy Network => _network ?? throw new InvalidOperationException("There is no network.");
+
+    public string Token { get; private set; } = "";
+
+    /// <param name="diskMiB">State and log on a file system of their own of this size; 0: where everything is.</param>
+    public static async Task<Stage> OpenAsync(int diskMiB, CancellationToken cancel)
+    {
+        Stage stage = new();
+        try
+        {
+            if (diskMiB > 0)
+                await stage.MountAsync(diskMiB, cancel);
+            ServerSettings settings = new() { CheckInInterval = TimeSpan.FromSeconds(2) };
+            stage._server = await LicenseServerProcess.StartAsync(stage._place, settings, cancel);
+            stage._network = ByteProxy.Start(stage._server.Port);
+            stage._tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
+            stage._folder.WriteConfig(new TillSettings
+            {
+                TpmDevice = stage._tpm.Device,
+                PosRate = 10_000,
+                CheckInInterval = settings.CheckInInterval,
+                ServerTimeout = TimeSpan.FromSeconds(8),
+                OfflineAfter = TimeSpan.FromSeconds(10),
+                ServerUrl = string.Create(CultureInfo.InvariantCulture, $"https://localhost:{stage._network.Port}"),
+            });
+            await stage.StartAgentAsync(null, cancel);
+            await stage.EnrolAsync(cancel);
+            return stage;
+        }
+        catch (Exception)
+        {
+            await stage.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <param name="clock">What libfaketime makes of the wall clock, as its FAKETIME says it.</param>
+    public async Task StartAgentAsync(string? clock, CancellationToken cancel)
+    {
+        // Given up before it is ended: a start that fails must not leave one to be ended twice.
+        AgentProcess? before = _agent;
+        _agent = null;
+        if (before is not null)
+            await before.DisposeAsync();
+        _agent = await AgentProcess.StartAsync(_folder, cancel, clock is null ? null : FakeClock(clock));
+    }
+
+    public async Task<StatusResponse?> TryStatusAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return (await _operator.StatusAsync(cancel)).Value;
+        }
+        catch (AgentException)
+        {
+            // Nobody answers at the moment; who asks waits or says so.
+            return null;
+        }
+    }
+
+    public LicenseAgentClient Connect()
+    {
+        IReadOnlyList<EcPublicJwk> vendor =
+        [
+            .. KeysetChain.Read(File.ReadAllBytes(Path.Combine(_folder.State, "keysets.json")))[^1]
+                .Keyset.Keys.Where(k => k.May(KeyScopes.License)).Select(k => k.PublicKey),
+        ];
+        return new LicenseAgentClient(new LicenseAgentClientOptions
+        {
+            SocketPath = _folder.PosSocket,
+            VendorKeys = vendor,
+            Timeout = TimeSpan.FromSeconds(5),
+        });
+    }
+
+    /// <summary>Copies what a person could copy: <c>state</c>, <c>tpm</c>.</summary>
+    public void Save(string what, string name)
+    {
+        if (what == "tpm")
+            Tpm.SaveState(Kept(what, name));
+        else
+            Workplace.CopyTree(_folder.State, Kept(what, name));
+    }
+
+    public async Task RestoreAsync(string what, string name, CancellationToken cancel)
+    {
+        if (what == "tpm")
+        {
+            await Tpm.RestoreStateAsync(Kept(what, name), cancel);
+            return;
+        }
+
+        Directory.Delete(_folder.State, recursive: true);
+        Workplace.CopyTree(Kept(what, name), _folder.State);
+    }
+
+    /// <summary>Another TPM at the same address: the disk in another machine.</summary>
+    public async Task ReplaceTpmAsync(CancellationToken cancel)
+    {
+        await using SwtpmProcess other = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
+        other.SaveState(Kept("tpm", "other"));
+        await Tpm.RestoreStateAsync(Kept("tpm", "other"), cancel);
+    }
+
+    public void FillDisk()
+    {
+        using FileStream filler = new(Filler, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
+        byte[] block = new byte[4096];
+        try
+        {
+            while (true)
+                filler.Write(block);
+        }
+        catch (IOException)
+        {
+            // Full: what was wanted.
+        }
+    }
+
+    public void FreeDisk() => File.Delete(Filler);
+
+    public async ValueTask DisposeAsync()
+    {
+        _operator.Dispose();
+        if (_agent is not null)
+            await _agent.DisposeAsync();
+        if (_network is not null)
+            await _network.DisposeAsync();
+        if (_tpm is not null)
+            await _tpm.DisposeAsync();
+        if (_server is not null)
+            await _server.DisposeAsync();
+        if (_hasDisk)
+            await RunAsync("umount", [_folder.Root], CancellationToken.None);
+        _place.Dispose();
+    }
+
+    private string Filler => Path.Combine(_folder.Root, "filler");
+
+    private string Kept(string what, string name) => Path.Combine(_place.Root, $"kept-{what}-{name}");
+
+    private async Task EnrolAsync(CancellationToken cancel)
+    {
+        string file = Path.Combine(_place.Root, "bundle.json");
+        await Server.CommandAsync(cancel, "agents", "add", Name, "--out", file);
+        EnrollmentBundle bundle = StrictJson.Read(
+            await File.ReadAllBytesAsync(file, cancel), BundleJsonContext.Wire.EnrollmentBundle);
+        await _operator.EnrollAsync(new EnrollCall(bundle), cancel);
+        await UntilAsync(async () => (await TryStatusAsync(cancel))?.Mode == "NORMAL", "the enrolment", cancel);
+        Token = await IssueAsync(cancel);
+    }
+
+    private async Task<string> IssueAsync(CancellationToken cancel)
+    {
+        string said = "";
+        await UntilAsync(
+            async () =>
+            {
+                try
+                {
+                    said = await Server.CommandAsync(cancel, "licenses", "issue", Name, "--product", "register");
+                    return true;
+                }
+                catch (InvalidOperationException)
+                {
+                    // The server mints when a check-in has named the version held.
+                    return false;
+                }
+            },
+            "the first license", cancel);
+        return said.Split('\n').First(l => l.StartsWith("eyJ", StringComparison.Ordinal)).Trim();
+    }
+
+    private async Task MountAsync(int mebibytes, CancellationToken cancel)
+    {
+        string size = string.Create(CultureInfo.InvariantCulture, $"size={mebibytes}m,mode=0755");
+        await RunAsync("mount", ["-t", "tmpfs", "-o", size, "tmpfs", _folder.Root], cancel);
+        _hasDisk = true;
+        _ = new TillFolder(_folder.Root);
+    }
+
+    private static async Task RunAsync(string program, string[] arguments, CancellationToken cancel)
+    {
+        await using ChildProcess run = await ChildProcess.StartAsync(program, arguments);
+        if (await run.ExitCodeAsync(cancel) is not 0 and int code)
+            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {code}: {run.Said}");
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> holds, string what, CancellationToken cancel)
+    {
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        limit.CancelAfter(s_enrolMax);
+        using PeriodicTimer turn = new(s_poll);
+        while (!await holds())
+        {
+            try
+            {
+                await turn.WaitForNextTickAsync(limit.Token);
+            }
+            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+            {
+                throw new TimeoutException($"It took more than {s_enrolMax.TotalSeconds:0} s: {what}.");
+            }
+        }
+    }
+
+    private static Dictionary<string, string> FakeClock(string clock) => new()
+    {
+        ["LD_PRELOAD"] = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+        ["FAKETIME"] = clock,
+        ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
+        ["FAKETIME_FORCE_MONOTONIC_FIX"] = "0",
+        ["FAKETIME_NO_CACHE"] = "1",
+    };
+}

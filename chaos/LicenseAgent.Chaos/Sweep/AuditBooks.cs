@@ -1,0 +1,84 @@
+using System.Text.Json;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Protocol.Audit;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Protocol.Management;
+using LicenseAgent.Protocol.Messages;
+using LicenseAgent.Testbed.Processes;
+
+namespace LicenseAgent.Chaos.Sweep;
+
+/// <summary>A transition as the log tells of it; equal ones are one thing, written again after a crash.</summary>
+internal sealed record AuditedTransition(string Event, string Op, string Outcome);
+
+/// <summary>The audit log of a till as it lies on disk, verified by its bytes and without the agent.</summary>
+/// <param name="End">Where the chain ends; the anchor of a later look.</param>
+internal sealed record AuditBooks(
+    IReadOnlyList<AuditFinding> Findings, AuditPoint End, string AgentId, IReadOnlyList<AuditedTransition> Transitions)
+{
+    /// <param name="earlier">A look before; what it saw must still stand where it stood.</param>
+    public static AuditBooks Read(TillFolder till, AuditBooks? earlier = null)
+    {
+        string agentFile = Path.Combine(till.State, AgentFile.Name);
+        AgentFile? agent = File.Exists(agentFile)
+            ? StateJson.Read(
+                File.ReadAllBytes(agentFile), StateJson.Strict.AgentFile, AgentFile.Name, AgentFile.CurrentFormat)
+            : null;
+        AuditBooks own = Verify(till, agent?.AgentId ?? "", agent?.Keys?.Signing, earlier);
+
+        // Until the enrolment is answered the log is the one that names nobody.
+        bool beforeEnrolment = own.Findings.Count > 0 && agent?.Phase != EnrollmentPhase.Enrolled;
+        return beforeEnrolment ? Verify(till, "", null, earlier) : own;
+    }
+
+    private static AuditBooks Verify(TillFolder till, string agentId, EcPublicJwk? key, AuditBooks? earlier)
+    {
+        AuditAnchor[] anchors = earlier is { End.Seq: > 0 } && earlier.AgentId == agentId
+            ? [new AuditAnchor("the log after the crash", earlier.End)]
+            : [];
+        using AuditVerifier verifier = new(new AuditTrust(agentId, key, Es256.Verify, anchors));
+        HashSet<AuditedTransition> transitions = [];
+        foreach (string path in Segments(till.Logs))
+        {
+            byte[] bytes = File.ReadAllBytes(path);
+            verifier.BeginSegment(Path.GetFileName(path));
+            verifier.Add(bytes);
+            Collect(bytes, transitions);
+        }
+
+        AuditVerifyResponse result = verifier.Finish();
+        return new AuditBooks(result.Findings, new AuditPoint(result.LastSeq, result.Head), agentId, [.. transitions]);
+    }
+
+    private static string[] Segments(string folder)
+    {
+        SortedDictionary<long, string> closed = [];
+        foreach (string path in Directory.GetFiles(folder, "audit-*.log"))
+        {
+            if (AuditFormat.TryReadSegmentName(Path.GetFileName(path), out long first))
+                closed.Add(first, path);
+        }
+
+        string newest = Path.Combine(folder, AuditFormat.NewestSegment);
+        return File.Exists(newest) ? [.. closed.Values, newest] : [.. closed.Values];
+    }
+
+    // Lines that are no records have been found by the verifier.
+    private static void Collect(byte[] bytes, HashSet<AuditedTransition> transitions)
+    {
+        foreach (string line in System.Text.Encoding.UTF8.GetString(bytes).Split('\n'))
+        {
+            if (!line.StartsWith('{') || !line.EndsWith('}'))
+                continue;
+            using JsonDocument record = JsonDocument.Parse(line);
+            JsonElement root = record.RootElement;
+            if (Text(root, "op") is { Length: > 0 } op)
+                transitions.Add(new AuditedTransition(Text(root, "event") ?? "", op, Text(root, "outcome") ?? ""));
+        }
+    }
+
+    private static string? Text(JsonElement record, string member) =>
+        record.TryGetProperty(member, out JsonElement value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
+}

@@ -1,0 +1,77 @@
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Plans;
+
+namespace LicenseAgent.Sim.Campaign;
+
+/// <summary>One thing that a campaign has to have seen, or it proves nothing.</summary>
+/// <param name="Profiles">The profiles that must see it; empty: every one.</param>
+internal sealed record MustHappen(string Id, string Claim, Func<RunOutcome, bool> Seen, params IReadOnlyList<string> Profiles);
+
+/// <summary>
+/// What happened at all in a campaign: rare paths that some run must have walked. An invariant that held because nothing
+/// came near it is no result.
+/// </summary>
+internal sealed class Catalog(string profile)
+{
+    private readonly Dictionary<string, (long Runs, ulong First)> _hits = new(StringComparer.Ordinal);
+
+    public static IReadOnlyList<MustHappen> Entries { get; } =
+    [
+        new("S01", "a token was valid", r => Has<Validated>(r, v => v.Reason == "VALID")),
+        new("S02", "a secret was rotated", r => r.History.OfType<Received>()
+            .Count(x => x.Action == "confirm-rotation" && x.Verdict == "ok") > r.Plan.Tills),
+        new("S03", "a nonce was refused the second time", r => Has<Validated>(r, v => v.Reason == "nonce_replayed")),
+        new("S04", "a token under a GRACE secret was valid", GraceValid),
+        new("S05", "a process was killed and came back", r => Has<Ended>(r, e => e.How == EndOf.Kill), "lite", "swarm"),
+        new("S06", "power was cut", r => Has<Ended>(r, e => e.How == EndOf.PowerCut), "lite", "swarm", "clock"),
+        new("S07", "a till was OFFLINE", r => Has<Seen>(r, s => s.Mode == "OFFLINE"), "swarm", "degraded"),
+        new("S08", "a till was DEGRADED", r => Has<Seen>(r, s => s.Mode == "DEGRADED"), "swarm", "degraded"),
+        new("S09", "a till was EXHAUSTED", r => Has<Seen>(r, s => s.Mode == "EXHAUSTED"), "degraded"),
+        new("S10", "a state was rolled back and noticed", r => Has<Seen>(r, s => s.Lock == "state_rollback"), "swarm", "disk"),
+        new("S11", "a forged answer was delivered", r => Has<AnswerJudged>(r, a => a.Kind != "None"), "swarm"),
+        new("S12", "the server refused a version", r => Has<Received>(r, x => x.Verdict == "VERSION_CONFLICT"), "swarm"),
+        new("S13", "a license was refused as revoked", r => Has<Validated>(r, v => v.Reason == "REVOKED"), "swarm"),
+        new("S14", "a till was suspended", r => Has<Seen>(r, s => s.Lock == "suspended"), "swarm"),
+        new("S15", "a TPM was away and a till said so", r => Has<Seen>(r, s => s.Lock == "tpm_unavailable"), "tpm"),
+        new("S16", "a cut tail was seen by the witness", r => Has<WitnessGiven>(r, w => w.Conflict), "swarm", "disk"),
+        new("S17", "a clock was further than allowed", r => Has<Received>(r, x => x.Verdict == "CLOCK_SKEW"), "swarm", "clock"),
+        new("S18", "the server answered REPLAY to a copy", r => Has<Received>(r, x => x.Verdict == "REPLAY"), "lite", "swarm"),
+    ];
+
+    public IEnumerable<MustHappen> Wanted => Entries.Where(e => e.Profiles.Count == 0 || e.Profiles.Contains(profile));
+
+    /// <summary>Wanted, and never seen.</summary>
+    public IReadOnlyList<MustHappen> Missing => [.. Wanted.Where(e => !_hits.ContainsKey(e.Id))];
+
+    public void Note(RunOutcome run)
+    {
+        foreach (MustHappen entry in Entries.Where(e => e.Seen(run)))
+        {
+            (long runs, ulong first) = _hits.GetValueOrDefault(entry.Id, (0, run.Plan.Seed));
+            _hits[entry.Id] = (runs + 1, first);
+        }
+    }
+
+    public long Hits(string id) => _hits.GetValueOrDefault(id).Runs;
+
+    private static bool Has<T>(RunOutcome run, Func<T, bool> seen)
+        where T : Happening => run.History.OfType<T>().Any(seen);
+
+    private static bool GraceValid(RunOutcome run)
+    {
+        Dictionary<string, long> active = new(StringComparer.Ordinal);
+        foreach (Happening h in run.History)
+        {
+            if (h is Seen seen)
+            {
+                active[seen.Node] = seen.Active;
+            }
+            else if (h is Validated { Reason: "VALID" } v && v.TokenVersion < active.GetValueOrDefault(v.Node))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

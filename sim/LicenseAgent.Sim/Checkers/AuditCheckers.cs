@@ -1,0 +1,185 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Plans;
+
+namespace LicenseAgent.Sim.Checkers;
+
+/// <summary>One line of a log, read from its bytes by a reader of our own: the product's must not judge itself.</summary>
+internal sealed record LogLine(long Seq, string Event, string? Op, string Outcome, string Prev, string Hash, bool HashRight)
+{
+    public static IEnumerable<LogLine> Read(byte[] file)
+    {
+        int at = 0;
+        while (at < file.Length)
+        {
+            int end = Array.IndexOf(file, (byte)'\n', at);
+            if (end < 0)
+            {
+                // A torn tail: cut by the next start, no record.
+                yield break;
+            }
+
+            yield return One(file.AsSpan(at, end - at));
+            at = end + 1;
+        }
+    }
+
+    private static LogLine One(ReadOnlySpan<byte> line)
+    {
+        int cut = line.LastIndexOf(",\"hash\":"u8);
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(line.ToArray());
+            JsonElement root = json.RootElement;
+            string prev = root.GetProperty("prev").GetString()!;
+            string hash = root.GetProperty("hash").GetString()!;
+            Base64UrlText.TryDecode(prev, out byte[] before);
+            byte[] computed = SHA256.HashData([.. before, .. line[..cut]]);
+            return new LogLine(
+                root.GetProperty("seq").GetInt64(), root.GetProperty("event").GetString()!,
+                root.GetProperty("op").GetString(), root.GetProperty("outcome").GetString()!, prev, hash,
+                Base64UrlText.Encode(computed) == hash);
+        }
+        catch (JsonException)
+        {
+            return new LogLine(0, Encoding.UTF8.GetString(line[..Math.Min(40, line.Length)]), null, "", "", "", false);
+        }
+    }
+}
+
+/// <summary>Every log is one chain without gaps, whatever crashed.</summary>
+internal sealed class ChainHolds : Checker
+{
+    public override string Id => "I18";
+
+    public override string Claim => "The log is gapless, chained and never rewritten";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, FaultKinds.AuditTailCut)))
+        {
+            foreach (byte[] chain in log.Chains)
+            {
+                LogLine? before = null;
+                foreach (LogLine line in LogLine.Read(chain))
+                {
+                    string? wrong = !line.HashRight ? "its hash is not that of its bytes"
+                        : before is null ? (line.Seq == 1 ? null : $"the chain begins with record {line.Seq}")
+                        : line.Seq != before.Seq + 1 ? $"record {line.Seq} follows {before.Seq}"
+                        : line.Prev != before.Hash ? "it does not name the record before it" : null;
+                    if (wrong is not null)
+                    {
+                        yield return new Violation(Id, long.MaxValue, log.Node, $"record {line.Seq} ({line.Event}): {wrong}");
+                        break;
+                    }
+
+                    before = line;
+                }
+            }
+        }
+    }
+}
+
+/// <summary>
+/// A log that nobody touched never contradicts what the server witnessed, whatever crashed; one whose tail was cut
+/// behind the last witness is noticed at the next.
+/// </summary>
+internal sealed class HonestLogsAgree : Checker
+{
+    public override string Id => "I19";
+
+    public override string Claim => "An honest power cut never looks like tampering; tampering is seen at the next witness";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (string node in run.Nodes)
+        {
+            bool tampered = run.Had(node, FaultKinds.AuditTailCut);
+            if (!tampered)
+            {
+                foreach (WitnessGiven w in run.History.OfType<WitnessGiven>().Where(w => w.Node == node && w.Conflict))
+                {
+                    yield return Broken(w, $"the server saw another log at record {w.Seq}, and nobody touched it");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// <summary>What became ACTIVE at the server was staged at the till, and its log says so, once.</summary>
+internal sealed class TransitionsRecorded : Checker
+{
+    public override string Id => "I20";
+
+    public override string Claim => "Each security transition has exactly one record";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        string[] excuses = [.. FaultKinds.Disk, FaultKinds.AuditTailCut];
+        foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, excuses)))
+        {
+            LogLine[] lines = [.. log.Chains.SelectMany(LogLine.Read)];
+            Dictionary<string, int> staged = lines.Where(l => l.Event == "secret_staged" && l.Op is not null)
+                .GroupBy(l => l.Op!).ToDictionary(g => g.Key, g => g.Count());
+            int confirmed = run.History.OfType<Received>().Where(
+                r => r.Node == log.Node && r.Action == "confirm-rotation" && r.Verdict == "ok")
+                .Select(r => r.Version).Distinct().Count();
+            if (staged.Count < confirmed)
+            {
+                yield return new Violation(Id, long.MaxValue, log.Node,
+                    $"{confirmed} versions were confirmed, {staged.Count} are on record as staged");
+            }
+
+            foreach (IGrouping<string, LogLine> op in lines
+                .Where(l => l.Event == "generation_committed" && l.Outcome == "ok").GroupBy(l => l.Op ?? ""))
+            {
+                if (op.Count() > 1 && !run.History.Any(h => h.Node == log.Node && h is Ended))
+                {
+                    yield return new Violation(Id, long.MaxValue, log.Node,
+                        $"{op.Key} is recorded {op.Count()} times without a crash");
+                }
+            }
+        }
+    }
+}
+
+/// <summary>While the log cannot be written no secret changes.</summary>
+internal sealed class NoChangeWithoutLog : Checker
+{
+    // What was on its way when the disk filled up ends.
+    private const long UnderWayUs = 120_000_000;
+
+    public override string Id => "I21";
+
+    public override string Claim => "While the log cannot be written secrets do not change";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (string node in run.Nodes)
+        {
+            long? fullSince = null;
+            long active = 0;
+            foreach (Happening h in run.Of(node))
+            {
+                switch (h)
+                {
+                    case FaultBegan { Kind: FaultKinds.AuditFull }: fullSince = h.AtUs; break;
+                    case FaultEnded { Kind: FaultKinds.AuditFull }: fullSince = null; break;
+                    case Seen seen:
+                        if (fullSince is { } since && seen.AtUs > since + UnderWayUs && active != 0
+                            && seen.Active > active)
+                        {
+                            yield return Broken(seen, $"ACTIVE went from {active} to {seen.Active} without a log");
+                        }
+
+                        active = seen.Active;
+                        break;
+                }
+            }
+        }
+    }
+}

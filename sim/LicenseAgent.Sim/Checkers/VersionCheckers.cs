@@ -1,0 +1,138 @@
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Plans;
+
+namespace LicenseAgent.Sim.Checkers;
+
+/// <summary>What a till shows as ACTIVE, and as the highest version it ever saw, only rises.</summary>
+internal sealed class VersionsNeverGoDown : Checker
+{
+    public override string Id => "I06";
+
+    public override string Claim => "Versions never go down, unless LOCKED says so";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (string node in run.Nodes)
+        {
+            long active = 0;
+            foreach (Seen seen in run.History.OfType<Seen>().Where(s => s.Node == node && s.Mode != "LOCKED"))
+            {
+                if (seen.Active != 0 && seen.Active < active)
+                {
+                    yield return Broken(seen, $"ACTIVE went from {active} to {seen.Active}");
+                }
+
+                active = Math.Max(active, seen.Active);
+            }
+        }
+    }
+}
+
+/// <summary>A kill or a power cut, wherever it comes, leaves a state that the next start can use.</summary>
+internal sealed class CrashesLeaveAState : Checker
+{
+    public override string Id => "I07";
+
+    public override string Claim => "A crash leaves old, old and PENDING, or new and GRACE; never nothing";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        string[] excuses = [.. FaultKinds.Tampering, .. FaultKinds.Disk];
+        foreach (string node in run.Nodes.Where(n => !run.Had(n, excuses)))
+        {
+            foreach (Seen seen in run.History.OfType<Seen>().Where(s => s.Node == node))
+            {
+                if (seen.Lock is "state_rollback" or "state_corrupt" or "secret_unreadable")
+                {
+                    yield return Broken(seen, $"LOCKED, {seen.Lock}, and nobody but a crash touched the disk");
+                }
+            }
+        }
+    }
+}
+
+internal sealed class ConfirmAfterDurable : Checker
+{
+    public override string Id => "I08";
+
+    public override string Claim => "A confirm leaves only when a power cut could not undo what it says";
+
+    public override IEnumerable<Violation> Check(RunRecord run) =>
+        from left in run.History.OfType<ConfirmLeft>()
+        where !left.SecretDurable || !left.PendingDurable
+        select Broken(left, $"confirm of v{left.Version}: "
+            + $"{(left.SecretDurable ? "PENDING" : "its secret")} was not durable");
+}
+
+/// <summary>An answer that nobody signed for this request is no contact and changes nothing.</summary>
+internal sealed class ForgedChangesNothing : Checker
+{
+    public override string Id => "I09";
+
+    public override string Claim => "Replayed, foreign and unsigned answers change nothing";
+
+    public override IEnumerable<Violation> Check(RunRecord run) =>
+        from judged in run.History.OfType<AnswerJudged>()
+        where judged.Kind != "None" && judged.ContactBeforeMs != judged.ContactAfterMs
+        select Broken(judged, $"an answer that was {judged.Kind} counted as contact");
+}
+
+/// <summary>A nonce is accepted once per UID within 900 s, over restarts; a power cut may forget the last 100 ms.</summary>
+internal sealed class NonceOnce : Checker
+{
+    private const long WindowUs = 900_000_000;
+    private const long MayForgetUs = 100_000;
+
+    // The log may be late by what an fsync takes, on top of the 100 ms; and clocks drift within the window.
+    private const long SyncUs = 60_000;
+    private const long DriftUs = 2_000_000;
+
+    public override string Id => "I11";
+
+    public override string Claim => "A nonce is accepted once per UID within its window";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (string node in run.Nodes.Where(n => !run.Had(n, [.. FaultKinds.Disk, FaultKinds.AuditTailCut])))
+        {
+            Dictionary<(uint, Protocol.Encoding.Nonce16), long> accepted = [];
+            List<long> cuts = [];
+            foreach (Happening h in run.Of(node))
+            {
+                if (h is Ended { How: EndOf.PowerCut } or FaultBegan { Kind: FaultKinds.PowerCut or FaultKinds.DeadRtc })
+                {
+                    cuts.Add(h.AtUs);
+                }
+                else if (h is Validated { Status: 200 } v)
+                {
+                    bool known = accepted.TryGetValue((v.Uid, v.Nonce), out long first);
+                    if (known && v.AtUs - first < WindowUs - DriftUs && !IsForgotten(first, cuts))
+                    {
+                        yield return Broken(v, $"nonce {v.Nonce} was accepted {(v.AtUs - first) / 1000} ms before");
+                    }
+
+                    accepted[(v.Uid, v.Nonce)] = v.AtUs;
+                }
+            }
+        }
+    }
+
+    private static bool IsForgotten(long first, List<long> cuts) =>
+        cuts.Any(cut => cut >= first && cut - first <= MayForgetUs + SyncUs);
+}
+
+internal sealed class AuditedBeforeAnswer : Checker
+{
+    public override string Id => "I12";
+
+    public override string Claim => "An accepted nonce is in the log before the answer leaves";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        string[] excuses = [.. FaultKinds.Disk];
+        return
+            from v in run.History.OfType<Validated>()
+            where v.Status == 200 && !v.AuditedFirst && !run.Had(v.Node, excuses)
+            select Broken(v, $"nonce {v.Nonce} was answered and is not in the log");
+    }
+}

@@ -1,0 +1,92 @@
+using System.Globalization;
+using LicenseAgent.Sim.Campaign;
+using LicenseAgent.Sim.Plans;
+
+namespace LicenseAgent.Sim.Commands;
+
+/// <summary>Options as <c>--name value</c>; everything else is a word.</summary>
+internal sealed class Options
+{
+    private readonly Dictionary<string, string> _named = new(StringComparer.Ordinal);
+
+    public Options(IReadOnlyList<string> arguments)
+    {
+        for (int i = 0; i < arguments.Count; i++)
+        {
+            if (!arguments[i].StartsWith("--", StringComparison.Ordinal))
+            {
+                Words.Add(arguments[i]);
+            }
+            else if (i + 1 < arguments.Count)
+            {
+                _named[arguments[i][2..]] = arguments[++i];
+            }
+            else
+            {
+                throw new PlanException($"{arguments[i]} needs a value.");
+            }
+        }
+    }
+
+    public List<string> Words { get; } = [];
+
+    public string Text(string name, string otherwise) => _named.GetValueOrDefault(name, otherwise);
+
+    public string? Text(string name) => _named.GetValueOrDefault(name);
+
+    public int Number(string name, int otherwise) => !_named.TryGetValue(name, out string? text)
+        ? otherwise
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            ? number
+            : throw new PlanException($"--{name} takes a number.");
+}
+
+/// <summary>The simulator's commands and its exit codes: 0 to 4 as the README has them, 64 for usage.</summary>
+internal static class SimCommandLine
+{
+    private const string Usage = """
+        license-agent-sim COMMAND
+          run      --profile P --seeds N [--from SEED|COMMIT]   many seeds; every 20th twice
+          replay   --seed S --profile P | --plan FILE           one run, its findings, its trace hash
+          explain  --seed S --profile P | --plan FILE           one run, line by line   [--node TILL]
+          shrink   --seed S --profile P | --plan FILE [--out FILE]   the smallest plan that still breaks it
+          plan     --seed S --profile P                         the plan of a seed
+          corpus   [--folder tests/corpus]                      every kept plan
+          failnth  [--limit N]                                  a crash at the k-th call of a port, for every k
+          bench                                                 seeds and agent-years a second
+          mutants  [--seeds N] [--only NN]                      every mutant must be caught
+        """;
+
+    public static int Run(IReadOnlyList<string> arguments, TextWriter output)
+    {
+        try
+        {
+            Options options = new([.. arguments.Skip(1)]);
+            return arguments.Count == 0 ? Help(output) : arguments[0] switch
+            {
+                "run" => new SeedCampaign(Profile.Named(options.Text("profile", "lite")), output).Run(
+                    SeedCampaign.SeedOf(options.Text("from", "1")), options.Number("seeds", 50)),
+                "replay" => PlanCommands.Replay(options, output),
+                "explain" => PlanCommands.Explain(options, output),
+                "shrink" => PlanCommands.Shrink(options, output),
+                "plan" => PlanCommands.Show(options, output),
+                "corpus" => PlanCommands.Corpus(options, output),
+                "failnth" => FailNth.Run(options.Number("limit", int.MaxValue), output),
+                "bench" => Bench.Run(output),
+                "mutants" => MutantRunner.Run(options, output),
+                _ => Help(output),
+            };
+        }
+        catch (PlanException e)
+        {
+            output.WriteLine(e.Message);
+            return ExitCodes.Usage;
+        }
+    }
+
+    private static int Help(TextWriter output)
+    {
+        output.WriteLine(Usage);
+        return ExitCodes.Usage;
+    }
+}

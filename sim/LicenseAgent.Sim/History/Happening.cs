@@ -1,0 +1,92 @@
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Sim.World.Server;
+
+namespace LicenseAgent.Sim.History;
+
+/// <summary>
+/// One thing that could be observed, by whoever looks at nodes, network and server from outside. Checkers see nothing
+/// else, and the trace is hashed over their text: no ciphertext, no signature, no random member stands in one.
+/// </summary>
+/// <param name="AtUs">Virtual time.</param>
+/// <param name="Node">The till, or the server.</param>
+internal abstract record Happening(long AtUs, string Node);
+
+/// <summary>A process of the agent began.</summary>
+internal sealed record Started(long AtUs, string Node, int Process, string BootId) : Happening(AtUs, Node);
+
+/// <summary>How a process ended.</summary>
+internal enum EndOf
+{
+    Stop,
+    Kill,
+    PowerCut,
+
+    /// <summary>By itself, with an exception: a bug.</summary>
+    Crash,
+
+    /// <summary>It refused to start on files of a newer program.</summary>
+    NewerFormat,
+}
+
+internal sealed record Ended(long AtUs, string Node, EndOf How, string Detail) : Happening(AtUs, Node);
+
+/// <summary>A validation was answered, or could not be asked.</summary>
+/// <param name="License">Its id, as the application knows it.</param>
+/// <param name="TokenVersion">The version the token stands under.</param>
+/// <param name="Reason">Of the answer, or the problem's code.</param>
+/// <param name="AuditedFirst">The nonce stood in the log before the answer was seen.</param>
+internal sealed record Validated(
+    long AtUs, string Node, uint Uid, Nonce16 Nonce, string License, long TokenVersion, int Status, string Reason,
+    string Mode, bool AuditedFirst) : Happening(AtUs, Node);
+
+/// <summary>A call that had no answer by its deadline although its process lived.</summary>
+internal sealed record Unanswered(long AtUs, string Node, string Path) : Happening(AtUs, Node);
+
+/// <summary>A license token was made for an application of the till.</summary>
+internal sealed record Minted(long AtUs, string Node, string License, long Version) : Happening(AtUs, Node);
+
+/// <summary>What an agent shows of itself.</summary>
+/// <param name="Actives">How many secrets are ACTIVE.</param>
+internal sealed record Seen(
+    long AtUs, string Node, string Mode, string Lock, long Active, long Pending, int Actives, int Pendings,
+    long Highest, long TrustedMs, long? LastContactMs) : Happening(AtUs, Node);
+
+/// <summary>The server judged a request.</summary>
+internal sealed record Received(long AtUs, string Node, string Action, long Version, string Verdict)
+    : Happening(AtUs, Node);
+
+/// <summary>What a check-in reported and what it was told.</summary>
+internal sealed record Reported(
+    long AtUs, string Node, string Mode, string Lock, long RevocationsVersion, long InvalidBelow, bool Suspended,
+    long Active) : Happening(AtUs, Node);
+
+/// <summary>A version changed its state at the server.</summary>
+internal sealed record VersionChanged(long AtUs, string Node, long Version, VersionState State, UtcTime GraceUntil)
+    : Happening(AtUs, Node);
+
+internal sealed record Revoked(long AtUs, string Node, string License, long ListVersion) : Happening(AtUs, Node);
+
+internal sealed record WitnessGiven(long AtUs, string Node, long Seq, bool Conflict) : Happening(AtUs, Node);
+
+/// <summary>A confirm left the till.</summary>
+/// <param name="SecretDurable">The secret's file would have survived a power cut at that moment.</param>
+/// <param name="PendingDurable">So would PENDING and the mark that its confirm is on its way.</param>
+internal sealed record ConfirmLeft(long AtUs, string Node, long Version, bool SecretDurable, bool PendingDurable)
+    : Happening(AtUs, Node);
+
+/// <summary>An answer reached an agent.</summary>
+/// <param name="Kind"><c>genuine</c>, or how it was forged.</param>
+/// <param name="ContactBeforeMs">The agent's last contact before, Unix milliseconds.</param>
+/// <param name="ContactAfterMs">And when it next did something.</param>
+internal sealed record AnswerJudged(
+    long AtUs, string Node, string Kind, long? ContactBeforeMs, long? ContactAfterMs) : Happening(AtUs, Node);
+
+internal sealed record FaultBegan(long AtUs, string Node, int Fault, string Kind) : Happening(AtUs, Node);
+
+internal sealed record FaultEnded(long AtUs, string Node, int Fault, string Kind) : Happening(AtUs, Node);
+
+/// <summary>Somebody used a till or the server.</summary>
+internal sealed record Ordered(long AtUs, string Node, string What, string Outcome) : Happening(AtUs, Node);
+
+/// <summary>From here on everything is healthy, and everybody has to come back.</summary>
+internal sealed record Healed(long AtUs, string Node) : Happening(AtUs, Node);

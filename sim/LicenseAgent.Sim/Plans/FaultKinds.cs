@@ -1,0 +1,90 @@
+namespace LicenseAgent.Sim.Plans;
+
+/// <summary>The names of what can go wrong, as plans and reports write them.</summary>
+internal static class FaultKinds
+{
+    // Network, one till or all.
+    public const string Cut = "net_cut";
+    public const string CutOut = "net_cut_out";
+    public const string CutIn = "net_cut_in";
+    public const string Loss = "net_loss";
+    public const string Latency = "net_latency";
+    public const string Duplicates = "net_duplicates";
+    public const string Truncates = "net_truncates";
+    public const string Portal = "net_portal";
+    public const string Replays = "server_replays";
+    public const string CrossAgent = "server_cross_agent";
+    public const string Flips = "server_flips";
+
+    // Server.
+    public const string ServerDown = "server_down";
+    public const string Overloaded = "server_overloaded";
+    public const string ServerSkew = "server_skew";
+    public const string ServerRestored = "server_restored";
+
+    // TPM.
+    public const string TpmAbsent = "tpm_absent";
+    public const string TpmLockout = "tpm_lockout";
+    public const string TpmSlow = "tpm_slow";
+    public const string TpmFlaky = "tpm_flaky";
+
+    // Disk.
+    public const string DiskFull = "disk_full";
+    public const string DiskFullOnce = "disk_full_once";
+    public const string DiskUnreadable = "disk_eio_read";
+    public const string DiskUnsyncable = "disk_eio_sync";
+    public const string DiskStall = "disk_stall";
+    public const string AuditFull = "audit_full";
+    public const string DiskRestored = "disk_restored";
+    public const string RunRemoved = "run_removed";
+    public const string SecretDamaged = "secret_damaged";
+    public const string StateDamaged = "state_damaged";
+    public const string AuditTailCut = "audit_tail_cut";
+
+    // Process and machine.
+    public const string Kill = "kill";
+    public const string Crash = "crash";
+    public const string PowerCut = "power_cut";
+    public const string Pause = "pause";
+    public const string Suspend = "suspend";
+    public const string Restart = "restart";
+
+    // Clock.
+    public const string WallStep = "wall_step";
+    public const string DeadRtc = "dead_rtc";
+
+    public static readonly IReadOnlyList<string> Network =
+        [Cut, CutOut, CutIn, Loss, Latency, Duplicates, Truncates, Portal];
+
+    public static readonly IReadOnlyList<string> Malice = [Replays, CrossAgent, Flips, Portal];
+
+    public static readonly IReadOnlyList<string> Server = [ServerDown, Overloaded, ServerSkew, ServerRestored];
+
+    public static readonly IReadOnlyList<string> Tpm = [TpmAbsent, TpmLockout, TpmSlow, TpmFlaky];
+
+    public static readonly IReadOnlyList<string> Disk =
+        [DiskFull, DiskFullOnce, DiskUnreadable, DiskUnsyncable, DiskStall, AuditFull];
+
+    public static readonly IReadOnlyList<string> Tampering =
+        [DiskRestored, RunRemoved, SecretDamaged, StateDamaged, AuditTailCut];
+
+    public static readonly IReadOnlyList<string> Process = [Kill, Crash, Crash, PowerCut, Pause, Suspend, Restart];
+
+    public static readonly IReadOnlyList<string> Clock = [WallStep, DeadRtc, Suspend];
+}
+
+/// <summary>The names of what operators do.</summary>
+internal static class OrderKinds
+{
+    public const string Rotate = "rotate";
+    public const string Invalidate = "invalidate";
+    public const string Revoke = "revoke";
+    public const string Suspend = "suspend";
+    public const string Resume = "resume";
+    public const string LimitGrace = "limit_grace";
+    public const string InvalidateBelow = "invalidate_below";
+    public const string RotateNow = "rotate_now";
+
+    public static readonly IReadOnlyList<string> All =
+        [Rotate, Invalidate, Revoke, Suspend, Resume, LimitGrace, InvalidateBelow, RotateNow];
+}

@@ -1,0 +1,52 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace LicenseAgent.Sim.Plans;
+
+/// <summary>
+/// Everything a run does that is not chance: who there is, how it is set up, what goes wrong, who orders what, and
+/// when. A seed makes a plan, a plan makes a run; what is taken out of a plan moves nothing else in it.
+/// </summary>
+/// <param name="Seed">Of the streams of chance.</param>
+/// <param name="Hours">Of the phase in which anything may go wrong; healing comes after it.</param>
+internal sealed record Plan(
+    int Format, ulong Seed, string Profile, int Tills, int Hours, Knobs Knobs,
+    IReadOnlyList<PlannedFault> Faults, IReadOnlyList<PlannedOrder> Orders)
+{
+    public const int CurrentFormat = 1;
+
+    public static Plan Read(string json)
+    {
+        Plan plan = JsonSerializer.Deserialize(json, PlanJson.Default.Plan)
+            ?? throw new PlanException("The plan is empty.");
+        return plan.Format == CurrentFormat
+            ? plan
+            : throw new PlanException($"The plan has format {plan.Format}, this program knows {CurrentFormat}.");
+    }
+
+    public string Write() => JsonSerializer.Serialize(this, PlanJson.Default.Plan) + "\n";
+}
+
+/// <summary>A plan cannot be carried out; the message says why.</summary>
+internal sealed class PlanException(string message) : Exception(message);
+
+/// <summary>What differs from run to run although nothing is wrong: intervals, loads, limits.</summary>
+/// <param name="PosEveryS">Mean time between two validations at a till.</param>
+/// <param name="RepeatNonces">Of so many in a thousand validations the nonce is one used before.</param>
+internal sealed record Knobs(
+    int PosEveryS = 600, int RotationS = 86_400, int GraceS = 604_800, int CheckInS = 900, int OfflineS = 86_400,
+    int TimeoutS = 30, int RepeatNonces = 50, bool RefuseWithoutAudit = false, int DriftPpm = 0);
+
+/// <summary>Something goes wrong, for a while.</summary>
+/// <param name="Till">Its name, or empty: the server or all of them.</param>
+/// <param name="Kind">One of <see cref="FaultKinds"/>.</param>
+internal sealed record PlannedFault(int Id, long AtS, long ForS, string Till, string Kind, long Arg = 0, long Arg2 = 0);
+
+/// <summary>Somebody orders something.</summary>
+internal sealed record PlannedOrder(int Id, long AtS, string Till, string Kind, long Arg = 0);
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true, IndentSize = 1,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSerializable(typeof(Plan))]
+internal sealed partial class PlanJson : JsonSerializerContext;

@@ -1,0 +1,3 @@
+using LicenseAgent.Sim.Commands;
+
+return SimCommandLine.Run(args, Console.Out);

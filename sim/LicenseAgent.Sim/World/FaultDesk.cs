@@ -1,0 +1,309 @@
+using LicenseAgent.Protocol.Audit;
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.Plans;
+
+namespace LicenseAgent.Sim.World;
+
+/// <summary>Makes the plan's faults happen and ends them.</summary>
+internal sealed class FaultDesk(SimWorld world)
+{
+    private const long Second = 1_000_000;
+
+    // 2000-01-01, what a dead real-time clock says.
+    private const long DeadRtcUnixUs = 946_684_800L * Second;
+
+    private readonly List<(PlannedFault Fault, Action End)> _open = [];
+    private bool _healed;
+
+    public void Schedule(PlannedFault fault)
+    {
+        if (fault.Kind is FaultKinds.DiskRestored or FaultKinds.ServerRestored)
+        {
+            ScheduleRestore(fault);
+            return;
+        }
+
+        world.Loop.At(fault.AtS * Second, () => Begin(fault));
+    }
+
+    public void EndAll()
+    {
+        _healed = true;
+        foreach ((PlannedFault fault, Action end) in _open.ToArray())
+        {
+            Finish(fault, end);
+        }
+
+        world.Server.SkewUs = 0;
+        foreach (SimTill till in world.Tills)
+        {
+            till.WallOffsetUs = 0;
+            till.Link.End();
+            till.Resume();
+            till.Start();
+        }
+    }
+
+    private void Begin(PlannedFault fault)
+    {
+        if (_healed)
+        {
+            return;
+        }
+
+        world.History.Add(new FaultBegan(world.Loop.NowUs, fault.Till, fault.Id, fault.Kind));
+        List<Action> ends = [];
+        if (OnServer(fault) is { } serverEnd)
+        {
+            ends.Add(serverEnd);
+        }
+        else
+        {
+            foreach (SimTill till in world.Tills.Where(t => fault.Till.Length == 0 || t.Id == fault.Till))
+            {
+                ends.Add(OnTill(till, fault));
+            }
+        }
+
+        void End() => ends.ForEach(end => end());
+        _open.Add((fault, End));
+        world.Loop.After(fault.ForS * Second, () =>
+        {
+            if (_open.Exists(o => o.Fault.Id == fault.Id))
+            {
+                Finish(fault, End);
+            }
+        });
+    }
+
+    private void Finish(PlannedFault fault, Action end)
+    {
+        _open.RemoveAll(o => o.Fault.Id == fault.Id);
+        end();
+        world.History.Add(new FaultEnded(world.Loop.NowUs, fault.Till, fault.Id, fault.Kind));
+    }
+
+    private Action? OnServer(PlannedFault fault)
+    {
+        switch (fault.Kind)
+        {
+            case FaultKinds.ServerDown:
+                world.Server.IsDown = true;
+                return () => world.Server.IsDown = false;
+            case FaultKinds.Overloaded:
+                world.Server.IsOverloaded = true;
+                return () => world.Server.IsOverloaded = false;
+            case FaultKinds.ServerSkew:
+                world.Server.SkewUs = fault.Arg * Second;
+                return () => world.Server.SkewUs = 0;
+            default:
+                return null;
+        }
+    }
+
+    private Action OnTill(SimTill till, PlannedFault fault) =>
+        OnLink(till.Link, fault) ?? OnTpm(till.Tpm.Troubles, fault) ?? OnDisk(till, fault) ?? OnMachine(till, fault)
+        ?? throw new PlanException($"There is no fault \"{fault.Kind}\".");
+
+    private static Action? OnLink(LinkTroubles link, PlannedFault fault)
+    {
+        switch (fault.Kind)
+        {
+            case FaultKinds.Cut: (link.CutOut, link.CutIn) = (true, true); break;
+            case FaultKinds.CutOut: link.CutOut = true; break;
+            case FaultKinds.CutIn: link.CutIn = true; break;
+            case FaultKinds.Loss: (link.LossOut, link.LossIn) = (fault.Arg / 100.0, fault.Arg / 100.0); break;
+            case FaultKinds.Latency: link.LatencyUs = fault.Arg * 1_000; break;
+            case FaultKinds.Duplicates: link.Duplicates = fault.Arg / 100.0; break;
+            case FaultKinds.Truncates: link.Truncates = fault.Arg / 100.0; break;
+            case FaultKinds.Portal: link.Forges = Forgery.Unsigned; break;
+            case FaultKinds.Replays: link.Forges = Forgery.Replayed; break;
+            case FaultKinds.CrossAgent: link.Forges = Forgery.CrossAgent; break;
+            case FaultKinds.Flips: link.Forges = Forgery.Flipped; break;
+            default: return null;
+        }
+
+        return link.End;
+    }
+
+    private static Action? OnTpm(TpmTroubles tpm, PlannedFault fault)
+    {
+        switch (fault.Kind)
+        {
+            case FaultKinds.TpmAbsent: tpm.Absent = true; break;
+            case FaultKinds.TpmLockout: tpm.Lockout = true; break;
+            case FaultKinds.TpmSlow: tpm.SlowUs = fault.Arg * 1_000; break;
+            case FaultKinds.TpmFlaky: tpm.FlakyOneIn = fault.Arg; break;
+            default: return null;
+        }
+
+        return tpm.End;
+    }
+
+    private static Action? OnDisk(SimTill till, PlannedFault fault)
+    {
+        DiskTroubles disk = till.Disk.Troubles;
+        switch (fault.Kind)
+        {
+            case FaultKinds.DiskFull: disk.Full = true; break;
+            case FaultKinds.DiskFullOnce: disk.FullAtWrite = fault.Arg; break;
+            case FaultKinds.DiskUnreadable: disk.FailReads = true; break;
+            case FaultKinds.DiskUnsyncable: disk.FailSyncs = true; break;
+            case FaultKinds.DiskStall: disk.StallUs = fault.Arg * 1_000; break;
+            case FaultKinds.AuditFull:
+                till.Audit.Full = true;
+                return () => till.Audit.Full = false;
+            default: return null;
+        }
+
+        return disk.End;
+    }
+
+    private Action? OnMachine(SimTill till, PlannedFault fault)
+    {
+        switch (fault.Kind)
+        {
+            case FaultKinds.Kill:
+                till.Kill();
+                return till.Start;
+            case FaultKinds.PowerCut:
+                till.PowerCut();
+                return till.Start;
+            case FaultKinds.Restart:
+                till.Stop();
+                return till.Start;
+            case FaultKinds.Crash:
+                bool power = (fault.Arg2 & 2) != 0;
+                till.CrashAt(new CrashPoint(Math.Max(1, fault.Arg), (fault.Arg2 & 1) != 0), _ => Fell(till, power));
+                return till.Start;
+            case FaultKinds.Pause:
+                till.Pause();
+                return till.Resume;
+            case FaultKinds.Suspend:
+                till.Suspend();
+                return till.Resume;
+            case FaultKinds.WallStep:
+                till.WallOffsetUs += fault.Arg * Second;
+                return () => till.WallOffsetUs = 0;
+            case FaultKinds.DeadRtc:
+                till.PowerCut();
+                return () =>
+                {
+                    till.WallOffsetUs = DeadRtcUnixUs - (SimEpochUnixUs + world.Loop.NowUs);
+                    till.Start();
+                };
+            default:
+                return Tampering.Of(till, fault);
+        }
+    }
+
+    private static long SimEpochUnixUs => Server.SimEpoch.Start.UnixMs * 1_000;
+
+    private void Fell(SimTill till, bool power)
+    {
+        if (power)
+        {
+            till.PowerCut();
+        }
+
+        world.Loop.After(2 * Second, till.Start);
+    }
+
+    /// <summary>A backup is made some time before it is put back.</summary>
+    private void ScheduleRestore(PlannedFault fault)
+    {
+        long taken = Math.Max(60, fault.AtS - fault.Arg) * Second;
+        if (fault.Kind == FaultKinds.ServerRestored)
+        {
+            world.Loop.At(taken, () =>
+            {
+                var backup = world.Server.Backup();
+                world.Loop.At(fault.AtS * Second, () =>
+                {
+                    if (!_healed)
+                    {
+                        world.Server.Restore(backup);
+                        world.History.Add(new FaultBegan(world.Loop.NowUs, "", fault.Id, fault.Kind));
+                        world.History.Add(new FaultEnded(world.Loop.NowUs, "", fault.Id, fault.Kind));
+                    }
+                });
+            });
+            return;
+        }
+
+        SimTill till = world.Till(fault.Till);
+        world.Loop.At(taken, () =>
+        {
+            IReadOnlyDictionary<string, byte[]> files = till.Disk.Snapshot();
+            world.Loop.At(fault.AtS * Second, () =>
+            {
+                if (!_healed && files.ContainsKey("agent.json"))
+                {
+                    world.History.Add(new FaultBegan(world.Loop.NowUs, till.Id, fault.Id, fault.Kind));
+                    till.PowerCut();
+                    till.Disk.Restore(files);
+                    till.Start();
+                    world.History.Add(new FaultEnded(world.Loop.NowUs, till.Id, fault.Id, fault.Kind));
+                }
+            });
+        });
+    }
+}
+
+/// <summary>What somebody with the disk does to it while the till is off.</summary>
+internal static class Tampering
+{
+    public static Action? Of(SimTill till, PlannedFault fault)
+    {
+        Action? tamper = fault.Kind switch
+        {
+            FaultKinds.RunRemoved => () => till.Disk.Put("run.json", null),
+            FaultKinds.StateDamaged => () => Damage(till.Disk, "state.json"),
+            FaultKinds.SecretDamaged => () => DamageNewestSecret(till.Disk),
+            FaultKinds.AuditTailCut => () => CutTail(till.Audit, (int)fault.Arg),
+            _ => null,
+        };
+        if (tamper is null)
+        {
+            return null;
+        }
+
+        till.PowerCut();
+        tamper();
+        return till.Start;
+    }
+
+    private static void Damage(SimDisk disk, string name)
+    {
+        if (disk.Seen(name) is { Length: > 0 } content)
+        {
+            byte[] damaged = (byte[])content.Clone();
+            damaged[damaged.Length / 2] ^= 1;
+            disk.Put(name, damaged);
+        }
+    }
+
+    private static void DamageNewestSecret(SimDisk disk)
+    {
+        string? newest = disk.Names.Where(n => n.StartsWith("secrets/v", StringComparison.Ordinal) && n.EndsWith(".jws", StringComparison.Ordinal))
+            .MaxBy(n => long.Parse(n.AsSpan(9, n.Length - 13), System.Globalization.CultureInfo.InvariantCulture));
+        if (newest is not null)
+        {
+            Damage(disk, newest);
+        }
+    }
+
+    /// <summary>Takes whole records off the end.</summary>
+    private static void CutTail(SimAudit audit, int records)
+    {
+        ReadOnlySpan<byte> bytes = audit.Newest;
+        int end = bytes.Length;
+        for (; records > 0 && end > 0; records--)
+        {
+            end = bytes[..(end - 1)].LastIndexOf((byte)'\n') + 1;
+        }
+
+        audit.Restore(bytes[..end].ToArray(), audit.Closed);
+    }
+}

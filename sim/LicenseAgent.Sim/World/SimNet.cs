@@ -1,0 +1,221 @@
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Messages;
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.World.Server;
+
+namespace LicenseAgent.Sim.World;
+
+/// <summary>How an answer is tampered with, or replaced, on its way.</summary>
+internal enum Forgery
+{
+    None,
+
+    /// <summary>A captive portal, a proxy, a stranger: bytes nobody signed, of any status.</summary>
+    Unsigned,
+
+    /// <summary>An answer this agent got before.</summary>
+    Replayed,
+
+    /// <summary>An answer to another agent.</summary>
+    CrossAgent,
+
+    /// <summary>A genuine answer with one bit flipped.</summary>
+    Flipped,
+}
+
+/// <summary>What ails the way between one till and the server; all of it ends when the fault does.</summary>
+internal sealed class LinkTroubles
+{
+    public bool CutOut { get; set; }
+
+    public bool CutIn { get; set; }
+
+    public double LossOut { get; set; }
+
+    public double LossIn { get; set; }
+
+    public double Duplicates { get; set; }
+
+    public double Truncates { get; set; }
+
+    /// <summary>Mean of one way.</summary>
+    public long LatencyUs { get; set; } = NormalLatencyUs;
+
+    public Forgery Forges { get; set; }
+
+    public const long NormalLatencyUs = 40_000;
+
+    public void End()
+    {
+        (CutOut, CutIn, LossOut, LossIn, Duplicates, Truncates) = (false, false, 0, 0, 0, 0);
+        (LatencyUs, Forges) = (NormalLatencyUs, Forgery.None);
+    }
+}
+
+/// <summary>
+/// The network between tills and server: messages of whole requests and answers, since TLS lets nothing else through.
+/// Either way a message can be late, lost, doubled or arrive after its sender gave up; an answer can be lost after the
+/// server has committed.
+/// </summary>
+internal sealed class SimNet(SimLoop loop, SimServer server)
+{
+    private readonly SortedDictionary<string, List<byte[]>> _answersKept = new(StringComparer.Ordinal);
+
+    /// <summary>Exchanges begun, by the minute: what the server's load is.</summary>
+    public long Exchanges { get; private set; }
+
+    public void Send(
+        SimTill till, string method, string path, byte[] body, TimeSpan deadline, SimRandom chance,
+        Asked<UpstreamAnswer> asked, Action<Forgery> delivered)
+    {
+        Exchanges++;
+        LinkTroubles link = till.Link;
+        loop.After(deadline.Ticks / 10, () => asked.Fail(new NoContactException(
+            "timeout", "The server did not answer in time.")));
+        if (link.Forges == Forgery.Unsigned)
+        {
+            Deliver(till, Forge(till, Forgery.Unsigned, [], chance), Forgery.Unsigned, chance, asked, delivered);
+            return;
+        }
+
+        if (link.CutOut || chance.Chance(link.LossOut))
+        {
+            return;
+        }
+
+        bool twice = chance.Chance(link.Duplicates);
+        loop.After(Latency(link, chance), () => Arrive(till, method, path, body, chance, asked, delivered));
+        if (twice)
+        {
+            // A byte-identical copy: the server must not act on it, and nobody hears its answer.
+            loop.After(Latency(link, chance) * 3, () => Process(method, path, body));
+        }
+    }
+
+    private void Arrive(
+        SimTill till, string method, string path, byte[] body, SimRandom chance, Asked<UpstreamAnswer> asked,
+        Action<Forgery> delivered)
+    {
+        if (Process(method, path, body) is not { } reply)
+        {
+            asked.Fail(new NoContactException("connect", "The server cannot be reached."));
+            return;
+        }
+
+        LinkTroubles link = till.Link;
+        byte[] answer = reply.Body;
+        Forgery forged = method == "GET" ? Forgery.None : link.Forges;
+        if (forged != Forgery.None)
+        {
+            byte[] made = Forge(till, forged, answer, chance);
+            (answer, forged) = made.Length == 0 ? (answer, Forgery.None) : (made, forged);
+        }
+
+        if (method != "GET" && forged == Forgery.None && reply.Status == 200)
+        {
+            Remember(till.Id, answer);
+        }
+
+        if (link.CutIn || chance.Chance(link.LossIn))
+        {
+            return;
+        }
+
+        if (chance.Chance(link.Truncates))
+        {
+            loop.After(Latency(link, chance), () => asked.Fail(new NoContactException(
+                "reset", "The connection broke off within the answer.")));
+            return;
+        }
+
+        Deliver(till, answer, forged, chance, asked, delivered, reply.Status);
+    }
+
+    private void Deliver(
+        SimTill till, byte[] answer, Forgery forged, SimRandom chance, Asked<UpstreamAnswer> asked,
+        Action<Forgery> delivered, int status = 200) => loop.After(Latency(till.Link, chance), () =>
+        {
+            if (!asked.IsAnswered)
+            {
+                delivered(forged);
+                asked.Give(new UpstreamAnswer(status, answer, null));
+            }
+        });
+
+    private ServerReply? Process(string method, string path, byte[] body) =>
+        server.IsDown ? null : server.Handle(method, path, body);
+
+    private byte[] Forge(SimTill till, Forgery how, byte[] answer, SimRandom chance)
+    {
+        switch (how)
+        {
+            case Forgery.Unsigned:
+                return chance.Chance(0.5)
+                    ? """<html><a href="/login">Free WiFi</a></html>"""u8.ToArray()
+                    : """{"error":"AGENT_SUSPENDED","directives":[{"type":"suspend"}]}"""u8.ToArray();
+            case Forgery.Replayed:
+                return _answersKept.TryGetValue(till.Id, out List<byte[]>? own) ? chance.Pick(own) : [];
+            case Forgery.CrossAgent:
+                List<byte[]>[] others = [.. _answersKept.Where(k => k.Key != till.Id).Select(k => k.Value)];
+                return others.Length == 0 ? [] : chance.Pick(chance.Pick(others));
+            default:
+                byte[] flipped = (byte[])answer.Clone();
+                flipped[chance.Below(flipped.Length)] ^= 1;
+                return flipped;
+        }
+    }
+
+    private void Remember(string agentId, byte[] answer)
+    {
+        if (!_answersKept.TryGetValue(agentId, out List<byte[]>? kept))
+        {
+            _answersKept.Add(agentId, kept = []);
+        }
+
+        if (kept.Count >= 16)
+        {
+            kept.RemoveAt(0);
+        }
+
+        kept.Add(answer);
+    }
+
+    private static long Latency(LinkTroubles link, SimRandom chance) =>
+        (link.LatencyUs / 2) + chance.Exponential(link.LatencyUs / 2);
+}
+
+/// <summary>The agent's port onto the network.</summary>
+internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string serverPin, SimRandom chance) : IUpstream
+{
+    private UpstreamSettings? _settings;
+
+    public void Configure(UpstreamSettings settings)
+    {
+        life.Loop.AssertThread();
+        _settings = settings;
+    }
+
+    public Task<UpstreamAnswer> ExchangeAsync(
+        string method, string path, ReadOnlyMemory<byte> body, TimeSpan deadline, CancellationToken cancel)
+    {
+        till.JudgeLastAnswer();
+        byte[] sent = body.ToArray();
+        return life.Ask<UpstreamAnswer>("net.exchange", asked =>
+        {
+            if (_settings is null || !_settings.Pins.Contains(serverPin, StringComparer.Ordinal))
+            {
+                asked.Fail(new NoContactException("pin", "The server's key is not one of the pinned ones."));
+                return;
+            }
+
+            if (path == AgentPaths.ConfirmRotation)
+            {
+                till.NoteConfirm(sent);
+            }
+
+            cancel.Register(() => asked.Fail(new OperationCanceledException(cancel)));
+            net.Send(till, method, path, sent, deadline, chance, asked, till.NoteAnswer);
+        });
+    }
+}

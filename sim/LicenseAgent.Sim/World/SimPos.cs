@@ -1,0 +1,156 @@
+using System.Text;
+using System.Text.Json;
+using Bogus;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Local;
+using LicenseAgent.Protocol.Tokens;
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.World.Server;
+
+namespace LicenseAgent.Sim.World;
+
+/// <summary>
+/// The applications of one till. They hold licenses, ask whether they are good, keep what they are given anew, and now
+/// and then use a nonce twice, over restarts too.
+/// </summary>
+internal sealed class SimPos
+{
+    private const int WalletSize = 6;
+    private const int NoncesKept = 32;
+    private const long NewLicenseEveryUs = 20L * 3_600 * 1_000_000;
+
+    private static readonly uint[] Uids = [1000, 1001];
+
+    private readonly SimLoop _loop;
+    private readonly Chronicle _history;
+    private readonly SimServer _server;
+    private readonly SimTill _till;
+    private readonly Knobs _knobs;
+    private readonly SimRandom _chance;
+    private readonly Faker _faker;
+    private readonly List<(string License, string Token)> _wallet = [];
+    private readonly List<(uint Uid, Nonce16 Nonce)> _used = [];
+    private long _mintedUs = long.MinValue / 2;
+    private int _licenses;
+
+    public SimPos(SimLoop loop, Chronicle history, SimServer server, SimTill till, Knobs knobs)
+    {
+        (_loop, _history, _server, _till, _knobs) = (loop, history, server, till, knobs);
+        _chance = till.Stream("pos");
+        _faker = new Faker { Random = new Randomizer((int)(_chance.Next() >> 33)) };
+        Schedule();
+    }
+
+    /// <summary>Ids of the licenses this till ever had.</summary>
+    public IEnumerable<string> Licenses => _wallet.Select(w => w.License);
+
+    private void Schedule() => _loop.After(1_000_000 + _chance.Exponential(_knobs.PosEveryS * 1_000_000L), () =>
+    {
+        Validate();
+        Schedule();
+    });
+
+    private void Validate()
+    {
+        RenewWallet();
+        if (_wallet.Count == 0 || !_till.IsRunning || _till.IsStopped)
+        {
+            return;
+        }
+
+        // Mostly the newest, for that is what an application stores; now and then one from the back of the drawer.
+        int at = _chance.Chance(0.7) ? _wallet.Count - 1 : (int)_chance.Below(_wallet.Count);
+        (string license, string token) = _wallet[at];
+        (uint uid, Nonce16 nonce) = NextNonce();
+        Ask(license, token, uid, nonce);
+    }
+
+    private void Ask(string license, string token, uint uid, Nonce16 nonce)
+    {
+        byte[] body = Encoding.UTF8.GetBytes(
+            $$"""{"license_token":"{{token}}","nonce":"{{nonce}}"}""");
+        _till.Call(
+            admin: false, new PeerCredentials(uid, uid, 77), "POST", LocalPaths.ValidateLicense, body,
+            (status, answer) => Note(license, token, uid, nonce, status, answer));
+    }
+
+    private void Note(string license, string token, uint uid, Nonce16 nonce, int status, byte[] answer)
+    {
+        if (status == 0)
+        {
+            return;
+        }
+
+        using JsonDocument json = JsonDocument.Parse(answer);
+        JsonElement root = json.RootElement;
+        string reason = root.TryGetProperty("reason", out JsonElement r)
+            ? r.GetString()!
+            : root.GetProperty("code").GetString()!;
+        string mode = root.TryGetProperty("mode", out JsonElement m) ? m.GetString()! : "";
+        long version = LicenseToken.TryParseShape(Encoding.ASCII.GetBytes(token), out LicenseTokenShape shape)
+            ? shape.Version
+            : 0;
+        bool audited = _till.Audit.Newest.LastIndexOf(Encoding.ASCII.GetBytes(nonce.ToString())) >= 0;
+        _history.Add(new Validated(
+            _loop.NowUs, _till.Id, uid, nonce, license, version, status, reason, mode, audited));
+        _till.Look();
+        if (root.TryGetProperty("renewed_token", out JsonElement renewed))
+        {
+            Store(license, renewed.GetString()!);
+        }
+    }
+
+    /// <summary>A license of the vendor, now and then, over a way of his own.</summary>
+    private void RenewWallet()
+    {
+        if (_loop.NowUs - _mintedUs < NewLicenseEveryUs)
+        {
+            return;
+        }
+
+        string license = $"lic-{_till.Id}-{_licenses + 1}";
+        long now = SimServer.At(_loop.NowUs).UnixSeconds;
+        LicenseClaims claims = new(
+            SimServer.Name, license, [_till.Id], $"jti-{_till.Id}-{_licenses + 1}", now, now, now + (40 * 86_400),
+            _faker.Commerce.ProductName(), [_faker.Commerce.Department(), _faker.Commerce.ProductMaterial()],
+            new Dictionary<string, string> { ["store"] = _faker.Company.CompanyName() });
+        if (_server.Mint(_till.Id, claims) is { } minted)
+        {
+            _licenses++;
+            _mintedUs = _loop.NowUs;
+            _history.Add(new Minted(_loop.NowUs, _till.Id, license, minted.Version));
+            Store(license, minted.Token);
+        }
+    }
+
+    private void Store(string license, string token)
+    {
+        _wallet.Add((license, token));
+        if (_wallet.Count > WalletSize)
+        {
+            _wallet.RemoveAt(0);
+        }
+    }
+
+    private (uint Uid, Nonce16 Nonce) NextNonce()
+    {
+        if (_used.Count > 0 && _chance.Below(1_000) < _knobs.RepeatNonces)
+        {
+            return _used[Math.Max(0, _used.Count - 1 - (int)_chance.Below(4))];
+        }
+
+        Span<byte> bytes = stackalloc byte[16];
+        _chance.Fill(bytes);
+        (uint Uid, Nonce16 Nonce) fresh = (_chance.Pick(Uids), Nonce16.From(bytes));
+        _used.Add(fresh);
+        if (_used.Count > NoncesKept)
+        {
+            _used.RemoveAt(0);
+        }
+
+        return fresh;
+    }
+}

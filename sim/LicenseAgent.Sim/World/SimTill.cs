@@ -1,0 +1,267 @@
+using System.Text;
+using System.Text.Json;
+using LicenseAgent.Core;
+using LicenseAgent.Daemon;
+using LicenseAgent.Daemon.Config;
+using LicenseAgent.Daemon.LocalApi;
+using LicenseAgent.Daemon.Metrics;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.State;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Protocol.Messages;
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.World.Server;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace LicenseAgent.Sim.World;
+
+/// <summary>
+/// One till: a machine with disk, TPM, clocks and a way to the server, and on it the agent, unchanged, composed by its
+/// own composition root over simulated ports. The machine outlives its processes.
+/// </summary>
+internal sealed partial class SimTill : IDisposable
+{
+    private readonly SimLoop _loop;
+    private readonly Chronicle _history;
+    private readonly SimServer _server;
+    private readonly SimNet _net;
+    private readonly AgentConfig _config;
+    private readonly SimRandom _kills;
+    private Life? _life;
+    private SimClock? _clock;
+    private CancellationTokenSource? _stop;
+    private int _processes;
+    private int _boots;
+    private readonly int _index;
+
+    public SimTill(SimLoop loop, Chronicle history, SimServer server, SimNet net, AgentConfig config, string id, int index)
+    {
+        (_loop, _history, _server, _net, _config, Id, _index) = (loop, history, server, net, config, id, index);
+        Audit = new SimAudit(Disk.Troubles);
+        Tpm = new SimTpm(loop, Stream("tpm"));
+        _kills = Stream("kills");
+        DriftPpm = 0;
+    }
+
+    public string Id { get; }
+
+    public SimDisk Disk { get; } = new();
+
+    public SimAudit Audit { get; }
+
+    public SimTpm Tpm { get; }
+
+    public LinkTroubles Link { get; } = new();
+
+    /// <summary>How far the wall clock is from the truth, microseconds.</summary>
+    public long WallOffsetUs { get; set; }
+
+    public long DriftPpm { get; set; }
+
+    public SimBoot? Boot { get; private set; }
+
+    /// <summary>The running agent; <see langword="null"/> while there is none.</summary>
+    public Agent? Agent { get; private set; }
+
+    public bool IsRunning => _life is { IsOver: false };
+
+    public bool IsStopped { get; private set; }
+
+    public long PortCalls => _life?.Calls ?? 0;
+
+    /// <summary>Told of every call of a port of every process, by name.</summary>
+    public Action<string>? PortCalled { get; set; }
+
+    /// <summary>Where operational log lines go; nowhere unless somebody wants to read them.</summary>
+    public ILogger Logger { get; set; } = NullLogger.Instance;
+
+    public SimRandom Stream(string concern) => SimRandom.Of(_loop.Seed, Id, concern);
+
+    /// <summary>Switches the machine on, if it is off, and starts the agent, if it is not running.</summary>
+    public void Start()
+    {
+        if (IsRunning)
+        {
+            return;
+        }
+
+        if (Boot is null)
+        {
+            Tpm.PowerUp();
+            Boot = new SimBoot(_loop, BootId(++_boots), DriftPpm);
+        }
+
+        SimContext context = new(_loop, (_index * 1_000) + ++_processes, $"{Id}#{_processes}");
+        Life life = new(_loop, context, OnCrashPoint) { Called = PortCalled };
+        context.Crashed = e => OnEnd(life, EndOf.Crash, e.ToString());
+        _life = life;
+        _stop = new CancellationTokenSource();
+        SimClock clock = new(_loop, context, Boot, WallUnixUs);
+        _clock = clock;
+        _history.Add(new Started(_loop.NowUs, Id, _processes, Boot.Id));
+        AgentPorts ports = PortsOf(life, clock);
+        context.Post(_ => RunAgent(life, ports, _stop.Token), null);
+    }
+
+    /// <summary>kill -9: what was written stays, what was promised in memory is gone.</summary>
+    public void Kill() => End(EndOf.Kill);
+
+    /// <summary>The plug is pulled.</summary>
+    public void PowerCut()
+    {
+        End(EndOf.PowerCut);
+        if (Boot is not null)
+        {
+            Boot = null;
+            Disk.PowerCut(_kills);
+            Audit.PowerCut(_kills);
+            Tpm.PowerDown(orderly: false);
+        }
+    }
+
+    /// <summary>SIGTERM; the process ends by itself, later.</summary>
+    public void Stop() => _stop?.Cancel();
+
+    /// <summary>The machine goes off in an orderly way; whatever still runs is killed.</summary>
+    public void ShutDown()
+    {
+        End(EndOf.Kill);
+        if (Boot is not null)
+        {
+            Boot = null;
+            Tpm.PowerDown(orderly: true);
+        }
+    }
+
+    /// <summary>The process dies at a call of a port from now; what then happens is the caller's to say.</summary>
+    public void CrashAt(CrashPoint inCalls, Action<CrashPoint> then)
+    {
+        _atCrash = then;
+        _life?.CrashAfter(inCalls);
+    }
+
+    public void Dispose()
+    {
+        Agent?.Dispose();
+        Agent = null;
+        _stop?.Dispose();
+    }
+
+    public void Pause()
+    {
+        IsStopped = true;
+        _life?.Context.Stop();
+    }
+
+    public void Suspend()
+    {
+        IsStopped = true;
+        _clock?.Suspend();
+    }
+
+    public void Resume()
+    {
+        IsStopped = false;
+        _clock?.Resume();
+    }
+
+    private Action<CrashPoint>? _atCrash;
+
+    private void OnCrashPoint(CrashPoint at)
+    {
+        Action<CrashPoint>? then = _atCrash;
+        _atCrash = null;
+        Kill();
+        then?.Invoke(at);
+    }
+
+    private void End(EndOf how)
+    {
+        if (_life is { IsOver: false } life)
+        {
+            life.Kill(_kills);
+            OnEnd(life, how, "");
+        }
+    }
+
+    private void OnEnd(Life life, EndOf how, string detail)
+    {
+        if (!life.IsOver)
+        {
+            life.Kill(_kills);
+        }
+
+        if (ReferenceEquals(life, _life))
+        {
+            _life = null;
+            IsStopped = false;
+            Boot?.Resume();
+            Release();
+        }
+
+        _history.Add(new Ended(_loop.NowUs, Id, how, detail));
+    }
+
+    /// <summary>
+    /// The operating system takes back what a process held outside the collector's reach. Later, for the process may
+    /// be on the stack at this moment.
+    /// </summary>
+    private void Release()
+    {
+        if (Agent is { } agent)
+        {
+            Agent = null;
+            _loop.After(0, agent.Dispose);
+        }
+    }
+
+    private async void RunAgent(Life life, AgentPorts ports, CancellationToken stop)
+    {
+        try
+        {
+            AgentMetrics metrics = new(CounterState.Empty, "sim");
+            Agent agent = await Daemon.Agent.CreateAsync(
+                _config, ports, new AgentProgram("sim", SimEpoch.Built), metrics, _ => { }, Logger);
+            Agent = agent;
+            await agent.RunAsync(stop);
+            OnEnd(life, EndOf.Stop, "");
+        }
+        catch (NewerFormatException e)
+        {
+            OnEnd(life, EndOf.NewerFormat, e.Message);
+        }
+        catch (EnvironmentException e)
+        {
+            // A disk on which not even the log can be read: the process ends, and the service manager starts it anew.
+            OnEnd(life, EndOf.Stop, e.Reason);
+            _loop.After(5_000_000, Start);
+        }
+        catch (Exception e) when (e is not LeftTheLoopException)
+        {
+            OnEnd(life, EndOf.Crash, e.ToString());
+        }
+    }
+
+    private AgentPorts PortsOf(Life life, SimClock clock)
+    {
+        SimRandom chance = Stream($"ports-{_processes}");
+        TpmPorts tpm = new(life, Tpm, chance);
+        SmallPorts small = new(life, Boot!, Stream($"os-{_processes}"));
+        return new AgentPorts(
+            tpm, tpm, tpm, StandInCrypto.Verify, new StateFilesPort(life, Disk, chance),
+            new AuditFilePort(life, Audit, Disk.Troubles, chance), small,
+            new UpstreamPort(this, life, _net, _server.Pin, Stream($"net-{_processes}")), small, small, clock);
+    }
+
+    private long WallUnixUs() => Math.Max(0, (SimEpoch.Start.UnixMs * 1_000) + _loop.NowUs + WallOffsetUs);
+
+    private string BootId(int number)
+    {
+        byte[] random = new byte[16];
+        Stream($"boot-{number}").Fill(random);
+        return new Guid(random).ToString("D");
+    }
+}

@@ -1,0 +1,212 @@
+using System.Security.Cryptography;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Tpm;
+
+namespace LicenseAgent.Sim.World;
+
+/// <summary>What ails a TPM at the moment; all of it ends when the fault does.</summary>
+internal sealed class TpmTroubles
+{
+    public bool Absent { get; set; }
+
+    public bool Lockout { get; set; }
+
+    /// <summary>Commands take so much longer; past the driver's deadline they fail.</summary>
+    public long SlowUs { get; set; }
+
+    /// <summary>One command in so many fails and may be repeated; 0 = none.</summary>
+    public long FlakyOneIn { get; set; }
+
+    public void End() => (Absent, Lockout, SlowUs, FlakyOneIn) = (false, false, 0, 0);
+}
+
+/// <summary>What provisioning made and the chip keeps.</summary>
+internal sealed record TpmKeyring(
+    byte[] Auth, EcPublicJwk Signing, RsaPublicJwk Decryption, string SrkName, string SigningName,
+    string DecryptionName);
+
+/// <summary>
+/// The TPM of one node: two keys, a counter, two slots, a mirror, clocks. What it stores survives power cuts; a write
+/// of NV in flight at one is torn. Its clock falls back at a power cut and its reset count goes up at every boot.
+/// </summary>
+internal sealed class SimTpm
+{
+    private const long ClockSavedEveryMs = 20_000;
+    private readonly SimLoop _loop;
+    private readonly SimRandom _chance;
+    private readonly byte[]?[] _slots = new byte[]?[2];
+    private TpmKeyring? _keys;
+    private byte[]? _mirror;
+    private long _counter;
+    private long _clockMs;
+    private long _resetCount = 1;
+    private long _poweredUs;
+
+    public SimTpm(SimLoop loop, SimRandom chance)
+    {
+        (_loop, _chance) = (loop, chance);
+        _counter = chance.Between(0, 5);
+    }
+
+    public TpmTroubles Troubles { get; } = new();
+
+    public long Counter => _counter;
+
+    /// <summary>Commands with an auth value that was not right: each would count towards a lockout.</summary>
+    public long AuthFailures { get; private set; }
+
+    public long Commands { get; private set; }
+
+    public TpmClockReading Clock => new(_clockMs + ((_loop.NowUs - _poweredUs) / 1_000), _resetCount, 0);
+
+    public TpmBirth Provision(ReadOnlyMemory<byte> auth, bool replace)
+    {
+        Command();
+        if (_keys is null || (replace && !_keys.Auth.AsSpan().SequenceEqual(auth.Span)))
+        {
+            _keys = new TpmKeyring(
+                auth.ToArray(), StandInCrypto.NewSigningKey(_chance), StandInCrypto.NewDecryptionKey(_chance),
+                NewName(), NewName(), NewName());
+            _counter++;
+        }
+
+        if (!_keys.Auth.AsSpan().SequenceEqual(auth.Span))
+        {
+            throw new TpmUnavailableException(TpmTrouble.Replaced, "The TPM holds keys of another enrolment.");
+        }
+
+        return new TpmBirth(
+            _keys.Signing, _keys.Decryption,
+            new TpmAnchor(_keys.SrkName, _keys.SigningName, _keys.DecryptionName, auth.ToArray()));
+    }
+
+    public TpmFacts Open(TpmAnchor anchor)
+    {
+        Command();
+        bool ours = _keys is { } keys && keys.SrkName == anchor.SrkName && keys.SigningName == anchor.SigningName
+            && keys.DecryptionName == anchor.DecryptionName;
+        if (!ours)
+        {
+            throw new TpmUnavailableException(TpmTrouble.Replaced, "Not the TPM of this enrolment.");
+        }
+
+        if (!_keys!.Auth.AsSpan().SequenceEqual(anchor.KeyAuth))
+        {
+            AuthFailures++;
+            throw new TpmUnavailableException(TpmTrouble.Replaced, "The auth value of the keys is another.");
+        }
+
+        return new TpmFacts("SIM", "1", 0);
+    }
+
+    public byte[] Sign(ReadOnlySpan<byte> digest)
+    {
+        Command();
+        return StandInCrypto.SignDigest(Keys().Signing, digest);
+    }
+
+    public int Unwrap(ReadOnlySpan<byte> cipher, Span<byte> plain)
+    {
+        Command();
+        return StandInCrypto.Unwrap(Keys().Decryption, cipher, plain);
+    }
+
+    public long ReadCounter()
+    {
+        Command();
+        return _counter;
+    }
+
+    public long Increment()
+    {
+        Command();
+        return ++_counter;
+    }
+
+    public NvSlot? ReadSlot(int parity)
+    {
+        Command();
+        return _slots[parity] is { } bytes && NvSlot.TryParse(bytes, out NvSlot? slot) ? slot : null;
+    }
+
+    public void WriteSlot(int parity, byte[] bytes) => _slots[parity] = bytes;
+
+    /// <summary>A power cut came while the slot was being written.</summary>
+    public void TearSlot(int parity, byte[] bytes)
+    {
+        byte[] torn = (byte[])(_slots[parity] ?? new byte[bytes.Length]).Clone();
+        bytes.AsSpan(0, (int)_chance.Below(bytes.Length)).CopyTo(torn);
+        _slots[parity] = torn;
+    }
+
+    public NvMirror? ReadMirror()
+    {
+        Command();
+        return _mirror is not null && NvMirror.TryParse(_mirror, out NvMirror? mirror) ? mirror : null;
+    }
+
+    public void WriteMirror(byte[] bytes) => _mirror = bytes;
+
+    public TpmClockReading ReadClock()
+    {
+        Command();
+        return Clock;
+    }
+
+    public void GetRandom(Span<byte> into)
+    {
+        Command();
+        _chance.Fill(into);
+    }
+
+    /// <summary>Every command: counted, and failed while something ails the chip.</summary>
+    public void Command()
+    {
+        Commands++;
+        if (Troubles.Lockout)
+        {
+            throw new TpmUnavailableException(TpmTrouble.Lockout, "The TPM is in dictionary-attack lockout.");
+        }
+
+        if (Troubles.Absent || (Troubles.FlakyOneIn > 0 && _chance.Below(Troubles.FlakyOneIn) == 0))
+        {
+            throw new TpmUnavailableException(TpmTrouble.Unavailable, "The TPM does not answer.");
+        }
+    }
+
+    public void PowerUp() => (_resetCount, _poweredUs) = (_resetCount + 1, _loop.NowUs);
+
+    /// <param name="orderly">The operating system said goodbye: the clock is saved to the millisecond.</param>
+    public void PowerDown(bool orderly)
+    {
+        long clock = Clock.ClockMs;
+        _clockMs = orderly ? clock : clock - (clock % ClockSavedEveryMs);
+        _poweredUs = _loop.NowUs;
+    }
+
+    /// <summary>Everything the chip stores, as a copied state file would hold it.</summary>
+    public TpmImage Snapshot() => new(_keys, _slots[0], _slots[1], _mirror, _counter, Clock.ClockMs, _resetCount);
+
+    public void Restore(TpmImage image)
+    {
+        (_keys, _slots[0], _slots[1], _mirror) = (image.Keys, image.Even, image.Odd, image.Mirror);
+        (_counter, _clockMs, _resetCount, _poweredUs) =
+            (image.Counter, image.ClockMs, image.ResetCount, _loop.NowUs);
+    }
+
+    private TpmKeyring Keys() => _keys
+        ?? throw new TpmUnavailableException(TpmTrouble.Replaced, "The TPM holds no keys of this enrolment.");
+
+    private string NewName()
+    {
+        byte[] random = new byte[32];
+        _chance.Fill(random);
+        return "000b" + Convert.ToHexStringLower(SHA256.HashData(random));
+    }
+}
+
+/// <summary>A copied state of a chip.</summary>
+internal sealed record TpmImage(
+    TpmKeyring? Keys, byte[]? Even, byte[]? Odd, byte[]? Mirror, long Counter, long ClockMs, long ResetCount);

@@ -1,0 +1,179 @@
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Sim.Checkers;
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.World.Server;
+using Xunit;
+
+namespace LicenseAgent.SimTests.Checkers;
+
+/// <summary>Each checker on a history that is right and on one that is not.</summary>
+public sealed class CheckerTests
+{
+    private const long Second = 1_000_000;
+    private const long Hour = 3_600 * Second;
+    private const string Till = "till-0001";
+
+    [Fact]
+    public void I00_a_process_that_ends_by_itself_is_found()
+    {
+        Assert.Empty(Found<NoCrash>(new Ended(1, Till, EndOf.Kill, "")));
+        Assert.Single(Found<NoCrash>(new Ended(1, Till, EndOf.Crash, "InvariantBroken")));
+    }
+
+    [Fact]
+    public void I02_a_refusal_for_want_of_a_secret_within_grace_is_found()
+    {
+        Happening[] before = [new Started(0, Till, 1, "b"), Active(Hour, 1, graceHours: 100)];
+        Assert.Empty(Found<AlwaysUsable>([.. before, Answer(2 * Hour, "VALID")]));
+        Assert.Single(Found<AlwaysUsable>([.. before, Answer(2 * Hour, "NO_SECRET")]));
+        Assert.Empty(Found<AlwaysUsable>([.. before, Answer(200 * Hour, "GRACE_EXHAUSTED")]));
+    }
+
+    [Fact]
+    public void I03_two_active_are_found()
+    {
+        Assert.Empty(Found<OneActive>(Shown(1, active: 3)));
+        Assert.Single(Found<OneActive>(Shown(1, active: 3) with { Actives = 2 }));
+    }
+
+    [Fact]
+    public void I04_valid_invalid_valid_is_found()
+    {
+        Assert.Empty(Found<NoFlapping>(Answer(1, "VALID"), Answer(2, "VALID"), Answer(3, "SECRET_INVALIDATED")));
+        Assert.Single(Found<NoFlapping>(Answer(1, "VALID"), Answer(2, "SECRET_INVALIDATED"), Answer(3, "VALID")));
+    }
+
+    [Fact]
+    public void I05_valid_past_grace_until_is_found_and_time_switched_off_is_allowed_for()
+    {
+        Happening grace = Active(Hour, 1, graceHours: 10);
+        Assert.Empty(Found<NothingPastItsEnd>(grace, Answer(9 * Hour, "VALID")));
+        Assert.Single(Found<NothingPastItsEnd>(grace, Answer(12 * Hour, "VALID")));
+        Assert.Empty(Found<NothingPastItsEnd>(
+            grace, new Ended(2 * Hour, Till, EndOf.PowerCut, ""), new Started(5 * Hour, Till, 2, "c"),
+            Answer(12 * Hour, "VALID")));
+    }
+
+    [Fact]
+    public void I06_an_active_version_that_goes_down_is_found_unless_locked()
+    {
+        Assert.Empty(Found<VersionsNeverGoDown>(Shown(1, active: 3), Shown(2, active: 4)));
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, active: 4), Shown(2, active: 3)));
+        Assert.Empty(Found<VersionsNeverGoDown>(Shown(1, active: 4), Shown(2, active: 3) with { Mode = "LOCKED" }));
+    }
+
+    [Fact]
+    public void I07_a_state_lost_by_a_crash_alone_is_found()
+    {
+        Seen locked = Shown(2, active: 0) with { Mode = "LOCKED", Lock = "state_rollback" };
+        Assert.Single(Found<CrashesLeaveAState>(locked));
+        Assert.Empty(Found<CrashesLeaveAState>(new FaultBegan(1, Till, 1, FaultKinds.DiskRestored), locked));
+    }
+
+    [Fact]
+    public void I08_a_confirm_before_its_secret_is_durable_is_found()
+    {
+        Assert.Empty(Found<ConfirmAfterDurable>(new ConfirmLeft(1, Till, 2, true, true)));
+        Assert.Single(Found<ConfirmAfterDurable>(new ConfirmLeft(1, Till, 2, false, true)));
+        Assert.Single(Found<ConfirmAfterDurable>(new ConfirmLeft(1, Till, 2, true, false)));
+    }
+
+    [Fact]
+    public void I09_a_forged_answer_that_counts_as_contact_is_found()
+    {
+        Assert.Empty(Found<ForgedChangesNothing>(new AnswerJudged(1, Till, "Replayed", 5, 5)));
+        Assert.Empty(Found<ForgedChangesNothing>(new AnswerJudged(1, Till, "None", 5, 6)));
+        Assert.Single(Found<ForgedChangesNothing>(new AnswerJudged(1, Till, "Replayed", 5, 6)));
+    }
+
+    [Fact]
+    public void I11_a_nonce_accepted_twice_is_found_unless_the_power_was_cut_right_after()
+    {
+        Assert.Single(Found<NonceOnce>(Answer(Second, "VALID"), Answer(2 * Second, "VALID")));
+        Assert.Empty(Found<NonceOnce>(Answer(Second, "VALID"), Answer(1_000 * Second, "VALID")));
+        Assert.Empty(Found<NonceOnce>(
+            Answer(Second, "VALID"), new Ended(Second + 90_000, Till, EndOf.PowerCut, ""), Answer(2 * Second, "VALID")));
+        Assert.Single(Found<NonceOnce>(
+            Answer(Second, "VALID"), new Ended(Second + 90_000, Till, EndOf.Kill, ""), Answer(2 * Second, "VALID")));
+    }
+
+    [Fact]
+    public void I12_an_answer_before_its_record_is_found()
+    {
+        Assert.Empty(Found<AuditedBeforeAnswer>(Answer(1, "VALID")));
+        Assert.Single(Found<AuditedBeforeAnswer>(Answer(1, "VALID") with { AuditedFirst = false }));
+    }
+
+    [Fact]
+    public void I14_trusted_now_behind_by_more_than_time_off_is_found()
+    {
+        AnswerJudged contact = new(Hour, Till, "None", 1, 2);
+        Assert.Empty(Found<DegradedEnds>(contact, Shown(2 * Hour, 1)));
+        Seen behind = Shown(5 * Hour, 1) with { TrustedMs = SimServer.At(3 * Hour).UnixMs };
+        Assert.Single(Found<DegradedEnds>(contact, behind));
+        Assert.Empty(Found<DegradedEnds>(
+            contact, new Ended(2 * Hour, Till, EndOf.PowerCut, ""), new Started(4 * Hour, Till, 2, "c"), behind));
+    }
+
+    [Fact]
+    public void I15_a_till_that_does_not_come_back_is_found()
+    {
+        Healed healed = new(Hour, "all");
+        Assert.Empty(Found<ComesBack>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3)));
+        Assert.Single(Found<ComesBack>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3) with { Mode = "OFFLINE" }));
+        Assert.Single(Found<ComesBack>(Active(1, 4, 100), healed, Shown(2 * Hour, active: 3)));
+        Assert.Single(Found<ComesBack>(Active(1, 3, 100), healed));
+    }
+
+    [Fact]
+    public void I17_a_revoked_license_that_is_valid_again_is_found()
+    {
+        Revoked revoked = new(1, Till, "lic", 2);
+        Reported knows = new(2, Till, "NORMAL", "", 2, 0, false, 1);
+        Assert.Empty(Found<LevelsAreKept>(revoked, Answer(3, "VALID")));
+        Assert.Single(Found<LevelsAreKept>(revoked, knows, Answer(3, "VALID")));
+    }
+
+    [Fact]
+    public void I19_a_conflict_over_an_untouched_log_is_found()
+    {
+        WitnessGiven conflict = new(5, Till, 7, Conflict: true);
+        Assert.Empty(Found<HonestLogsAgree>(conflict with { Conflict = false }));
+        Assert.Single(Found<HonestLogsAgree>(conflict));
+        Assert.Empty(Found<HonestLogsAgree>(new FaultBegan(1, Till, 1, FaultKinds.AuditTailCut), conflict));
+    }
+
+    [Fact]
+    public void I21_a_secret_that_changes_without_a_log_is_found()
+    {
+        FaultBegan full = new(Hour, Till, 1, FaultKinds.AuditFull);
+        Assert.Empty(Found<NoChangeWithoutLog>(Shown(1, 3), Shown(2 * Hour, 4)));
+        Assert.Single(Found<NoChangeWithoutLog>(Shown(1, 3), full, Shown(2 * Hour, 4)));
+    }
+
+    [Fact]
+    public void I24_a_call_without_an_answer_is_found() =>
+        Assert.Single(Found<EveryCallAnswered>(new Unanswered(1, Till, "/v1/validate-license")));
+
+    [Fact]
+    public void Every_invariant_has_one_checker()
+    {
+        string[] ids = [.. AllCheckers.List.Select(c => c.Id)];
+        Assert.Equal(ids.Distinct(), ids);
+    }
+
+    private static Violation[] Found<T>(params Happening[] history)
+        where T : Checker, new() => [.. new T().Check(new RunRecord(Plan(), history, []))];
+
+    private static Plan Plan() => new(1, 1, "test", 1, 1, new Knobs(), [], []);
+
+    private static VersionChanged Active(long at, long version, int graceHours) =>
+        new(at, Till, version, VersionState.Active, SimServer.At(graceHours * Hour));
+
+    private static Validated Answer(long at, string reason) =>
+        new(at, Till, 1000, default(Nonce16), "lic", 1, 200, reason, "NORMAL", AuditedFirst: true);
+
+    private static Seen Shown(long at, long active) => new(
+        at, Till, "NORMAL", "", active, 0, 1, 0, active, SimServer.At(at).UnixMs, null);
+}
