@@ -87,7 +87,8 @@ internal static class AgentCommands
             var id = parsed.GetRequiredValue(agent);
             var found = agents.Find(id, VersionsShown)
                 ?? throw new OrderRefusedException($"there is no agent '{id}'; `agents list` shows those there are");
-            var facts = Facts(found.Agent, found.Thumbprint, agents.Waiting(id)).Concat(Software(agents.FindSoftware(id)));
+            var facts = Facts(found.Agent, found.Thumbprint, agents.Waiting(id))
+                .Concat(Software(agents.FindSoftware(id)));
             foreach (var (name, value) in facts)
                 desk.Output.WriteLine($"{name,-20} {(string.IsNullOrEmpty(value) ? "-" : value)}");
             desk.Output.WriteLine();

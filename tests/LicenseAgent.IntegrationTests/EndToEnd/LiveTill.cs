@@ -202,7 +202,7 @@ internal sealed class LiveTill : IAsyncDisposable
         using LicenseAgentClient application = new(new LicenseAgentClientOptions
         {
             SocketPath = Folder.PosSocket,
-            VendorKeys = VendorKeys(),
+            VendorKeys = VendorKeys(Folder),
         });
         return await application.RenewAsync(token, _cancel);
     }
