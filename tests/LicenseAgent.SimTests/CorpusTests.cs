@@ -15,7 +15,8 @@ public sealed class CorpusTests
         foreach (string file in files)
         {
             RunOutcome run = Runner.Run(Plan.Read(File.ReadAllText(file)));
-            Assert.True(run.IsClean, $"{Path.GetFileName(file)}: {run.Escape?.ToString() ?? run.Violations[0].ToString()}");
+            string findings = string.Join('\n', run.Violations);
+            Assert.True(run.IsClean, $"{Path.GetFileName(file)}: {run.Escape}{findings}");
         }
     }
 

@@ -67,6 +67,9 @@ internal sealed class AuditFilePort(Life life, SimAudit audit, DiskTroubles trou
 
     public Task CloseAsync(string name) => life.Call("audit.close", Took(6_000), Step(() => audit.Close(name)));
 
+    public Task MoveAsync(string name, string? to) =>
+        life.Call("audit.move", Took(6_000), Step(() => audit.Move(name, to)));
+
     private static Effect<bool> Step(Func<bool> step) => new([() => step()], () => true);
 
     private long Took(long meanUs)
@@ -88,6 +91,15 @@ internal sealed class SmallPorts(Life life, SimBoot boot, SimRandom chance) : IB
         {
             life.Loop.AssertThread();
             return boot.BootUs / 1_000;
+        }
+    }
+
+    public long AwakeMs
+    {
+        get
+        {
+            life.Loop.AssertThread();
+            return boot.MonotonicUs / 1_000;
         }
     }
 

@@ -115,6 +115,33 @@ internal sealed class SimAudit(DiskTroubles troubles)
         return true;
     }
 
+    /// <summary>A closed file gets another name, or is removed; under the newest's name it is written on.</summary>
+    public bool Move(string name, string? to)
+    {
+        troubles.OnSync(name);
+        int at = _closed.FindIndex(c => c.Name == name);
+        if (at < 0)
+        {
+            return true;
+        }
+
+        byte[] content = _closed[at].Content;
+        _closed.RemoveAll(c => c.Name == name || c.Name == to);
+        if (to == AuditFormat.NewestSegment)
+        {
+            _length = 0;
+            _dropped.Clear();
+            Add(content);
+            _durable = _length;
+        }
+        else if (to is not null)
+        {
+            _closed.Add((to, content));
+        }
+
+        return true;
+    }
+
     public void PowerCut(SimRandom chance)
     {
         _length = _durable + (int)chance.Below(_length - Math.Min(_durable, _length) + 1);

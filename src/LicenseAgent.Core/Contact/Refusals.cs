@@ -132,7 +132,8 @@ internal static class Refusals
                 + "at the server; grace ends 24 h after the first refusal.",
             ServerErrors.DowngradeRefused => "The server does not accept this till without its TPM. Repair the TPM, or "
                 + "an operator approves it: license-server agents approve-recovery ID --software --days N.",
-            ServerErrors.CertificateExpired => "The till's certificate has expired. The agent asks for another.",
+            ServerErrors.CertificateExpired => "The till's certificate has expired. The agent asks the server for "
+                + "another.",
             ServerErrors.AgentUnknown => "The server does not know this till. Licenses work until grace ends; "
                 + "enrol it again or restore the server.",
             _ => throw new InvariantBroken($"{error} is not one to wait for an operator."),

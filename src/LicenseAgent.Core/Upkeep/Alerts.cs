@@ -78,9 +78,9 @@ internal static class Alerts
         UtcTime now = turn.TrustedNow;
         ModeFacts facts = Views.Facts(state);
         AgentMode mode = facts.At(now);
-        foreach ((string id, string detail) in state.Troubles)
+        foreach ((string, string, string) given in Given(state))
         {
-            yield return (id, "warning", detail);
+            yield return given;
         }
 
         if (state.Run.FailedInARow > RotationFailuresTolerated)
@@ -112,13 +112,6 @@ internal static class Alerts
         if (state.Tpm is TpmHealth.Unavailable or TpmHealth.Lockout or TpmHealth.Replaced)
         {
             yield return ("tpm_unavailable", "error", $"The TPM does not serve: {state.TpmDetail}");
-        }
-
-        if (Views.SoftwareActive(state) is { } software)
-        {
-            yield return ("software_fallback", "error",
-                $"Version {software.Version} is protected by the key file alone, because the TPM is lost. Repair the "
-                + "TPM; its next request to the server ends this.");
         }
 
         if (state.Lock is LockReason.StateRollback or LockReason.StateCorrupt or LockReason.SecretUnreadable)
@@ -182,6 +175,22 @@ internal static class Alerts
         if (state.ReEnrollAsked)
         {
             yield return ("re_enroll_asked", "warning", "The server's operator wants this till enrolled anew.");
+        }
+    }
+
+    /// <summary>What events have set, and the one weakness that nobody may overlook.</summary>
+    private static IEnumerable<(string Id, string Severity, string Detail)> Given(AgentState state)
+    {
+        foreach ((string id, string detail) in state.Troubles)
+        {
+            yield return (id, "warning", detail);
+        }
+
+        if (Views.SoftwareActive(state) is { } software)
+        {
+            yield return ("software_fallback", "error",
+                $"Version {software.Version} is protected by the key file alone, because the TPM is lost. Repair the "
+                + "TPM; its next request to the server ends this.");
         }
     }
 }

@@ -99,9 +99,9 @@ internal static class Commands
         {
             { Identity: not null } when !e.Replace => "already_enrolled",
             { EnrollmentResumable: true } when !e.Replace => "enrolment_under_way",
+            { Identity: not null, Tpm: TpmHealth.Ok } when !e.Force => "tpm_works",
             { Activity: not Activity.Idle } => "busy",
             { Lock: LockReason.Starting } => "not_ready",
-            { Identity: not null, Tpm: TpmHealth.Ok } when !e.Force => "tpm_works",
             _ when e.Replace => null,
             { Lock: not LockReason.NotEnrolled } => "not_ready",
             _ => null,

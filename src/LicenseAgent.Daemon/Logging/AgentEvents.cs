@@ -31,16 +31,16 @@ internal static partial class AgentEvents
     [LoggerMessage(21, LogLevel.Error, "config_reload_refused: {Detail}", EventName = "config_reload_refused")]
     public static partial void ReloadRefused(ILogger logger, string detail);
 
-    [LoggerMessage(40, LogLevel.Warning, "protection_failed: {Name}: {Fact}; {Remedy}",
+    [LoggerMessage(50, LogLevel.Warning, "protection_failed: {Name}: {Fact}; {Remedy}",
         EventName = "protection_failed")]
     public static partial void ProtectionFailed(ILogger logger, string name, string fact, string remedy);
 
-    [LoggerMessage(41, LogLevel.Critical,
+    [LoggerMessage(51, LogLevel.Critical,
         "start_refused: security.strict is set and {Missing} does not hold; do as the warnings above say, or unset it",
         EventName = "start_refused")]
     public static partial void StartRefused(ILogger logger, string missing);
 
-    [LoggerMessage(42, LogLevel.Error,
+    [LoggerMessage(52, LogLevel.Error,
         "watchdog_silenced: {Sign} showed no life; the service manager is not told that the agent lives",
         EventName = "watchdog_silenced")]
     public static partial void WatchdogSilenced(ILogger logger, string sign);
@@ -56,8 +56,8 @@ internal static partial class AgentEvents
     public static partial void RunFileDamaged(ILogger logger);
 
     [LoggerMessage(14, LogLevel.Warning,
-        "fallback_is_on: tpm.fallback = \"on_loss\" weakens the secret to the protection of the key file once the TPM "
-        + "is lost", EventName = "fallback_is_on")]
+        "fallback_enabled: tpm.fallback = \"on_loss\" weakens the secret to the protection of the key file once the "
+        + "TPM is lost", EventName = "fallback_enabled")]
     public static partial void FallbackIsOn(ILogger logger);
 
     [LoggerMessage(13, LogLevel.Warning, "audit_tail_found: {Torn} bytes torn, {Damaged} lines damaged, clean {Clean}",

@@ -149,7 +149,7 @@ public sealed class ServerConnectionTests
         AgentPorts ports = new(
             null!, null!, null!, null!, _files, null!, null!, _upstream, null!, null!, TimeProvider.System);
         ServerConfig server = new(null, [], null, null, TimeSpan.FromSeconds(30));
-        AgentConfig config = new(server, null!, null!, null!, null!, null!, null!, null!);
+        AgentConfig config = new(server, null!, null!, null!, null!, null!, null!, null!, null!);
         AgentFile agent = new(
             AgentFile.CurrentFormat, EnrollmentPhase.Enrolled, "pos-001", "https://server", "server", [], "",
             new KeysetPin(1, default), null, null, default, default, null, 0, 0);
