@@ -22,6 +22,9 @@ public sealed class LicenseAgentClient : IDisposable
         "List its UID in [pos] allowed_uids, or its group in allowed_gids, in /etc/license-agent/config.toml; "
         + "then systemctl reload-or-restart license-agent.";
 
+    // The agent waits for the license server, 30 s unless configured otherwise, and for what it is doing at the moment.
+    private static readonly TimeSpan RenewalTimeout = TimeSpan.FromSeconds(75);
+
     private readonly LicenseAgentClientOptions options;
     private readonly UnixSocketHttp socket;
     private readonly VendorProof proof;
@@ -86,6 +89,39 @@ public sealed class LicenseAgentClient : IDisposable
         {
             return validation with { StoreFailure = e };
         }
+    }
+
+    /// <summary>
+    /// Has the license server wrap a license anew, where the agent no longer holds the secret it was wrapped under
+    /// (<see cref="LicenseValidation.IsRenewable"/>). Ask <see cref="ValidateAsync"/> first: while the agent can open
+    /// the token it renews it by itself.
+    /// </summary>
+    /// <param name="licenseToken">The encrypted license, at most 8 192 bytes.</param>
+    /// <exception cref="AgentException">There is no answer of the agent; as <see cref="ValidateAsync"/>.</exception>
+    public async Task<LicenseRenewal> RenewAsync(string licenseToken, CancellationToken cancel = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(licenseToken);
+        Nonce16 nonce = Nonce16.From(RandomNumberGenerator.GetBytes(Nonce16.Length));
+        byte[] request = StrictJson.Write(
+            new RenewLicenseRequest(licenseToken, nonce), LocalRequestJsonContext.Wire.RenewLicenseRequest);
+        TimeSpan timeout = options.Timeout > RenewalTimeout ? options.Timeout : RenewalTimeout;
+        SocketAnswer answer = await socket
+            .SendAsync(HttpMethod.Post, LocalPaths.RenewLicense, request, timeout, cancel).ConfigureAwait(false);
+        if (answer.Status == 200)
+        {
+            RenewLicenseResponse said = Read(answer, LocalAnswerJsonContext.Wire.RenewLicenseResponse);
+            return said.Nonce == nonce
+                ? new LicenseRenewal(RenewalOutcome.Renewed, said.LicenseToken, null)
+                : throw NotUnderstood(answer, "it answers another request");
+        }
+
+        AgentException refusal = socket.Refusal(answer);
+        return refusal.Problem?.Code switch
+        {
+            ProblemCodes.Refused => new LicenseRenewal(RenewalOutcome.Refused, null, refusal.Problem.Detail),
+            ProblemCodes.NoContact => new LicenseRenewal(RenewalOutcome.NoContact, null, refusal.Problem.Detail),
+            _ => throw refusal,
+        };
     }
 
     /// <summary>Whether a license could be validated now, and until when. NOT_READY is an answer.</summary>

@@ -57,6 +57,9 @@ public static class AgentCore
             case AgentEvent.GenerationFailed e: Binding.OnFailed(turn, e); break;
             case AgentEvent.EffectFailed e: Storage.OnEffectFailed(turn, e); break;
             case AgentEvent.TroubleNoticed e: Alerts.OnNoticed(turn, e); break;
+            case AgentEvent.KeysetsFetched e: Keysets.OnFetched(turn, e); break;
+            case AgentEvent.KeysetsNotFetched e: Keysets.OnNotFetched(turn, e); break;
+            case AgentEvent.RenewalAsked e: Renewals.OnAsked(turn, e); break;
             case AgentEvent.RotateAsked e: Commands.OnRotate(turn, e); break;
             case AgentEvent.InvalidateAsked e: Commands.OnInvalidate(turn, e); break;
             case AgentEvent.DegradedAsked e: Commands.OnDegraded(turn, e); break;

@@ -18,7 +18,7 @@ public abstract record AgentEffect
     /// <summary>Whether it begins an activity.</summary>
     internal bool BeginsActivity =>
         this is LoadState or LoadSecrets or Send or StageSecret or LoadPrevious or CommitGeneration or ProbeTpm
-            or WriteAnchors or Enroll or OpenSoftware;
+            or WriteAnchors or FetchKeysets or Enroll or OpenSoftware;
 
     /// <summary>Whether it is awaited and may fail.</summary>
     internal bool IsDurable => this is SaveRun or SaveSoftware or SaveRevocations or KeepReceipt or SaveCertificate
@@ -60,6 +60,11 @@ public abstract record AgentEffect
 
     public sealed record CompleteEnroll(long Ticket, string? RefusedBecause, string? Detail) : AgentEffect;
 
+    /// <param name="Token">The license wrapped anew; null where there is none.</param>
+    /// <param name="RefusedBecause">Without token: <c>refused</c> is the server's no, anything else no contact.</param>
+    public sealed record CompleteRenewal(long Ticket, string? Token, string? RefusedBecause, string? Detail)
+        : AgentEffect;
+
     public sealed record CountRotation(bool Succeeded) : AgentEffect;
 
     // Each begins an activity and ends with one event.
@@ -86,6 +91,9 @@ public abstract record AgentEffect
 
     /// <param name="Mirror">High-water mark for the TPM; never ahead of the one on a disk that can be written.</param>
     public sealed record WriteAnchors(bool Checkpoint, UtcTime? Mirror = null) : AgentEffect;
+
+    /// <param name="After">Version of the trusted keyset.</param>
+    public sealed record FetchKeysets(long After) : AgentEffect;
 
     public sealed record Enroll(long? Ticket) : AgentEffect;
 }

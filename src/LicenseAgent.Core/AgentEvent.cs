@@ -32,6 +32,14 @@ public abstract record AgentEvent
     /// <summary>Identity and state are there, hash, generation and counter agree.</summary>
     public sealed record StateLoaded(Identity Identity, BoundState Bound, RunState Run) : AgentEvent
     {
+        /// <summary>The newest keyset of the verified chain on disk, where it is newer than the bound one.</summary>
+        public FileReference? NewerKeyset { get; init; }
+
+        public UtcTime? KeysetUpdateBy { get; init; }
+
+        /// <summary>The bound state names a list of revocations and there is none that belongs to it.</summary>
+        public bool RevocationsLost { get; init; }
+
         /// <summary>The TPM's copy of the high-water mark; <see langword="null"/> before the first.</summary>
         public UtcTime? Mirror { get; init; }
     }
@@ -115,6 +123,16 @@ public abstract record AgentEvent
 
     /// <summary>Something outside wants attention, or no longer does (<paramref name="Detail"/> is null).</summary>
     public sealed record TroubleNoticed(string Id, string? Detail) : AgentEvent;
+
+    /// <summary>The chain was fetched, verified and is durable.</summary>
+    /// <param name="Newest">Its last keyset; the trusted one where there is none after it.</param>
+    public sealed record KeysetsFetched(FileReference Newest, UtcTime UpdateBy) : AgentEvent;
+
+    /// <summary>No chain that verifies came; the trusted keyset stays.</summary>
+    public sealed record KeysetsNotFetched(string Reason) : AgentEvent;
+
+    /// <summary>An application asks for a license to be wrapped anew.</summary>
+    public sealed record RenewalAsked(long Ticket, string Token) : AgentEvent;
 
     /// <summary>An operator asks for a rotation.</summary>
     public sealed record RotateAsked(long Ticket) : AgentEvent;

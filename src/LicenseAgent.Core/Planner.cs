@@ -16,6 +16,7 @@ internal static class Planner
             {
                 _ = BeginWhatChangesNothing(turn) || TpmCare.TryAnchor(turn);
                 Commands.AnswerTicketsThatCannotSucceed(turn);
+                Renewals.AnswerThoseThatCannotSucceed(turn);
                 return;
             }
 
@@ -27,11 +28,13 @@ internal static class Planner
             _ = TpmCare.TryProbe(turn)
                 || Commands.TryResumeEnrollment(turn)
                 || Binding.TryBind(turn)
+                || Keysets.TryFetch(turn)
                 || CheckIns.TryUrgent(turn)
                 || Certificates.TryRenew(turn)
                 || SoftwareFallback.TryNext(turn)
                 || Rotation.TryReject(turn)
                 || Rotation.TryConfirm(turn)
+                || Renewals.TrySend(turn)
                 || Rotation.TryPrepare(turn)
                 || CheckIns.TryRegular(turn)
                 || SoftwareFallback.TryPrepareKeys(turn)
@@ -39,6 +42,7 @@ internal static class Planner
         }
 
         Commands.AnswerTicketsThatCannotSucceed(turn);
+        Renewals.AnswerThoseThatCannotSucceed(turn);
         Retirement.EraseProvenPast(turn);
         if (turn.State.Identity is not null && turn.Now.BootMs >= turn.State.SaveDueBootMs)
         {
@@ -61,7 +65,7 @@ internal static class Planner
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,
-            state.SoftwareGate.NotBeforeBootMs, state.CertificateGate.NotBeforeBootMs,
+            state.SoftwareGate.NotBeforeBootMs, state.CertificateGate.NotBeforeBootMs, state.KeysetGateBootMs,
             state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {

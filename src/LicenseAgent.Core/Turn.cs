@@ -31,7 +31,7 @@ internal sealed class Turn(AgentState state, Now now)
     {
         AgentEffect.EraseSecret or AgentEffect.EraseSoftware => _erasures,
         AgentEffect.CompleteRotate or AgentEffect.CompleteInvalidate or AgentEffect.CompleteEnroll
-            or AgentEffect.CompleteDegraded or AgentEffect.CountRotation => _completions,
+            or AgentEffect.CompleteDegraded or AgentEffect.CompleteRenewal or AgentEffect.CountRotation => _completions,
         _ => _writes,
     }).Add(effect);
 

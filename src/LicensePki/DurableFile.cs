@@ -33,6 +33,16 @@ public static partial class DurableFile
         SyncDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
+    /// <summary>Replaces <paramref name="path"/>: a crash leaves the old content or the new, never a part.</summary>
+    public static void Replace(string path, ReadOnlySpan<byte> content, UnixFileMode mode)
+    {
+        var next = path + ".new";
+        File.Delete(next);
+        Create(next, content, mode);
+        File.Move(next, path, overwrite: true);
+        SyncDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
     /// <summary>Makes the directory's entries durable.</summary>
     public static void SyncDirectory(string directory)
     {

@@ -57,6 +57,10 @@ public sealed record ServerOptions
     /// <summary>How long an enrolment bundle can be used.</summary>
     public TimeSpan BundleLifetime { get; init; } = TimeSpan.FromHours(24);
 
+    /// <summary>An enrolment waits until an operator has compared the till's signing key: <c>agents approve</c>.
+    /// </summary>
+    public bool EnrollmentApproval { get; init; }
+
     internal static IPEndPoint DefaultManagementListen => new(IPAddress.Loopback, 8444);
 
     internal Uri UrlForAgents => PublicUrl ?? new Uri($"https://{ServerName}:{Listen.Port}");

@@ -17,7 +17,9 @@ internal sealed class ServerStore : IAsyncDisposable
     /// years.</summary>
     private const int AuditRowsChecked = 10_000;
 
-    private static readonly TimeSpan KeysetLifetime = TimeSpan.FromDays(365);
+    public static readonly TimeSpan KeysetLifetime = TimeSpan.FromDays(365);
+
+    private Digest32 _keysHash;
 
     private ServerStore(ServerOptions options, ServerKeys keys, Database database, bool madeKeys)
     {
@@ -48,9 +50,10 @@ internal sealed class ServerStore : IAsyncDisposable
             options.DataDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var keysPath = KeysPath(options);
         var madeKeys = options.KeysFile is null && !File.Exists(keysPath) && KeyFile.TryCreate(keysPath, random);
+        var hash = KeyFile.HashOf(keysPath);
         var keys = new ServerKeys(KeyFile.Read(keysPath), keysPath);
         var database = new Database(Path.Combine(options.DataDirectory, "license-server.db"));
-        var store = new ServerStore(options, keys, database, madeKeys);
+        var store = new ServerStore(options, keys, database, madeKeys) { _keysHash = hash };
         var isSound = false;
         try
         {
@@ -66,11 +69,27 @@ internal sealed class ServerStore : IAsyncDisposable
     }
 
     /// <summary>The keyset in force, with its signatures.</summary>
-    public SignedKeyset CurrentKeyset() => Database.Read(session =>
+    public SignedKeyset CurrentKeyset() => Database.Read(CurrentKeyset);
+
+    public static SignedKeyset CurrentKeyset(SqlSession session)
     {
         var latest = KeysetRows.LatestVersion(session);
         return SignedKeyset.Read(Encoding.UTF8.GetBytes(KeysetRows.After(session, latest - 1, 1)[0]));
-    });
+    }
+
+    /// <summary>Takes over signing keys that <c>keys rotate</c> has put into the key file since; one thread at a
+    /// time.</summary>
+    /// <returns>Whether there were any.</returns>
+    /// <exception cref="KeyFileException">The file cannot be used; the keys in memory stay.</exception>
+    public bool RefreshKeys()
+    {
+        var path = KeysPath(Options);
+        var hash = KeyFile.HashOf(path);
+        if (hash == _keysHash) return false;
+        Keys.TakeOver(KeyFile.Read(path), path);
+        _keysHash = hash;
+        return true;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -98,7 +117,7 @@ internal sealed class ServerStore : IAsyncDisposable
         }
 
         var current = CurrentKeyset().Keyset;
-        foreach (var key in Keys.SigningKeys)
+        foreach (var key in Keys.Signing)
         {
             if (current.Find(key.Kid, key.Scope) is null)
             {
@@ -112,7 +131,7 @@ internal sealed class ServerStore : IAsyncDisposable
     private SignedKeyset MakeFirstKeyset(UtcTime now)
     {
         using var certificate = PemFile.ReadCertificate(Options.TlsCertFile);
-        var keys = Keys.SigningKeys.Select(key => KeysetKey.Of(key.Public, key.Scope));
+        var keys = Keys.Signing.Select(key => KeysetKey.Of(key.Public, key.Scope));
         var keyset = new Keyset(1, now, now + KeysetLifetime, [.. keys], [SpkiPin.Of(certificate).ToString()]);
         return SignedKeyset.Create(keyset, new KeysetSigner(Keys.Keyset.Kid, Keys.Keyset.Sign));
     }

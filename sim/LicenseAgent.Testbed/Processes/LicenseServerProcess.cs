@@ -12,6 +12,9 @@ public sealed record ServerSettings
     public TimeSpan GracePeriod { get; init; } = TimeSpan.FromDays(7);
 
     public TimeSpan CheckInInterval { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>Enrolments wait until somebody has compared the till's key.</summary>
+    public bool EnrollmentApproval { get; init; }
 }
 
 /// <summary>The license server, as its own process on a workplace; always at the same address, so that it can return.</summary>
@@ -87,6 +90,7 @@ public sealed class LicenseServerProcess : IAsyncDisposable
         "--rotation-interval", Seconds(_settings.RotationInterval),
         "--grace-period", Seconds(_settings.GracePeriod),
         "--check-in-interval", Seconds(_settings.CheckInInterval),
+        "--enrolment-approve", _settings.EnrollmentApproval ? "true" : "false",
         "--rate-per-minute", "6000", "--rate-burst", "1000",
     ];
 

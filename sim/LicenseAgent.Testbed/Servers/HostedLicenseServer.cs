@@ -7,6 +7,7 @@ using LicenseAgent.Testbed.Processes;
 using LicenseServer;
 using LicenseServer.Agents;
 using LicenseServer.Http;
+using LicenseServer.Keys;
 using LicenseServer.Licenses;
 using LicenseServer.Storage;
 using Microsoft.AspNetCore.Builder;
@@ -35,11 +36,13 @@ public sealed class HostedLicenseServer : IAsyncDisposable
 {
     private const int VersionsMax = 1000;
 
-    private readonly ServerApp _app;
+    private readonly ServerOptions _options;
     private readonly ConcurrentQueue<byte[]> _contentKeys;
+    private ServerApp _app;
 
-    private HostedLicenseServer(ServerApp app, ServerFaults faults, ConcurrentQueue<byte[]> contentKeys) =>
-        (_app, Faults, _contentKeys) = (app, faults, contentKeys);
+    private HostedLicenseServer(
+        ServerApp app, ServerOptions options, ServerFaults faults, ConcurrentQueue<byte[]> contentKeys) =>
+        (_app, _options, Faults, _contentKeys) = (app, options, faults, contentKeys);
 
     public ServerFaults Faults { get; }
 
@@ -70,15 +73,14 @@ public sealed class HostedLicenseServer : IAsyncDisposable
                 GracePeriod = settings.GracePeriod,
                 CheckInInterval = settings.CheckInInterval,
             },
+            EnrollmentApproval = settings.EnrollmentApproval,
             RateLimit = new RateLimitOptions { PerMinute = 6000, Burst = 1000 },
         };
-        var app = await ServerApp.CreateAsync(
-            options, TimeProvider.System, bytes => Draw(bytes, drawn),
-            around: web => web.Use(next => context => faults.InvokeAsync(context, next)));
+        var app = await OpenAsync(options, faults, drawn);
         try
         {
             await app.StartAsync(cancel);
-            return new HostedLicenseServer(app, faults, drawn);
+            return new HostedLicenseServer(app, options, faults, drawn);
         }
         catch (Exception)
         {
@@ -87,20 +89,63 @@ public sealed class HostedLicenseServer : IAsyncDisposable
         }
     }
 
+    /// <summary>A copy of the database as it is now, for <see cref="RestoreAsync"/>.</summary>
+    public async Task<string> BackupAsync()
+    {
+        var copy = Path.Combine(_options.DataDirectory, $"backup-{Guid.NewGuid():N}.db");
+        await _app.Store.Database.WriteAsync(_ => true);
+        _app.Store.Database.Read(session =>
+        {
+            session.Script($"VACUUM INTO '{copy}'");
+            return true;
+        });
+        return copy;
+    }
+
+    /// <summary>The server comes back at the same address with the database of a backup: it has forgotten what came
+    /// after.</summary>
+    public async Task RestoreAsync(string backup, CancellationToken cancel)
+    {
+        var port = _app.AgentUrl.Port;
+        await _app.DisposeAsync();
+        var database = Path.Combine(_options.DataDirectory, "license-server.db");
+        foreach (var suffix in (string[])["", "-wal", "-shm"]) File.Delete(database + suffix);
+        File.Copy(backup, database);
+        var options = _options with { Listen = new IPEndPoint(IPAddress.Loopback, port) };
+        _app = await OpenAsync(options, Faults, _contentKeys);
+        await _app.StartAsync(cancel);
+    }
+
+    /// <summary>Thumbprint of the key whose enrolment waits for an operator; null when none does.</summary>
+    public string? WaitingKey(string agentId) => Agents().Waiting(agentId);
+
+    /// <summary>An operator has compared the key: <c>agents approve</c>.</summary>
+    public Task ApproveAsync(string agentId, string thumbprint) => Agents().ApproveAsync(agentId, thumbprint);
+
+    /// <summary>An operator's decision that the agent is one machine: <c>agents approve-recovery</c>.</summary>
+    public Task ApproveRecoveryAsync(string agentId) => Agents().ApproveRecoveryAsync(agentId);
+
+    /// <summary>One run of <c>keys rotate --force</c>, and the running server takes the keys over.</summary>
+    /// <returns>What it did.</returns>
+    public async Task<IReadOnlyList<string>> RotateKeysAsync()
+    {
+        var desk = new KeyDesk(_app.Store, TimeProvider.System, "testbed");
+        return (await desk.RotateAsync(KeyFile.Scopes, [], force: true)).Done;
+    }
+
+    /// <summary>Names of the events of the server's audit, oldest first.</summary>
+    public IReadOnlyList<string> AuditEvents() => _app.Store.Database.Read(session => session.All(
+        "SELECT json_extract(line, '$.event') FROM audit ORDER BY seq", row => row.GetString(0)));
+
     /// <summary>Adds an agent and makes its bundle.</summary>
     public async Task<EnrollmentBundle> AddAgentAsync(string agentId, bool replace = false)
     {
-        var keys = new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill);
-        var desk = new AgentDesk(_app.Store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "testbed");
-
         // The port was not known when the server was configured.
-        return await desk.AddAsync(agentId, replace) with { ServerUrl = Url };
+        return await Agents().AddAsync(agentId, replace) with { ServerUrl = Url };
     }
 
     /// <summary>An operator lets an agent whose TPM is lost go on with its software keys.</summary>
-    public Task ApproveSoftwareAsync(string agentId, int days) => new AgentDesk(
-        _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), TimeProvider.System,
-        RandomNumberGenerator.Fill, "testbed").ApproveSoftwareAsync(agentId, days);
+    public Task ApproveSoftwareAsync(string agentId, int days) => Agents().ApproveSoftwareAsync(agentId, days);
 
     /// <summary>A license token for the agent, under its confirmed version.</summary>
     /// <param name="lifetime">30 days unless said otherwise.</param>
@@ -135,6 +180,15 @@ public sealed class HostedLicenseServer : IAsyncDisposable
         var expires = UtcTime.From(TimeProvider.System.GetUtcNow()) + (lifetime ?? TimeSpan.FromDays(30));
         return desk.IssueAsync(new LicenseOrder(agentId, "register", expires));
     }
+
+    private static Task<ServerApp> OpenAsync(
+        ServerOptions options, ServerFaults faults, ConcurrentQueue<byte[]> drawn) => ServerApp.CreateAsync(
+        options, TimeProvider.System, bytes => Draw(bytes, drawn),
+        around: web => web.Use(next => context => faults.InvokeAsync(context, next)));
+
+    private AgentDesk Agents() => new(
+        _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), TimeProvider.System,
+        RandomNumberGenerator.Fill, "testbed");
 
     private LicenseDesk Licenses() => new(
         _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), TimeProvider.System,

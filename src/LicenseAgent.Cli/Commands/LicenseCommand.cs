@@ -7,28 +7,41 @@ using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Json;
 using LicenseAgent.Protocol.Local;
+using LicenseAgent.Protocol.Tokens;
 using Spectre.Console.Rendering;
 
 namespace LicenseAgent.Cli.Commands;
 
-/// <summary><c>license validate</c>: what an application would be told, on its own socket.</summary>
+/// <summary>
+/// <c>license validate|renew</c>: what an application would be told, on its own socket; <c>inspect</c>: what anybody
+/// can read off a token.
+/// </summary>
 internal static class LicenseCommand
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
-    public static Command Create(AgentCalls calls)
+    // The license server is asked, which may take as long as the agent's server.timeout.
+    private static readonly TimeSpan RenewalTimeout = TimeSpan.FromSeconds(75);
+
+    public static Command Create(AgentCalls calls) =>
+        new("license", "Licenses") { Validate(calls), Renew(calls), Inspect(calls) };
+
+    private static Option<string?> TokenOption() => new("--token")
     {
-        var token = new Option<string?>("--token")
-        {
-            Description = "A file with the license token, or - for standard input (the default)",
-            HelpName = "FILE",
-        };
-        var socket = new Option<string>("--pos-socket")
-        {
-            Description = "The socket that applications use",
-            HelpName = "PATH",
-            DefaultValueFactory = _ => LicenseAgentClientOptions.DefaultSocketPath,
-        };
+        Description = "A file with the license token, or - for standard input (the default)",
+        HelpName = "FILE",
+    };
+
+    private static Option<string> SocketOption() => new("--pos-socket")
+    {
+        Description = "The socket that applications use",
+        HelpName = "PATH",
+        DefaultValueFactory = _ => LicenseAgentClientOptions.DefaultSocketPath,
+    };
+
+    private static Command Validate(AgentCalls calls)
+    {
+        var (token, socket) = (TokenOption(), SocketOption());
         var validate = new Command("validate", "Validate a license as an application would; exit code 1 if invalid")
         {
             token, socket,
@@ -36,7 +49,69 @@ internal static class LicenseCommand
         validate.SetAction((parsed, cancel) => ValidateAsync(
             calls, calls.IsJson(parsed), ReadToken(parsed.GetValue(token), calls.Context),
             AgentCalls.RequireSocketPath(parsed.GetValue(socket)!, "--pos-socket"), cancel));
-        return new Command("license", "Licenses") { validate };
+        return validate;
+    }
+
+    private static Command Renew(AgentCalls calls)
+    {
+        var (token, socket) = (TokenOption(), SocketOption());
+        var renew = new Command(
+            "renew", "Have the license server wrap a license anew and print the token; exit code 1 if it does not")
+        {
+            token, socket,
+        };
+        renew.SetAction((parsed, cancel) => RenewAsync(
+            calls, calls.IsJson(parsed), ReadToken(parsed.GetValue(token), calls.Context),
+            AgentCalls.RequireSocketPath(parsed.GetValue(socket)!, "--pos-socket"), cancel));
+        return renew;
+    }
+
+    private static Command Inspect(AgentCalls calls)
+    {
+        Option<string?> token = TokenOption();
+        var inspect = new Command("inspect", "Show for whom a license token is, without opening it") { token };
+        inspect.SetAction(parsed => Inspect(calls.Context.Screen, ReadToken(parsed.GetValue(token), calls.Context)));
+        return inspect;
+    }
+
+    private static int Inspect(Screen screen, string token)
+    {
+        byte[] bytes = Encoding.ASCII.GetBytes(token);
+        if (!LicenseToken.TryParseShape(bytes, out LicenseTokenShape shape))
+        {
+            screen.Line("This is no license token: see that the file holds the whole of one and nothing else.");
+            return ExitCodes.No;
+        }
+
+        screen.Write(Blocks.Facts(
+        [
+            ("agent", Blocks.Text(shape.AgentId)), ("secret version", Blocks.Number(shape.Version)),
+            ("bytes", Blocks.Number(bytes.Length)),
+        ]));
+        screen.Line();
+        screen.Line("What it licenses is encrypted: license validate asks the agent, licenses inspect the server.");
+        return ExitCodes.Ok;
+    }
+
+    private static async Task<int> RenewAsync(
+        AgentCalls calls, bool json, string token, string socketPath, CancellationToken cancel)
+    {
+        Nonce16 nonce = Nonce16.From(RandomNumberGenerator.GetBytes(Nonce16.Length));
+        byte[] request = StrictJson.Write(
+            new RenewLicenseRequest(token, nonce), LocalRequestJsonContext.Wire.RenewLicenseRequest);
+        using var socket = new UnixSocketHttp(socketPath, LicenseAgentClient.AccessRemedy, connectionsMax: 1);
+        SocketAnswer answer =
+            await socket.SendAsync(HttpMethod.Post, LocalPaths.RenewLicense, request, RenewalTimeout, cancel);
+        if (answer.Status != 200)
+            throw socket.Refusal(answer);
+        RenewLicenseResponse response = Read(answer, LocalAnswerJsonContext.Wire.RenewLicenseResponse);
+        if (response.Nonce != nonce)
+            throw NotThisAgents();
+        if (json)
+            calls.Context.Screen.Answer(answer.Body);
+        else
+            calls.Context.Screen.Line(response.LicenseToken);
+        return ExitCodes.Ok;
     }
 
     private static async Task<int> ValidateAsync(
@@ -50,7 +125,9 @@ internal static class LicenseCommand
             await socket.SendAsync(HttpMethod.Post, LocalPaths.ValidateLicense, request, Timeout, cancel);
         if (answer.Status != 200)
             throw socket.Refusal(answer);
-        ValidateLicenseResponse response = Read(answer, nonce);
+        ValidateLicenseResponse response = Read(answer, LocalAnswerJsonContext.Wire.ValidateLicenseResponse);
+        if (response.Nonce != nonce)
+            throw NotThisAgents();
         if (json)
             calls.Context.Screen.Answer(answer.Body);
         else
@@ -58,16 +135,14 @@ internal static class LicenseCommand
         return response.Valid ? ExitCodes.Ok : ExitCodes.No;
     }
 
-    private static ValidateLicenseResponse Read(SocketAnswer answer, Nonce16 nonce)
+    private static AgentException NotThisAgents() => new(
+        AgentFault.NotUnderstood, "The answer is to another nonce: not this agent's.");
+
+    private static T Read<T>(SocketAnswer answer, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
     {
         try
         {
-            ValidateLicenseResponse response =
-                StrictJson.Read(answer.Body, LocalAnswerJsonContext.Wire.ValidateLicenseResponse);
-            return response.Nonce == nonce
-                ? response
-                : throw new AgentException(
-                    AgentFault.NotUnderstood, "The answer is to another nonce: not this agent's.");
+            return StrictJson.Read(answer.Body, type);
         }
         catch (ProtocolException e)
         {

@@ -38,6 +38,7 @@ internal static class Answers
             case (RequestPlan.Prepare, RotateSecretAnswer a): Rotation.OnPrepared(turn, a, e.Raw); break;
             case (RequestPlan.Confirm, ConfirmRotationAnswer a): Rotation.OnConfirmed(turn, a); break;
             case (RequestPlan.Reject, RejectRotationAnswer): Rotation.OnRejected(turn); break;
+            case (RequestPlan.RenewLicense p, LicenseRenewalAnswer a): Renewals.OnRenewed(turn, p, a); break;
             case (RequestPlan.RenewCertificate p, RenewCertificateAnswer a): Certificates.OnAnswered(turn, p, a); break;
             case (RequestPlan.CheckIn p, CheckInAnswer a): CheckIns.OnAnswered(turn, p, a, e.Raw); break;
             default: throw new InvariantBroken($"{e.Answer.GetType().Name} answers {exchanging.Plan}.");
@@ -62,31 +63,35 @@ internal static class Answers
         long wait = e.RetryAfter is { } after
             ? Math.Clamp((long)after.TotalMilliseconds, 0, Timing.UnsignedDelayMaxMs)
             : 0;
+        if (e.Reason == Keysets.UnknownKey)
+        {
+            Keysets.OnUnknownKey(turn);
+        }
+
         NoContact(turn, exchanging.Plan, e.Reason, wait);
     }
 
     private static void NoContact(Turn turn, RequestPlan plan, string reason, long wait)
     {
-        if (plan is RequestPlan.CheckIn)
+        switch (plan)
         {
-            CheckIns.Failed(turn, reason, wait);
-            return;
+            case RequestPlan.CheckIn:
+                CheckIns.Failed(turn, reason, wait);
+                break;
+            case RequestPlan.RenewLicense renew:
+                Renewals.Failed(turn, renew, reason);
+                break;
+            case RequestPlan.RenewCertificate:
+                Certificates.Failed(turn, wait);
+                break;
+            case { Software: true }:
+                SoftwareFallback.Failed(turn, reason, wait);
+                break;
+            default:
+                Rotation.AttemptFailed(turn, reason);
+                Rotation.HoldFor(turn, wait);
+                break;
         }
-
-        if (plan is RequestPlan.RenewCertificate)
-        {
-            Certificates.Failed(turn, wait);
-            return;
-        }
-
-        if (plan.Software)
-        {
-            SoftwareFallback.Failed(turn, reason, wait);
-            return;
-        }
-
-        Rotation.AttemptFailed(turn, reason);
-        Rotation.HoldFor(turn, wait);
     }
 
     private static void ForgetRefusals(Turn turn, RequestPlan plan)

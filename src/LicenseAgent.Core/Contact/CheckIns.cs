@@ -41,6 +41,10 @@ internal static class CheckIns
             CheckInUrgent = turn.State.CheckInUrgent && !StillTrue(turn.State, plan),
             CheckInGate = default,
         };
+        Keysets.OnVersionTold(turn, answer.KeysetVersion);
+
+        // It reported what list is held, so the one that is missing came with this answer.
+        turn.TroubleOver("revocations_missing");
         Witnessed(turn, answer.Witness);
         SoftwareFallback.OnCheckedIn(turn, plan, answer);
         turn.UpdateRun(run => run with { Levels = levels });

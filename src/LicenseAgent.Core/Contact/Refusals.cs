@@ -9,7 +9,8 @@ internal static class Refusals
         error is ServerErrors.ClockSkew or ServerErrors.Replay or ServerErrors.RequestMismatch
             or ServerErrors.RateLimited or ServerErrors.VersionConflict or ServerErrors.RejectedProof
             or ServerErrors.DowngradeRefused or ServerErrors.CertificateExpired or ServerErrors.AgentUnknown
-            or ServerErrors.CloneSuspect or ServerErrors.AgentSuspended or ServerErrors.EnrollmentRefused;
+            or ServerErrors.CloneSuspect or ServerErrors.AgentSuspended or ServerErrors.EnrollmentRefused
+            or ServerErrors.LicenseRefused;
 
     public static void On(Turn turn, Activity.Exchanging exchanging, RefusalAnswer refusal)
     {
@@ -42,10 +43,13 @@ internal static class Refusals
                 Wait(turn, plan, refusal.Error,
                     Math.Clamp((refusal.RetryAfterS ?? 0) * 1000L, 0, Timing.SignedDelayMaxMs));
                 break;
-            case ServerErrors.VersionConflict:
+            case ServerErrors.LicenseRefused when plan is RequestPlan.RenewLicense renew:
+                Renewals.Failed(turn, renew, "refused", refusal.Detail);
+                break;
+            case ServerErrors.VersionConflict when plan is not RequestPlan.RenewLicense:
                 OnVersionConflict(turn, plan, refusal);
                 break;
-            case ServerErrors.RejectedProof when turn.State.Run.Pending is { } pending:
+            case ServerErrors.RejectedProof when plan is RequestPlan.Confirm && turn.State.Run.Pending is { } pending:
                 Rotation.DropPending(turn, "rejected_proof");
                 Rotation.GiveBack(turn, pending.Entry.Version, RejectReasons.KcvMismatch);
                 Wait(turn, plan, refusal.Error, 0);
@@ -155,6 +159,12 @@ internal static class Refusals
 
     private static void Wait(Turn turn, RequestPlan plan, string error, long ms)
     {
+        if (plan is RequestPlan.RenewLicense renew)
+        {
+            Renewals.Failed(turn, renew, error.ToLowerInvariant());
+            return;
+        }
+
         if (plan is RequestPlan.CheckIn)
         {
             CheckIns.Failed(turn, error.ToLowerInvariant(), ms);

@@ -227,6 +227,7 @@ internal static class Binding
         Levels levels = state.Run.Levels;
         return levels.Suspended != bound.Suspended || levels.GraceLimit != bound.GraceLimit
             || levels.MinValidVersion != bound.MinValidVersion || levels.Revocations != bound.Revocations
+            || state.Keyset != bound.Keyset
             || bound.Secrets.Any(s => s.State != SecretState.Invalidated && levels.Forbids(s.Version));
     }
 

@@ -53,6 +53,9 @@ public abstract record Activity
     /// <summary>The software keys for a lost TPM are being opened or made.</summary>
     public sealed record OpeningSoftware : Activity;
 
+    /// <summary>The keysets after the trusted one are being fetched.</summary>
+    public sealed record FetchingKeysets : Activity;
+
     /// <summary>The till is being enrolled.</summary>
     public sealed record Enrolling(long? Ticket) : Activity;
 }
@@ -70,6 +73,9 @@ public abstract record RequestPlan(string RequestId)
 
     public sealed record Reject(string RequestId, long Version, string Reason) : RequestPlan(RequestId);
 
+    /// <summary>An application's license, to be wrapped anew by the server.</summary>
+    public sealed record RenewLicense(string RequestId, LicenseRenewal Asked) : RequestPlan(RequestId);
+
     /// <summary>A client certificate over the next TLS key.</summary>
     public sealed record RenewCertificate(string RequestId) : RequestPlan(RequestId);
 
@@ -82,3 +88,6 @@ public abstract record RequestPlan(string RequestId)
         public bool RegistersFallback { get; init; }
     }
 }
+
+/// <summary>A license that an application wants wrapped anew, and who waits for it.</summary>
+public sealed record LicenseRenewal(long Ticket, string Token);

@@ -33,6 +33,15 @@ public sealed record AgentState
     /// <summary>The keyset the agent trusts.</summary>
     public FileReference? Keyset { get; init; }
 
+    /// <summary>When a newer keyset than the trusted one should exist.</summary>
+    public UtcTime? KeysetUpdateBy { get; init; }
+
+    /// <summary>A newer keyset seems to exist: the server named one, or signed with a key nobody knows.</summary>
+    public bool KeysetWanted { get; init; }
+
+    /// <summary>The chain is not asked for before.</summary>
+    public long KeysetGateBootMs { get; init; }
+
     public RunState Run { get; init; } = RunState.Empty;
 
     /// <summary>The memory is ahead of <c>run.json</c>, because a write failed.</summary>
@@ -131,6 +140,9 @@ public sealed record AgentState
 
     /// <summary>Operators waiting for the outcome of a rotation; at most 16.</summary>
     public ImmutableArray<long> RotateTickets { get; init; } = [];
+
+    /// <summary>Applications waiting for a license to be wrapped anew; at most 16.</summary>
+    public ImmutableArray<LicenseRenewal> Renewals { get; init; } = [];
 
     public long SaveDueBootMs { get; init; }
 

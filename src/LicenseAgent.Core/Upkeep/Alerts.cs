@@ -123,9 +123,9 @@ internal static class Alerts
                 $"{fact}; the agent asks the server to repair it.");
         }
 
-        if (state.ReEnrollAsked)
+        foreach ((string, string, string) condition in OfTheServer(state, now))
         {
-            yield return ("re_enroll_asked", "warning", "The server's operator wants this till enrolled anew.");
+            yield return condition;
         }
 
         foreach ((string, string, string) condition in TimeConditions(turn))
@@ -161,6 +161,20 @@ internal static class Alerts
             yield return ("clock_jump", "warning",
                 $"The wall clock is {turn.Now.Wall - now} ahead of trusted now. Set the till's clock or let "
                 + "it contact the server.");
+        }
+    }
+
+    private static IEnumerable<(string Id, string Severity, string Detail)> OfTheServer(AgentState state, UtcTime now)
+    {
+        if (state.KeysetUpdateBy is { } updateBy && now >= updateBy)
+        {
+            yield return ("keyset_overdue", "warning",
+                $"The server's keyset should have been replaced by {updateBy}. Run keys rotate on the server.");
+        }
+
+        if (state.ReEnrollAsked)
+        {
+            yield return ("re_enroll_asked", "warning", "The server's operator wants this till enrolled anew.");
         }
     }
 

@@ -38,7 +38,8 @@ internal static class Startup
         {
             Identity = e.Identity,
             Bound = e.Bound,
-            Keyset = e.Bound.Keyset,
+            Keyset = e.NewerKeyset ?? e.Bound.Keyset,
+            KeysetUpdateBy = e.KeysetUpdateBy,
             Run = Reconcile(e.Run, e.Bound),
             Lock = null,
             Unfinished = null,
@@ -48,6 +49,13 @@ internal static class Startup
         };
         Readable(turn);
         Timekeeping.Start(turn, e.Bound.ServerTime, e.Mirror);
+        if (e.RevocationsLost)
+        {
+            turn.Audit("revocations_missing", $"generation-{e.Bound.Generation}", "failed", durable: true);
+            turn.Trouble("revocations_missing", "The list of revoked licenses is gone from the disk or was put back: "
+                + "revoked licenses validate until the next check-in brings it. Look for who touched the disk.");
+        }
+
         TpmCare.AnchorSoon(turn);
     }
 

@@ -70,6 +70,9 @@ internal static class Storage
                 or Activity.Exchanging { Plan: RequestPlan.Prepare or RequestPlan.Confirm }:
                 Rotation.AttemptFailed(turn, reason);
                 break;
+            case Activity.Exchanging { Plan: RequestPlan.RenewLicense renewal }:
+                Renewals.Failed(turn, renewal, reason);
+                break;
             case Activity.Enrolling enrolling:
                 Commands.AnswerEnroll(turn, enrolling, "storage_failed", reason);
                 break;
@@ -113,7 +116,7 @@ internal static class Storage
                 turn.Emit(done with { RefusedBecause = "storage_failed" });
                 break;
             case AgentEffect.CompleteInvalidate or AgentEffect.CompleteRotate or AgentEffect.CompleteEnroll
-                or AgentEffect.CompleteDegraded or AgentEffect.CountRotation:
+                or AgentEffect.CompleteDegraded or AgentEffect.CompleteRenewal or AgentEffect.CountRotation:
                 turn.Emit(effect);
                 break;
         }

@@ -45,6 +45,11 @@ internal static class TpmCare
                 break;
         }
 
+        if (ended is Activity.Exchanging { Plan: RequestPlan.RenewLicense renewal })
+        {
+            Renewals.Failed(turn, renewal, "tpm_unavailable");
+        }
+
         if (wasOk)
         {
             turn.Audit("tpm_lost", turn.State.Run.Mode, "failed", durable: false,

@@ -4,12 +4,10 @@ using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.State;
 using LicenseAgent.Daemon.Upstream;
-using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Enrolment;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Json;
-using LicenseAgent.Protocol.Keysets;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Protocol.Messages;
 
@@ -44,9 +42,9 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
         }
 
         Configure(bundle.ServerUrl, bundle.ServerName, bundle.Pins, bundle.CaCert, null);
-        byte[] chain = await FetchKeysetsAsync(bundle.Keyset, cancel);
+        TrustedChain chain = await Keysets().GetAsync(bundle.Keyset, cancel);
         AgentFile agent = await MakeKeysAsync(call, before, cancel);
-        await ports.StateFiles.ReplaceAsync(TillFiles.Keysets, chain, cancel);
+        await ports.StateFiles.ReplaceAsync(TillFiles.Keysets, chain.Write(), cancel);
         await _files.EnsureTlsKeyAsync(cancel);
         agent = agent with
         {
@@ -65,8 +63,9 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
         OpenEnrollment open = agent.Enrollment ?? throw new InvariantBroken("There is no open enrolment.");
         Configure(agent.ServerUrl, agent.ServerName, agent.Pins, agent.CaCert, null);
         TpmFacts tpm = await ports.TpmKeys.OpenAsync(agent.Anchor(), cancel);
-        TrustedServer server = new(
-            await _files.ReadKeysetAsync(agent.KeysetPin, ports.VerifyEs256, cancel), agent.AgentId, ports.VerifyEs256);
+        TrustedChain chain = await _files.ReadKeysetsAsync(agent.KeysetPin, ports.VerifyEs256, cancel)
+            ?? await Keysets().FetchAsync(agent.KeysetPin, cancel);
+        TrustedServer server = new(chain, agent.AgentId, ports.VerifyEs256);
         string csr = Base64UrlText.Encode(await _files.CertificateRequestAsync(agent.AgentId, cancel));
         (ServerAnswer answer, long sent) = await ExchangeAsync(server, agent, open, csr, RequestTime(), cancel);
         if (answer is RefusalAnswer { Error: ServerErrors.ClockSkew } skew)
@@ -210,23 +209,7 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
             $"The license server refused the enrolment: {refusal.Error}, {refusal.Detail}", passing);
     }
 
-    private async Task<byte[]> FetchKeysetsAsync(KeysetPin pin, CancellationToken cancel)
-    {
-        UpstreamAnswer answer = await ports.Upstream.ExchangeAsync(
-            "GET", $"{AgentPaths.Keyset}?after={pin.Version - 1}", ReadOnlyMemory<byte>.Empty,
-            config.Server.Timeout, cancel);
-        try
-        {
-            KeysetChain.VerifyFromPin(KeysetChain.Read(answer.Body), pin, ports.VerifyEs256);
-            return answer.Body;
-        }
-        catch (ProtocolException e)
-        {
-            throw new NoContactException(
-                "keyset", $"The server's keyset is not the one the bundle names ({e.Code}). "
-                + "Write a new bundle with license-server agents add.", e);
-        }
-    }
+    private KeysetFetch Keysets() => new(ports, config.Server.Timeout);
 
     private void Configure(
         string url, string name, IReadOnlyList<string> pins, string ca, ReadOnlyMemory<byte>? client) =>

@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.State;
+using LicenseAgent.Daemon.Upstream;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
@@ -25,19 +26,22 @@ internal sealed class TillFiles(IStateFiles files)
     public Task SaveAgentAsync(AgentFile agent, CancellationToken cancel) =>
         files.ReplaceAsync(AgentFile.Name, StrictJson.Write(agent, StateJson.Strict.AgentFile), cancel);
 
-    /// <summary>The trusted keyset: the chain on disk, verified from the pin of the bundle.</summary>
-    public async Task<Keyset> ReadKeysetAsync(KeysetPin pin, Es256Verify verify, CancellationToken cancel)
+    /// <summary>The chain on disk, verified from the pin of the bundle; null where it is missing or damaged.</summary>
+    public async Task<TrustedChain?> ReadKeysetsAsync(KeysetPin pin, Es256Verify verify, CancellationToken cancel)
     {
-        byte[] chain = await files.ReadAsync(Keysets, cancel) ?? throw new StorageException(
-            "keysets_missing", $"{Keysets} is missing in the state directory; restore it or enrol the till again.");
+        if (await files.ReadAsync(Keysets, cancel) is not { } chain)
+        {
+            return null;
+        }
+
         try
         {
-            return KeysetChain.VerifyFromPin(KeysetChain.Read(chain), pin, verify);
+            return TrustedChain.FromPin(chain, pin, verify);
         }
-        catch (ProtocolException e)
+        catch (ProtocolException)
         {
-            throw new StorageException(
-                "keysets_damaged", $"{Keysets} does not verify ({e.Code}); restore it or enrol the till again.", e);
+            // It is fetched again from the server: the pin says whether what comes is right.
+            return null;
         }
     }
 

@@ -44,7 +44,8 @@ internal sealed record LocalSurfaces(
         var adminAccess = PeerAccess.Of(config.Management);
         var pos = new PosApi(
             context, posAccess, new LicenseValidator(sources.Randomness, sources.VerifyEs256, sources.TagToken),
-            new RateLimit(config.Pos.Rate, config.Pos.Burst, context.BootClock), sources.Nonces, recent, sources.Meter);
+            new RateLimit(config.Pos.Rate, config.Pos.Burst, context.BootClock), sources.Nonces, recent, sources.Meter,
+            new LicenseRenewals(sources.Commands.Renew, sources.TagToken));
         var sessions = new Sessions(sources.Randomness, context.BootClock);
         var callers = new Callers(config.Management, sessions);
         var challenges = new Challenges(sources.Randomness, context.BootClock);

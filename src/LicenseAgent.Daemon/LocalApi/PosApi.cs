@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.LocalApi.Validation;
 using LicenseAgent.Daemon.Ports;
@@ -6,6 +7,7 @@ using LicenseAgent.Daemon.Replay;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Json;
 using LicenseAgent.Protocol.Local;
 
 namespace LicenseAgent.Daemon.LocalApi;
@@ -30,10 +32,14 @@ internal delegate ReplayVerdict NonceGuard(uint uid, Nonce16 nonce, long bootMs)
 /// <param name="took">From the first byte judged to the last byte written.</param>
 internal delegate void ValidationMeter(string reason, bool valid, TimeSpan took);
 
+/// <summary>How a license is wrapped anew, and what its token is called in the log.</summary>
+internal sealed record LicenseRenewals(
+    Func<string, CancellationToken, Task<CommandAnswer<RenewedLicense>>> Renew, TokenTagger Tag);
+
 /// <summary><c>pos.sock</c>: what applications call. Runs on any thread; holds no state but the rate.</summary>
 internal sealed class PosApi(
     LocalContext context, PeerAccess access, LicenseValidator validator, RateLimit rate, NonceGuard nonces,
-    RecentLicenses recent, ValidationMeter meter)
+    RecentLicenses recent, ValidationMeter meter, LicenseRenewals renewals)
 {
     // How soon a place in a full nonce store frees is not known; this keeps the retries of a full house few.
     private const int NonceStoreFullSeconds = 30;
@@ -51,6 +57,9 @@ internal sealed class PosApi(
             LocalPaths.ValidateLicense => Shapes.NotJsonPost(call, body) is { } refused
                 ? new(refused)
                 : Validate(call, body),
+            LocalPaths.RenewLicense => Shapes.NotJsonPost(call, body) is { } refused
+                ? new(refused)
+                : Renew(call, body, cancel),
             LocalPaths.Health => new(Shapes.NotGet(call, body) ?? Health(body)),
             LocalPaths.OpenApi => new(Shapes.NotGet(call, body) ?? OpenApiDocument.Write(body)),
             _ => new(Problems.Write(Problems.NotFound, body)),
@@ -102,6 +111,53 @@ internal sealed class PosApi(
             peer.Uid, peer.Gid, peer.Pid, nonce, validator.TagOf(token, verdict), verdict.Reason,
             verdict.Token?.Claims.Sub, verdict.Token?.Version));
         return Answer(written, verdict, nonce, started, body);
+    }
+
+    /// <summary>Asks the server; the nonce is taken and recorded first, as with a validation.</summary>
+    private ValueTask<LocalAnswer> Renew(in LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
+    {
+        RenewLicenseRequest request;
+        try
+        {
+            request = StrictJson.Read(call.Body.Span, LocalRequestJsonContext.Wire.RenewLicenseRequest);
+        }
+        catch (ProtocolException e)
+        {
+            return new(Problems.Write(Shapes.Malformed(e), body));
+        }
+
+        PeerCredentials peer = call.Peer;
+        ReplayVerdict accepted = nonces(peer.Uid, request.Nonce, context.BootClock.BootMs);
+        if (accepted == ReplayVerdict.Full)
+            return new(Problems.Write(Problems.NonceStoreFull, body, NonceStoreFullSeconds));
+        if (accepted == ReplayVerdict.Replayed)
+            return Replayed(peer, request.Nonce, body);
+        TokenTag tag = renewals.Tag(Encoding.UTF8.GetBytes(request.LicenseToken));
+        Task written = context.Journal.Called(new AuditEntry(
+            "license_renewal", null, AuditActor.App(peer.Uid, peer.Gid, peer.Pid), AuditOutcome.Ok,
+            new AuditDetails { { "nonce", request.Nonce.ToString() }, { "token", tag.ToString() } }));
+        return Renewed(written, request, body, cancel);
+    }
+
+    private async ValueTask<LocalAnswer> Renewed(
+        Task written, RenewLicenseRequest request, IBufferWriter<byte> body, CancellationToken cancel)
+    {
+        try
+        {
+            await written;
+        }
+        catch (StorageException e)
+        {
+            return Problems.Write(Problems.NotReady($"The audit log cannot be written ({e.Reason})."), body);
+        }
+
+        CommandAnswer<RenewedLicense> answer = await renewals.Renew(request.LicenseToken, cancel);
+        if (answer.Refused is { } refused)
+            return Problems.Write(refused, body);
+        body.Write(StrictJson.Write(
+            new RenewLicenseResponse(answer.Done!.Token, request.Nonce),
+            LocalAnswerJsonContext.Wire.RenewLicenseResponse));
+        return LocalAnswer.Ok;
     }
 
     /// <summary>The nonce counts as used, so its record must be written before anybody sees an answer.</summary>

@@ -44,6 +44,7 @@ internal sealed class Activities(
             AgentEffect.CommitGeneration e => cancel => CommitAsync(e.Next, cancel),
             AgentEffect.ProbeTpm => ProbeAsync,
             AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e, state, cancel),
+            AgentEffect.FetchKeysets => _opening.FetchKeysetsAsync,
             AgentEffect.Enroll e => cancel => EnrollAsync(e.Ticket, cancel),
             AgentEffect.OpenSoftware e => cancel => new SoftwareActivity(ports, till, _opening).OpenAsync(
                 e.Anew, state.Tpm == TpmHealth.Ok, cancel),
@@ -67,7 +68,9 @@ internal sealed class Activities(
         CancellationToken stop)
     {
         // Requests may be cut off by a stop; what writes is finished, which takes milliseconds.
-        CancellationToken cancel = effect is AgentEffect.Send or AgentEffect.Enroll ? stop : CancellationToken.None;
+        CancellationToken cancel = effect is AgentEffect.Send or AgentEffect.FetchKeysets or AgentEffect.Enroll
+            ? stop
+            : CancellationToken.None;
         try
         {
             events.TryWrite(await activity(cancel));
@@ -103,6 +106,7 @@ internal sealed class Activities(
         AgentEffect.CommitGeneration => new AgentEvent.GenerationFailed(e.Message, e is GenerationContradiction),
         AgentEffect.WriteAnchors => new AgentEvent.AnchoringFailed(e.Message),
         AgentEffect.LoadState or AgentEffect.LoadSecrets => new AgentEvent.LoadFailed(e.Message),
+        AgentEffect.FetchKeysets => new AgentEvent.KeysetsNotFetched(e.Message),
         AgentEffect.Enroll => new AgentEvent.EnrollmentFailed(
             e is NoContactException ? "no_contact" : e.Reason, e.Message, Resumable: e.Retryable && IsEnrolling(),
             HasBegun()),

@@ -27,6 +27,12 @@ internal static class CommandRefusals
         _ => NotReady($"The order could not be written down ({why}); free the disk and repeat the call."),
     };
 
+    public static Problem OfRenewal(string why, string? detail) => why == "refused"
+        ? new Problem("about:blank", "Refused", 422, ProblemCodes.Refused, detail ?? "The server refused the license.")
+        : new Problem(
+            "about:blank", "No contact", 503, ProblemCodes.NoContact,
+            $"The license server did not renew the license ({why}); ask again later.");
+
     public static Problem OfEnrollment(string why, string? detail) => why switch
     {
         "already_enrolled" => Conflict(

@@ -17,7 +17,7 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
     private readonly Dictionary<long, Ticket> _open = [];
     private long _last;
 
-    public AgentCommands Commands() => new(EnrollAsync, RotateAsync, InvalidateAsync, DegradedAsync);
+    public AgentCommands Commands() => new(EnrollAsync, RotateAsync, InvalidateAsync, DegradedAsync, RenewAsync);
 
     /// <summary>The call an enrolment was begun with.</summary>
     public EnrollCall? EnrollCallOf(long ticket)
@@ -42,6 +42,10 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
         Problem? refused = e.RefusedBecause is { } why ? CommandRefusals.OfDegraded(why) : null;
         Complete(e.Ticket, refused is null ? new DegradedOutcome(e.Allowed) : null, refused);
     }
+
+    public void CompleteRenewal(AgentEffect.CompleteRenewal e) => Complete(
+        e.Ticket, e.Token is { } token ? new RenewedLicense(token) : null,
+        e.Token is null ? CommandRefusals.OfRenewal(e.RefusedBecause!, e.Detail) : null);
 
     public void CompleteEnroll(AgentEffect.CompleteEnroll e)
     {
@@ -68,6 +72,9 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
 
     private Task<CommandAnswer<DegradedOutcome>> DegradedAsync(bool allowed, CancellationToken cancel) =>
         AskAsync<DegradedOutcome>(ticket => new AgentEvent.DegradedAsked(ticket, allowed), null, cancel);
+
+    private Task<CommandAnswer<RenewedLicense>> RenewAsync(string token, CancellationToken cancel) =>
+        AskAsync<RenewedLicense>(ticket => new AgentEvent.RenewalAsked(ticket, token), null, cancel);
 
     private async Task<CommandAnswer<T>> AskAsync<T>(
         Func<long, AgentEvent> ask, EnrollCall? call, CancellationToken cancel)

@@ -33,7 +33,7 @@ internal sealed class EffectRunner(
             case AgentEffect.EraseSoftware e: await EraseSoftwareAsync(e, cancel); break;
             case AgentEffect.SaveRevocations e:
                 await ports.StateFiles.ReplaceAsync(Revocations, e.Answer, cancel);
-                till.Revoke(till.Server!.ReadStoredCheckIn(e.Answer.Span).Revocations!);
+                till.Revoke(till.Server!.ReadStoredCheckIn(e.Answer.Span, isBound: false).Revocations!);
                 break;
             case AgentEffect.KeepReceipt e:
                 byte[] row = await ports.StateFiles.ReadAsync(Receipts, cancel) ?? [];
@@ -48,6 +48,7 @@ internal sealed class EffectRunner(
             case AgentEffect.CompleteInvalidate e: tickets.CompleteInvalidate(e); break;
             case AgentEffect.CompleteDegraded e: tickets.CompleteDegraded(e); break;
             case AgentEffect.CompleteEnroll e: tickets.CompleteEnroll(e); break;
+            case AgentEffect.CompleteRenewal e: tickets.CompleteRenewal(e); break;
             case AgentEffect.CountRotation e: metrics.RotationEnded(e.Succeeded); break;
             default: throw new InvariantBroken($"{effect.GetType().Name} is nobody's effect.");
         }

@@ -22,6 +22,7 @@ internal sealed class Opening(
     AgentPorts ports, AgentConfig config, CoreSettings settings, Till till, AgentMetrics metrics, ILogger logger)
 {
     private readonly TillFiles _files = new(ports.StateFiles);
+    private readonly KeysetFetch _keysets = new(ports, config.Server.Timeout);
     private readonly StateLoader _loader = new(
         ports.StateFiles, ports.TpmMemory, new StateStore(ports.StateFiles, ports.TpmMemory));
     private bool _countersRestored;
@@ -54,8 +55,7 @@ internal sealed class Opening(
         Identity identity = new(agent.AgentId, agent.Policy!);
         return await _loader.LoadAsync(agent, cancel) switch
         {
-            LoadedState.Good g => Loaded(
-                identity, g.Bound, run.Run, await OpenRevocationsAsync(g.Bound.Revocations, cancel)) with
+            LoadedState.Good g => await LoadedAsync(identity, g.Bound, run.Run, cancel) with
             {
                 Mirror = mirror,
                 TpmClock = tpmClock,
@@ -63,7 +63,7 @@ internal sealed class Opening(
             },
             LoadedState.Fresh => EnrolledEvent(agent, run.Run, settings.BuildTime, ports.BootClock.BootMs),
             LoadedState.Unusable u => new AgentEvent.StateUnusable(
-                identity, KeysetOf(agent), u.Reason, u.Counter, u.SlotHighest,
+                identity, till.Server!.Chain.Reference, u.Reason, u.Counter, u.SlotHighest,
                 Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel)))
             {
                 Mirror = mirror,
@@ -78,13 +78,25 @@ internal sealed class Opening(
     public async Task AdoptAsync(AgentFile agent, CancellationToken cancel)
     {
         till.Agent = agent;
-        TrustedServer server = new(
-            await _files.ReadKeysetAsync(agent.KeysetPin, ports.VerifyEs256, cancel), agent.AgentId, ports.VerifyEs256);
-        till.Connection = new ServerConnection(ports, config, agent, server.Keyset.Pins, settings.BuildTime);
+        TrustedChain? chain = await _files.ReadKeysetsAsync(agent.KeysetPin, ports.VerifyEs256, cancel);
+        till.Connection = new ServerConnection(
+            ports, config, agent, chain?.Current.Pins ?? [], settings.BuildTime);
         await till.Connection.OpenAsync(cancel);
-        if (till.Server is null || till.Adopted != agent.KeysetPin)
+        if (chain is null)
+        {
+            chain = await _keysets.FetchAsync(agent.KeysetPin, cancel);
+            till.Connection.Accept(chain.Current.Pins);
+        }
+
+        if (till.Server is { } known && till.Adopted == agent.KeysetPin)
+        {
+            // The one in memory stays where the file is behind it.
+            known.Adopt(chain.Current.Version >= known.Keyset.Version ? chain : known.Chain);
+        }
+        else
         {
             // After a new enrolment: what is held stays until the core has had it erased.
+            TrustedServer server = new(chain, agent.AgentId, ports.VerifyEs256);
             till.Server = server;
             till.Adopted = agent.KeysetPin;
             till.Secrets ??= new SecretStore(ports.StateFiles, ports.TpmKeys.UnwrapAsync, till.Memory, server);
@@ -109,11 +121,53 @@ internal sealed class Opening(
     /// <summary>Numbers seen by an enrolment before this one count: the server may have been restored since.</summary>
     private AgentEvent.Enrolled EnrolledEvent(
         AgentFile agent, RunState before, UtcTime serverTime, long sentBootMs) => new(
-        new Identity(agent.AgentId, agent.Policy!), KeysetOf(agent), Math.Max(agent.Highest, before.Highest),
-        agent.Counter, serverTime, sentBootMs)
+        new Identity(agent.AgentId, agent.Policy!), till.Server!.Chain.Reference,
+        Math.Max(agent.Highest, before.Highest), agent.Counter, serverTime, sentBootMs)
         {
             Certificate = till.Connection?.Certificate,
         };
+
+    /// <summary>Fetches the keysets after the trusted one and takes them over, their pins included.</summary>
+    public async Task<AgentEvent> FetchKeysetsAsync(CancellationToken cancel)
+    {
+        TrustedServer server = till.Server!;
+        TrustedChain before = server.Chain;
+        TrustedChain chain = await _keysets.ExtendAsync(before, cancel);
+        server.Adopt(chain);
+        if (!chain.Current.Pins.SequenceEqual(before.Current.Pins))
+        {
+            till.Connection!.Accept(chain.Current.Pins);
+        }
+
+        return new AgentEvent.KeysetsFetched(chain.Reference, chain.Current.NextUpdateBy);
+    }
+
+    /// <summary>
+    /// The bound state names the keyset that was trusted when it was written. A chain on disk without it was put back:
+    /// keys that the server has given up since would count again, so the chain is fetched before anything else.
+    /// </summary>
+    private async Task<AgentEvent.StateLoaded> LoadedAsync(
+        Identity identity, BoundState bound, RunState run, CancellationToken cancel)
+    {
+        TrustedServer server = till.Server!;
+        if (!server.Chain.Holds(bound.Keyset))
+        {
+            TrustedChain fetched = await _keysets.FetchAsync(till.Agent!.KeysetPin, cancel);
+            server.Adopt(fetched.Holds(bound.Keyset) ? fetched : throw new StorageException(
+                "keysets_put_back", $"{TillFiles.Keysets} and the server lack keyset {bound.Keyset.Version}, which "
+                + "this till has trusted before: restore the server's database."));
+        }
+
+        FileReference? revocations = await OpenRevocationsAsync(bound.Revocations, cancel);
+        TrustedChain chain = server.Chain;
+        return new AgentEvent.StateLoaded(
+            identity, revocations is null ? bound with { Revocations = null } : bound, Naming(run, revocations))
+        {
+            NewerKeyset = chain.Current.Version > bound.Keyset.Version ? chain.Reference : null,
+            KeysetUpdateBy = chain.Current.NextUpdateBy,
+            RevocationsLost = bound.Revocations is not null && revocations is null,
+        };
+    }
 
     /// <summary>The run state and its revocations, where the TPM cannot say what is bound.</summary>
     public async Task<RunState> ReadRunAsync(CancellationToken cancel)
@@ -152,11 +206,12 @@ internal sealed class Opening(
 
         try
         {
-            RevocationList? list = till.Server!.ReadStoredCheckIn(raw).Revocations;
+            Digest32 hash = Digest32.Sha256(raw);
+            RevocationList? list = till.Server!.ReadStoredCheckIn(raw, isBound: wanted?.Sha256 == hash).Revocations;
             if (list is not null && list.Version >= (wanted?.Version ?? 0))
             {
                 till.Revoke(list);
-                return new FileReference(list.Version, Digest32.Sha256(raw));
+                return new FileReference(list.Version, hash);
             }
         }
         catch (NoContactException e)
@@ -171,14 +226,8 @@ internal sealed class Opening(
     /// Neither state names a list that is not in memory (missing, damaged or put back): a check-in that names it would
     /// not be given it again, and what it revokes would be valid for ever.
     /// </summary>
-    private static AgentEvent.StateLoaded Loaded(
-        Identity identity, BoundState bound, RunState run, FileReference? revocations) => new(
-        identity, revocations is null ? bound with { Revocations = null } : bound, Naming(run, revocations));
-
     private static RunState Naming(RunState run, FileReference? revocations) =>
         run with { Levels = run.Levels with { Revocations = revocations } };
-
-    public static FileReference KeysetOf(AgentFile agent) => new(agent.KeysetPin.Version, agent.KeysetPin.Sha256);
 
     private static UtcTime MirrorTime(NvMirror mirror) =>
         new((long)Math.Min(mirror.HighWater, (ulong)UtcTime.MaxValue.UnixMs));

@@ -30,7 +30,7 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         UsableSecret? active = secrets.Values.Where(s => s.State == SecretState.Active).MaxBy(s => s.Version);
         return new AgentSnapshot(
             state.Identity?.AgentId ?? "", state.Clock, Views.Facts(state), secrets, active, Views.Highest(state),
-            state.Keyset?.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted, now));
+            till.Server?.Keyset.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted, now));
     }
 
     private FrozenDictionary<string, UsableSecret> Usable(AgentState state)

@@ -42,7 +42,7 @@ internal sealed class SoftwareActivity(AgentPorts ports, Till till, Opening open
         }
 
         return new AgentEvent.SoftwareOpened(
-            new Identity(agent.AgentId, agent.Policy!), Opening.KeysetOf(agent), run, book,
+            new Identity(agent.AgentId, agent.Policy!), till.Server!.Chain.Reference, run, book,
             till.FallbackKeys.Signing.Thumbprint().ToString(), opened.ToImmutable());
     }
 

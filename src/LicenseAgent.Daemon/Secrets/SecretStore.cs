@@ -58,7 +58,7 @@ internal sealed class SecretStore(
         await files.ReplaceAsync(FileOf(answer.SecretVersion), raw, cancel);
         byte[] written = await files.ReadAsync(FileOf(answer.SecretVersion), cancel) ?? throw new StorageException(
             "secret_file_missing", $"{FileOf(answer.SecretVersion)} is not there after it was written.");
-        RotateSecretAnswer stored = ReadStored(written, answer.SecretVersion)
+        RotateSecretAnswer stored = ReadStored(written, answer.SecretVersion, isBound: false)
             ?? throw new UnusableSecretException(
                 RejectReasons.ReopenFailed, "The secret file does not verify after it was written.");
         Hold(await OpenAsync(stored, RejectReasons.ReopenFailed, cancel));
@@ -71,7 +71,8 @@ internal sealed class SecretStore(
     {
         byte[]? file = await files.ReadAsync(FileOf(entry.Version), cancel);
         if (file is null || Digest32.Sha256(file) != entry.FileSha256
-            || ReadStored(file, entry.Version) is not { } stored || stored.Kcv != entry.Kcv)
+            || ReadStored(file, entry.Version, isBound: entry.State != SecretState.Pending) is not { } stored
+            || stored.Kcv != entry.Kcv)
         {
             return false;
         }
@@ -95,7 +96,7 @@ internal sealed class SecretStore(
         foreach (PreviousVersion previous in versions)
         {
             byte[]? file = await files.ReadAsync(FileOf(previous.Version), cancel);
-            if (file is not null && ReadStored(file, previous.Version) is { } stored)
+            if (file is not null && ReadStored(file, previous.Version, isBound: false) is { } stored)
             {
                 SecretEntry entry = new(
                     previous.Version, SecretState.Grace, stored.Kcv, Digest32.Sha256(file), now,
@@ -149,11 +150,11 @@ internal sealed class SecretStore(
         _held[secret.Version] = secret;
     }
 
-    private RotateSecretAnswer? ReadStored(ReadOnlySpan<byte> file, long version)
+    private RotateSecretAnswer? ReadStored(ReadOnlySpan<byte> file, long version, bool isBound)
     {
         try
         {
-            RotateSecretAnswer stored = _server.ReadStored(file);
+            RotateSecretAnswer stored = _server.ReadStored(file, isBound);
             return stored.SecretVersion == version ? stored : null;
         }
         catch (NoContactException)

@@ -69,6 +69,9 @@ internal sealed class Exchanger(
             case RequestPlan.Reject r:
                 return new RejectRotationRequest(
                     agentId, r.RequestId, nonce, now, AgentActions.RejectRotation, r.Version, r.Reason);
+            case RequestPlan.RenewLicense r:
+                return new LicenseRenewalRequest(
+                    agentId, r.RequestId, nonce, now, AgentActions.RenewLicense, r.Asked.Token);
             case RequestPlan.RenewCertificate r:
                 return new RenewCertificateRequest(
                     agentId, r.RequestId, nonce, now, AgentActions.RenewCertificate,
@@ -115,6 +118,7 @@ internal sealed class Exchanger(
         RequestPlan.Prepare => AgentPaths.RotateSecret,
         RequestPlan.Confirm => AgentPaths.ConfirmRotation,
         RequestPlan.Reject => AgentPaths.RejectRotation,
+        RequestPlan.RenewLicense => AgentPaths.RenewLicense,
         RequestPlan.CheckIn => AgentPaths.CheckIn,
         RequestPlan.RenewCertificate => AgentPaths.RenewCertificate,
         _ => throw new InvariantBroken($"{plan} has no path."),

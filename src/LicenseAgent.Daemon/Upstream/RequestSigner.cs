@@ -36,6 +36,7 @@ internal sealed class RequestSigner(ITpmKeys tpm, IFallbackKeys? software = null
             ConfirmRotationRequest r => Write(r, json.ConfirmRotationRequest),
             RejectRotationRequest r => Write(r, json.RejectRotationRequest),
             CheckInRequest r => Write(r, json.CheckInRequest),
+            LicenseRenewalRequest r => Write(r, json.LicenseRenewalRequest),
             RenewCertificateRequest r => Write(r, json.RenewCertificateRequest),
             EnrollRequest r => Write(r, json.EnrollRequest),
             _ => throw new LicenseAgent.Core.InvariantBroken($"{request.GetType().Name} is never sent."),

@@ -22,6 +22,7 @@ internal sealed class ServerConnection(
 
     private readonly TlsFiles _files = new(ports.StateFiles);
     private IReadOnlyList<byte[]> _pairs = [];
+    private IReadOnlyList<string> _keysetPins = keysetPins;
     private UtcTime? _judgedBy;
 
     /// <summary>Of the certificate shown at present.</summary>
@@ -50,6 +51,13 @@ internal sealed class ServerConnection(
             _judgedBy = by;
             Configure();
         }
+    }
+
+    /// <summary>Pins of a newer keyset, instead of those so far.</summary>
+    public void Accept(IReadOnlyList<string> pins)
+    {
+        _keysetPins = pins;
+        Configure();
     }
 
     public Task<byte[]> RequestAsync(CancellationToken cancel) => _files.RequestAsync(agent.AgentId, cancel);
@@ -83,6 +91,6 @@ internal sealed class ServerConnection(
     }
 
     private void Configure() => ports.Upstream.Configure(ServerAddress.Of(
-        config, agent.ServerUrl, agent.ServerName, agent.Pins, keysetPins, agent.CaCert, _pairs[0],
+        config, agent.ServerUrl, agent.ServerName, agent.Pins, _keysetPins, agent.CaCert, _pairs[0],
         _judgedBy ?? buildTime));
 }

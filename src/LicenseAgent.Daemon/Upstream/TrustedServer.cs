@@ -9,22 +9,34 @@ namespace LicenseAgent.Daemon.Upstream;
 
 /// <summary>
 /// The license server's word: opens signed answers by the response keys of the trusted keyset. An answer is believed by
-/// its payload; whatever does not verify is no contact.
+/// its payload; whatever does not verify is no contact. The chain is replaced by a longer one; on the loop's thread.
 /// </summary>
-internal sealed class TrustedServer(Keyset keyset, string agentId, Es256Verify verify)
+internal sealed class TrustedServer(TrustedChain chain, string agentId, Es256Verify verify)
 {
-    public Keyset Keyset { get; } = keyset;
+    public TrustedChain Chain { get; private set; } = chain;
+
+    public Keyset Keyset => Chain.Current;
+
+    /// <summary>Takes over a chain that begins with the one so far.</summary>
+    public void Adopt(TrustedChain longer)
+    {
+        LicenseAgent.Core.InvariantBroken.Unless(
+            longer.Current.Version >= Keyset.Version, "A keyset's version went down.");
+        Chain = longer;
+    }
 
     /// <summary>The verified payload of an answer to this agent.</summary>
     /// <exception cref="NoContactException">Not a signed answer of this server to this agent.</exception>
-    public ReadOnlyMemory<byte> Open(ReadOnlySpan<byte> raw)
+    public ReadOnlyMemory<byte> Open(ReadOnlySpan<byte> raw) => Open(raw, Keyset.Find);
+
+    private ReadOnlyMemory<byte> Open(ReadOnlySpan<byte> raw, Func<string, string, EcPublicJwk?> find)
     {
         if (!CompactJws.TryParse(raw, JoseTypes.ServerResponse, AgentApiLimits.AnswerBytes, out ParsedJws? jws))
         {
             throw new NoContactException("unsigned", "The answer is not a signed answer of the license server.");
         }
 
-        EcPublicJwk key = Keyset.Find(jws.Kid, KeyScopes.Response) ?? throw new NoContactException(
+        EcPublicJwk key = find(jws.Kid, KeyScopes.Response) ?? throw new NoContactException(
             "unknown_key", "The answer is signed by a key that is not in the trusted keyset.");
         return jws.IsSignedBy(key, verify)
             ? jws.Payload.ToArray()
@@ -44,22 +56,27 @@ internal sealed class TrustedServer(Keyset keyset, string agentId, Es256Verify v
     }
 
     /// <summary>The answer of a stored PREPARE, whatever its nonce was.</summary>
-    public RotateSecretAnswer ReadStored(ReadOnlySpan<byte> raw)
+    /// <param name="isBound">The bound state names these bytes: a key that has left the keyset since will do.</param>
+    public RotateSecretAnswer ReadStored(ReadOnlySpan<byte> raw, bool isBound)
     {
-        ServerAnswer answer = Decode(Open(raw).Span, AgentActions.RotateSecret);
+        ServerAnswer answer = Decode(OpenStored(raw, isBound).Span, AgentActions.RotateSecret);
         return answer is RotateSecretAnswer stored && stored.AgentId == agentId
             ? stored
             : throw new NoContactException("wrong_agent", "The stored answer is not one to this agent.");
     }
 
     /// <summary>The stored check-in answer that brought the revocations.</summary>
-    public CheckInAnswer ReadStoredCheckIn(ReadOnlySpan<byte> raw)
+    /// <param name="isBound">As with <see cref="ReadStored"/>.</param>
+    public CheckInAnswer ReadStoredCheckIn(ReadOnlySpan<byte> raw, bool isBound)
     {
-        ServerAnswer answer = Decode(Open(raw).Span, AgentActions.CheckIn);
+        ServerAnswer answer = Decode(OpenStored(raw, isBound).Span, AgentActions.CheckIn);
         return answer is CheckInAnswer stored && stored.AgentId == agentId
             ? stored
             : throw new NoContactException("wrong_agent", "The stored answer is not one to this agent.");
     }
+
+    private ReadOnlyMemory<byte> OpenStored(ReadOnlySpan<byte> raw, bool isBound) =>
+        isBound ? Open(raw, Chain.FindEver) : Open(raw);
 
     private static ServerAnswer Decode(ReadOnlySpan<byte> payload, string action)
     {
@@ -77,6 +94,7 @@ internal sealed class TrustedServer(Keyset keyset, string agentId, Es256Verify v
                 AgentActions.ConfirmRotation => StrictJson.Read(payload, json.ConfirmRotationAnswer),
                 AgentActions.RejectRotation => StrictJson.Read(payload, json.RejectRotationAnswer),
                 AgentActions.CheckIn => StrictJson.Read(payload, json.CheckInAnswer),
+                AgentActions.RenewLicense => StrictJson.Read(payload, json.LicenseRenewalAnswer),
                 AgentActions.RenewCertificate => StrictJson.Read(payload, json.RenewCertificateAnswer),
                 AgentActions.Enroll => StrictJson.Read(payload, json.EnrollAnswer),
                 _ => throw new LicenseAgent.Core.InvariantBroken($"No answer belongs to {action}."),

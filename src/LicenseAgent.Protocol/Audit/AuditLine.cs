@@ -134,14 +134,16 @@ public readonly ref struct AuditLine
         AuditFormat.Hash(sha256, Prev, line[..^AuditFormat.HashTail]);
 
     /// <summary>
-    /// The nonce a validation consumed. False for any other record, and for one whose details another writer laid out.
+    /// The nonce a validation or a renewal consumed. False for any other record, and for one whose details another
+    /// writer laid out.
     /// </summary>
     public bool TryGetNonce(out uint uid, out Nonce16 nonce)
     {
         (uid, nonce) = (0, default);
         ReadOnlySpan<byte> text = Details;
         ReadOnlySpan<byte> head = ValidationNonce[11..];
-        if (!Event.SequenceEqual("license_validated"u8) || Uid is not { } id || id > uint.MaxValue
+        bool consumes = Event.SequenceEqual("license_validated"u8) || Event.SequenceEqual("license_renewal"u8);
+        if (!consumes || Uid is not { } id || id > uint.MaxValue
             || !text.StartsWith(head) || text.Length < head.Length + Nonce16.TextLength + 1
             || text[head.Length + Nonce16.TextLength] != '"')
         {

@@ -5,6 +5,7 @@ namespace LicenseAgent.Protocol.Local;
 
 /// <summary>Answers of the local API, as clients read them: members of a newer agent are skipped.</summary>
 [JsonSerializable(typeof(ValidateLicenseResponse))]
+[JsonSerializable(typeof(RenewLicenseResponse))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(HealthResponse))]
 public sealed partial class LocalAnswerJsonContext : JsonSerializerContext

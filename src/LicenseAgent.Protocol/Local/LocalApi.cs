@@ -7,6 +7,7 @@ namespace LicenseAgent.Protocol.Local;
 public static class LocalPaths
 {
     public const string ValidateLicense = "/v1/validate-license";
+    public const string RenewLicense = "/v1/renew-license";
     public const string Health = "/v1/health";
     public const string OpenApi = "/v1/openapi.json";
 }

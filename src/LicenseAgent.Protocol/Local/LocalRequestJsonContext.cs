@@ -5,6 +5,7 @@ namespace LicenseAgent.Protocol.Local;
 
 /// <summary>Requests of applications: unknown members are refused.</summary>
 [JsonSerializable(typeof(ValidateLicenseRequest))]
+[JsonSerializable(typeof(RenewLicenseRequest))]
 public sealed partial class LocalRequestJsonContext : JsonSerializerContext
 {
     /// <summary>The context with the wire's rules.</summary>

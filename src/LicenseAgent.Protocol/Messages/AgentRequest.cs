@@ -30,6 +30,8 @@ public static class AgentActions
     public const string RejectRotation = "reject-rotation";
     public const string CheckIn = "check-in";
     public const string SecretStatus = "secret-status";
+    public const string ValidateLicense = "validate-license";
+    public const string RenewLicense = "renew-license";
     public const string RenewCertificate = "renew-certificate";
 }
 
@@ -44,6 +46,8 @@ public static class AgentPaths
     public const string SecretStatus = "/api/v1/secret-status";
     public const string RenewCertificate = "/api/v1/certificates/renew";
     public const string Keyset = "/api/v1/keyset";
+    public const string ValidateLicense = "/api/v1/validate-license";
+    public const string RenewLicense = "/api/v1/renew-license";
 }
 
 /// <summary>Limits of the agent API that both sides enforce.</summary>

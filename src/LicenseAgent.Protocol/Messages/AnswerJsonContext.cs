@@ -9,6 +9,8 @@ namespace LicenseAgent.Protocol.Messages;
 [JsonSerializable(typeof(RejectRotationAnswer))]
 [JsonSerializable(typeof(CheckInAnswer))]
 [JsonSerializable(typeof(EnrollAnswer))]
+[JsonSerializable(typeof(LicenseValidationAnswer))]
+[JsonSerializable(typeof(LicenseRenewalAnswer))]
 [JsonSerializable(typeof(SecretStatusAnswer))]
 [JsonSerializable(typeof(RenewCertificateAnswer))]
 [JsonSerializable(typeof(RefusalAnswer))]

@@ -9,6 +9,8 @@ namespace LicenseAgent.Protocol.Messages;
 [JsonSerializable(typeof(RejectRotationRequest))]
 [JsonSerializable(typeof(CheckInRequest))]
 [JsonSerializable(typeof(EnrollRequest))]
+[JsonSerializable(typeof(LicenseValidationRequest))]
+[JsonSerializable(typeof(LicenseRenewalRequest))]
 [JsonSerializable(typeof(RenewCertificateRequest))]
 public sealed partial class RequestJsonContext : JsonSerializerContext
 {

@@ -45,10 +45,13 @@ public static class ServerErrors
     public const string AgentSuspended = "AGENT_SUSPENDED";
     public const string EnrollmentRefused = "ENROLLMENT_REFUSED";
 
+    /// <summary>Answers <c>renew-license</c> alone: this license is not wrapped anew; the detail says why.</summary>
+    public const string LicenseRefused = "LICENSE_REFUSED";
+
     /// <summary>The HTTP status of a refusal. Agents do not rely on it.</summary>
     public static int StatusOf(string error) => error switch
     {
-        RequestMismatch => 422,
+        RequestMismatch or LicenseRefused => 422,
         RateLimited => 429,
         AgentUnknown => 404,
         ClockSkew or Replay or VersionConflict or CloneSuspect => 409,

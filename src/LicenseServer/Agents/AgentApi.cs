@@ -2,6 +2,7 @@ using System.Globalization;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 using LicenseServer.Agents.Fallback;
+using LicenseServer.Licenses;
 using LicenseServer.Rules;
 using LicenseServer.Storage;
 
@@ -12,8 +13,8 @@ namespace LicenseServer.Agents;
 /// nonce, stored outcome, rules, audit and new outcome are durable together or not at all, before the answer is made.
 /// </summary>
 internal sealed class AgentApi(
-    Database database, RequestGate gate, RotationActions rotation, CheckIns checkIns, Enrollments enrollments,
-    SoftwareFallback fallback, AnswerWriter answers, Tally tally, TimeProvider time)
+    Database database, RequestGate gate, RotationActions rotation, CheckIns checkIns, LicenseActions licenses,
+    Enrollments enrollments, SoftwareFallback fallback, AnswerWriter answers, Tally tally, TimeProvider time)
 {
     private const int StatusVersionsMax = 64;
     private static readonly Outcome.Unsigned NotFound = new(404, "there is no such endpoint");
@@ -83,15 +84,29 @@ internal sealed class AgentApi(
         // A check-in reports and is told levels: answering it again is answering it, so nothing is kept of it.
         if (request is CheckInRequest report)
         {
-            CheckIns.KeepClock(session, agent.AgentId, key.Thumbprint, report.Timestamp, report.Clock);
+            agent = CheckIns.JudgeClones(session, agent, key, report.Timestamp, report.Clock, now);
             return checkIns.CheckIn(session, agent, report, key.IsFallback, now);
         }
 
-        if (agent.Suspended) return new Outcome.Refused(ServerErrors.AgentSuspended, "this agent is suspended");
-        return request is RenewCertificateRequest renewal
-            ? enrollments.Renew(session, renewal, now)
-            : RunOnce(session, agent, request, key, now);
+        if (request is RotateSecretRequest rotate)
+            agent = CheckIns.JudgeClones(session, agent, key, rotate.Timestamp, rotate.Clock, now);
+        return Barred(agent) ?? request switch
+        {
+            LicenseValidationRequest validation => licenses.Validate(session, agent, validation, now),
+            RenewCertificateRequest certificate => enrollments.Renew(session, certificate, now),
+            LicenseRenewalRequest renewal => licenses.Renew(session, agent, renewal, now),
+            _ => RunOnce(session, agent, request, key, now),
+        };
     }
+
+    /// <summary>What bars an agent from everything but its check-in.</summary>
+    private static Outcome.Refused? Barred(AgentRow agent) => agent switch
+    {
+        { Suspended: true } => new Outcome.Refused(ServerErrors.AgentSuspended, "this agent is suspended"),
+        { CloneSince: not null } => new Outcome.Refused(
+            ServerErrors.CloneSuspect, $"two machines seem to have this identity ({agent.CloneEvidence})"),
+        _ => null,
+    };
 
     /// <summary>The stored outcome of a retry, or the action and then its outcome stored.</summary>
     private Outcome RunOnce(SqlSession session, AgentRow agent, AgentRequest request, AgentKeyRow key, UtcTime now)
@@ -123,7 +138,6 @@ internal sealed class AgentApi(
         switch (request)
         {
             case RotateSecretRequest rotate:
-                CheckIns.KeepClock(session, agent.AgentId, key.Thumbprint, rotate.Timestamp, rotate.Clock);
                 CheckIns.Witness(session, agent, rotate.Audit, rotate.Timestamp, now);
                 return rotation.Prepare(session, agent, rotate, key.IsFallback, now);
             case ConfirmRotationRequest confirm:
@@ -150,7 +164,7 @@ internal sealed class AgentApi(
     {
         if (AgentRows.Find(session, agentId) is not { Enrolled: not null } agent)
             return new Outcome.Refused(ServerErrors.AgentUnknown, "this agent is not enrolled here");
-        if (agent.Suspended) return new Outcome.Refused(ServerErrors.AgentSuspended, "this agent is suspended");
+        if (Barred(agent) is { } barred) return barred;
         var now = UtcTime.From(time.GetUtcNow());
         var versions = VersionRows.Latest(session, agentId, StatusVersionsMax);
         return new Outcome.Status([.. versions.Select(row => ToStatus(row, now))]);
@@ -167,8 +181,15 @@ internal sealed class AgentApi(
         if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var after))
             return AnswerWriter.Write(new Outcome.Unsigned(400, "after is the number of a keyset"));
         var chain = database.Read(session => KeysetRows.After(session, after, AgentApiLimits.Keysets));
-        var json = "[" + string.Join(',', chain) + "]";
+        var json = "[" + string.Join(',', FittingInAnswer(chain)) + "]";
         return new AgentReply(200, "application/json", System.Text.Encoding.UTF8.GetBytes(json));
+    }
+
+    // An agent takes no larger answer; it asks again for what comes after the last one it was given.
+    private static IEnumerable<string> FittingInAnswer(List<string> chain)
+    {
+        var bytes = 2;
+        return chain.TakeWhile(jws => (bytes += jws.Length + 1) <= AgentApiLimits.AnswerBytes);
     }
 
     private static string? QueryValue(string? query, string name)

@@ -77,6 +77,44 @@ internal sealed class AgentDesk(ServerStore store, VersionKeys keys, TimeProvide
         agentId, "rotation_ordered",
         (session, agent) => AgentRows.SetRotateAbove(session, agentId, Books.Load(session, agent).Active));
 
+    /// <summary>
+    /// An operator has seen to it that one machine has this identity and that its state was rightly lost: ends
+    /// CLONE_SUSPECT, and recoveries are counted from now. What the clocks told before is forgotten; if a second
+    /// machine is still there, it gives itself away again.
+    /// </summary>
+    public Task ApproveRecoveryAsync(string agentId) => OrderAsync(
+        agentId, "recovery_approved",
+        (session, agent) =>
+        {
+            AgentRows.SetRecoveryApproved(session, agentId, Now);
+            if (agent.CloneSince is null) return;
+            AgentRows.SetClone(session, agentId, since: null, evidence: null);
+            ClockRows.Forget(session, agentId);
+        });
+
+    /// <summary>Lets a waiting enrolment through.</summary>
+    /// <param name="thumbprint">As read at the till; it must be that of the key that waits.</param>
+    public Task ApproveAsync(string agentId, string thumbprint) => OrderAsync(
+        agentId, "enrollment_approved",
+        (session, _) =>
+        {
+            var waiting = EnrollmentRows.Waiting(session, agentId, Now)
+                ?? throw new OrderRefusedException($"no enrolment of {agentId} waits; see `agents show {agentId}`");
+            if (waiting != thumbprint)
+            {
+                throw new OrderRefusedException(
+                    $"the key that waits is {waiting}, not {thumbprint}: if the till shows the latter, somebody else "
+                    + "used its bundle");
+            }
+
+            EnrollmentRows.Approve(session, agentId, thumbprint);
+        },
+        ("thumbprint", thumbprint));
+
+    /// <summary>Thumbprint of the signing key whose enrolment waits for an operator.</summary>
+    public string? Waiting(string agentId) =>
+        Database.Read(session => EnrollmentRows.Waiting(session, agentId, Now));
+
     /// <summary>Holds until the agent has enrolled anew.</summary>
     public Task ReEnrollAsync(string agentId) => OrderAsync(
         agentId, "re_enrollment_ordered", (session, _) => AgentRows.SetReEnroll(session, agentId));

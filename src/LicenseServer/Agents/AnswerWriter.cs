@@ -10,7 +10,7 @@ namespace LicenseServer.Agents;
 /// Turns an outcome into the signed answer to one attempt: this nonce, this moment, and for a secret a wrapping made
 /// now.
 /// </summary>
-internal sealed class AnswerWriter(SigningKey signer, VersionKeys keys, TimeProvider time)
+internal sealed class AnswerWriter(ServerKeys signers, VersionKeys keys, TimeProvider time)
 {
     public const string Signed = "application/jose";
     private const string Plain = "text/plain; charset=utf-8";
@@ -28,7 +28,8 @@ internal sealed class AnswerWriter(SigningKey signer, VersionKeys keys, TimeProv
         var status = outcome is Outcome.Refused refused ? ServerErrors.StatusOf(refused.Error) : 200;
         var payload = Payload(outcome, to, UtcTime.From(time.GetUtcNow()), decryption);
         var retryAfter = (outcome as Outcome.Refused)?.RetryAfterS;
-        return new AgentReply(status, Signed, signer.CreateJws(JoseTypes.ServerResponse, payload), retryAfter);
+        var signed = signers.Response.CreateJws(JoseTypes.ServerResponse, payload);
+        return new AgentReply(status, Signed, signed, retryAfter);
     }
 
     public static AgentReply Write(Outcome.Unsigned outcome) => new(
@@ -59,9 +60,19 @@ internal sealed class AnswerWriter(SigningKey signer, VersionKeys keys, TimeProv
                     to.AgentId, to.RequestId, to.Nonce, to.Action, now, enrolled.CertificateChain, enrolled.Policy,
                     enrolled.HighestVersion),
                 wire.EnrollAnswer),
-            Outcome.CertificateRenewed renewed => StrictJson.Write(
+            Outcome.Validated { Judgement: var judged } => StrictJson.Write(
+                new LicenseValidationAnswer(
+                    to.AgentId, to.RequestId, to.Nonce, to.Action, now, judged.IsValid, judged.Reason,
+                    judged.Claims is { } claims ? UtcTime.FromUnixSeconds(claims.Exp) : null,
+                    judged.Claims?.Features, judged.Claims?.Metadata),
+                wire.LicenseValidationAnswer),
+            Outcome.Renewed renewed => StrictJson.Write(
+                new LicenseRenewalAnswer(
+                    to.AgentId, to.RequestId, to.Nonce, to.Action, now, renewed.Token, renewed.Version),
+                wire.LicenseRenewalAnswer),
+            Outcome.CertificateRenewed certificate => StrictJson.Write(
                 new RenewCertificateAnswer(
-                    to.AgentId, to.RequestId, to.Nonce, to.Action, now, renewed.CertificateChain),
+                    to.AgentId, to.RequestId, to.Nonce, to.Action, now, certificate.CertificateChain),
                 wire.RenewCertificateAnswer),
             Outcome.Status status => StrictJson.Write(
                 new SecretStatusAnswer(to.AgentId, to.RequestId, to.Nonce, to.Action, now, status.Versions),

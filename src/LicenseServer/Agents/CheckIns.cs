@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 using LicenseServer.Rules;
@@ -67,12 +66,30 @@ internal sealed class CheckIns(Policy policy)
         return new Witness(audit.Seq, audit.Head, isConflict);
     }
 
-    /// <summary>Keeps the agent's clocks; who judges clones reads them.</summary>
-    public static void KeepClock(
-        SqlSession session, string agentId, string thumbprint, UtcTime timestamp, ClockEvidence clock) =>
-        RequestRows.PutClock(
-            session, agentId, thumbprint, timestamp,
-            JsonSerializer.Serialize(clock, OutcomeJsonContext.Default.ClockEvidence));
+    /// <summary>
+    /// Judges the clocks of a signed request against what its key told before, and keeps them. What it finds holds
+    /// until an operator decides.
+    /// </summary>
+    /// <returns>The agent as it now stands.</returns>
+    public static AgentRow JudgeClones(
+        SqlSession session, AgentRow agent, AgentKeyRow key, UtcTime timestamp, ClockEvidence clock, UtcTime now)
+    {
+        var before = ClockRows.Find(session, agent.AgentId, key.Thumbprint);
+        var others = ClockRows.LatestOfOthers(session, agent.AgentId, key.Thumbprint);
+        var isAllowed = SoftwareRows.Find(session, agent.AgentId)?.ApprovedUntil is { } until && now < until;
+        var evidence = CloneRules.Evidence(new CloneFacts(timestamp, clock, before, others, isAllowed));
+        var after = CloneRules.After(before, timestamp, clock);
+        if (!ReferenceEquals(after, before)) ClockRows.Put(session, agent.AgentId, key.Thumbprint, after);
+        if (evidence is null || agent.CloneSince is not null) return agent;
+        AgentRows.SetClone(session, agent.AgentId, now, evidence);
+        AuditChain.Append(
+            session, now, agent.AgentId, agent.AgentId, "clone_suspected",
+            ("evidence", evidence), ("thumbprint", key.Thumbprint), ("boot_id", clock.BootId),
+            ("boot_id_before", before?.Clock.BootId ?? ""), ("generation", clock.Generation ?? -1),
+            ("generation_before", before?.Clock.Generation ?? -1), ("boottime_ms", clock.BoottimeMs),
+            ("boottime_ms_before", before?.Clock.BoottimeMs ?? -1));
+        return agent with { CloneSince = now, CloneEvidence = evidence };
+    }
 
     /// <summary>Every directive that holds now. Levels: what is missing here has ended.</summary>
     private static List<Directive> Levels(SqlSession session, AgentRow agent)

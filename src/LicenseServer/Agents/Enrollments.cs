@@ -11,8 +11,11 @@ namespace LicenseServer.Agents;
 /// same answer for 24 hours, so that a lost answer costs nothing; another key gets a refusal and an alert.
 /// </summary>
 internal sealed class Enrollments(
-    Database database, CertificateAuthority authority, Policy policy, TimeProvider time)
+    Database database, CertificateAuthority authority, Policy policy, bool wantsApproval, TimeProvider time)
 {
+    /// <summary>How soon a till that waits for an operator asks again.</summary>
+    private const int ApprovalRetryS = 15;
+
     private static readonly TimeSpan Repeatable = TimeSpan.FromHours(24);
 
     /// <summary>What was found out before the transaction: a certificate is signed outside of it, for it takes a
@@ -60,7 +63,26 @@ internal sealed class Enrollments(
         if (token.Thumbprint is not null) return Repeat(session, candidate, token, now);
         if (token.Expires <= now) return Refused("the token has expired; make a new bundle");
         if (agent.Suspended) return Refused("this agent is suspended");
+        if (wantsApproval && token.Approved != candidate.Thumbprint) return Wait(session, candidate, token, now);
         return Enroll(session, candidate, agent, now);
+    }
+
+    /// <summary>A refusal that the agent takes as "again later": its keys and its request stay.</summary>
+    private static Outcome.Refused Wait(SqlSession session, Candidate candidate, EnrollmentRow token, UtcTime now)
+    {
+        if (token.Waiting != candidate.Thumbprint)
+        {
+            EnrollmentRows.SetWaiting(session, candidate.TokenHash, candidate.Thumbprint);
+            AuditChain.Append(
+                session, now, token.AgentId, token.AgentId, "enrollment_waits", ("thumbprint", candidate.Thumbprint));
+        }
+
+        return new Outcome.Refused(
+            ServerErrors.RateLimited,
+            $"an operator must compare the signing key {candidate.Thumbprint} and run `agents approve`")
+        {
+            RetryAfterS = ApprovalRetryS,
+        };
     }
 
     /// <summary>
@@ -114,6 +136,7 @@ internal sealed class Enrollments(
 
         KeyRows.Replace(session, agentId, candidate.Request.Keys, now);
         WitnessRows.Forget(session, agentId);
+        ClockRows.Forget(session, agentId);
         AgentRows.SetEnrolled(session, agentId, now);
         var outcome = new Outcome.Enrolled(
             [candidate.Certificate ?? throw new InvalidOperationException("no certificate was issued")],

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
+using LicenseServer.Licenses;
 
 namespace LicenseServer.Agents;
 
@@ -38,6 +39,13 @@ internal abstract record Outcome
     /// <summary>Never kept: signing again is answering again, and a retry may bring another request.</summary>
     internal sealed record CertificateRenewed(IReadOnlyList<string> CertificateChain) : Outcome;
 
+    /// <summary>Never kept: a look at a license changes nothing.</summary>
+    internal sealed record Validated(LicenseJudgement Judgement) : Outcome;
+
+    /// <summary>Never kept: wrapping the same license twice is harmless, and tokens do not belong in the
+    /// database.</summary>
+    internal sealed record Renewed(string Token, long Version) : Outcome;
+
     internal sealed record Status(IReadOnlyList<VersionStatus> Versions) : Outcome;
 
     /// <summary>A signed refusal; it changed nothing, so a retry is judged again.</summary>
@@ -60,6 +68,7 @@ internal abstract record Outcome
 
 [JsonSerializable(typeof(Outcome))]
 [JsonSerializable(typeof(ClockEvidence))]
+[JsonSerializable(typeof(string[]))]
 internal sealed partial class OutcomeJsonContext : JsonSerializerContext
 {
     public static string Write(Outcome outcome) => JsonSerializer.Serialize(outcome, Default.Outcome);

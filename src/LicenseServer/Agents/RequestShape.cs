@@ -21,6 +21,8 @@ internal static class RequestShape
         AgentPaths.ConfirmRotation => AgentActions.ConfirmRotation,
         AgentPaths.RejectRotation => AgentActions.RejectRotation,
         AgentPaths.CheckIn => AgentActions.CheckIn,
+        AgentPaths.ValidateLicense => AgentActions.ValidateLicense,
+        AgentPaths.RenewLicense => AgentActions.RenewLicense,
         AgentPaths.RenewCertificate => AgentActions.RenewCertificate,
         _ => null,
     };
@@ -36,6 +38,8 @@ internal static class RequestShape
             AgentActions.ConfirmRotation => StrictJson.Read(payload, wire.ConfirmRotationRequest),
             AgentActions.RejectRotation => StrictJson.Read(payload, wire.RejectRotationRequest),
             AgentActions.CheckIn => StrictJson.Read(payload, wire.CheckInRequest),
+            AgentActions.ValidateLicense => StrictJson.Read(payload, wire.LicenseValidationRequest),
+            AgentActions.RenewLicense => StrictJson.Read(payload, wire.LicenseRenewalRequest),
             AgentActions.RenewCertificate => StrictJson.Read(payload, wire.RenewCertificateRequest),
             _ => throw new ArgumentOutOfRangeException(nameof(action), action, "Not an action of the agent API."),
         };

@@ -23,11 +23,12 @@ internal sealed class RotationActions(VersionKeys keys, Policy policy)
         SqlSession session, AgentRow agent, RotateSecretRequest request, bool isFallback, UtcTime now)
     {
         if (request.Reason == RotationReasons.Recovery
-            && RequestRows.RecoveriesSince(session, agent.AgentId, now - TimeSpan.FromDays(1)) >= RecoveriesMax)
+            && RequestRows.RecoveriesSince(session, agent.AgentId, RecoveriesCountFrom(agent, now)) >= RecoveriesMax)
         {
             AuditChain.Append(session, now, agent.AgentId, agent.AgentId, "recovery_refused");
             return new Outcome.Refused(
-                ServerErrors.DowngradeRefused, $"more than {RecoveriesMax} recoveries in 24 h; see an operator");
+                ServerErrors.DowngradeRefused,
+                $"more than {RecoveriesMax} recoveries in 24 h; an operator must run `agents approve-recovery`");
         }
 
         var books = new Books(session, agent, keys, policy, now, request.RequestId);
@@ -76,6 +77,9 @@ internal sealed class RotationActions(VersionKeys keys, Policy policy)
         books.Apply(RotationRules.Reject(books.Versions, request.SecretVersion), epoch: null);
         return new Outcome.Rejected(request.SecretVersion);
     }
+
+    private static UtcTime RecoveriesCountFrom(AgentRow agent, UtcTime now) =>
+        UtcTime.Max(now - TimeSpan.FromDays(1), agent.RecoveryApproved);
 
     private static Outcome.Confirmed Confirmed(
         SqlSession session, AgentRow agent, RotationDecision decision, VersionRow row, UtcTime now)

@@ -30,6 +30,7 @@ internal static class AgentCommands
             Order(desk, "resume", "End a suspension", (agents, id) => agents.SuspendAsync(id, false)),
             Order(desk, "re-enroll", "Ask for a new enrolment of the till", (agents, id) => agents.ReEnrollAsync(id)),
             Order(desk, "rotate-now", "Have the agent rotate at once", (agents, id) => agents.RotateNowAsync(id)),
+            Approve(desk),
         };
     }
 
@@ -86,7 +87,8 @@ internal static class AgentCommands
             var id = parsed.GetRequiredValue(agent);
             var found = agents.Find(id, VersionsShown)
                 ?? throw new OrderRefusedException($"there is no agent '{id}'; `agents list` shows those there are");
-            var facts = Facts(found.Agent, found.Thumbprint).Concat(Software(agents.FindSoftware(id)));
+            var facts = Facts(found.Agent, found.Thumbprint, agents.Waiting(id))
+                .Concat(Software(agents.FindSoftware(id)));
             foreach (var (name, value) in facts)
                 desk.Output.WriteLine($"{name,-20} {(string.IsNullOrEmpty(value) ? "-" : value)}");
             desk.Output.WriteLine();
@@ -129,6 +131,19 @@ internal static class AgentCommands
         return command;
     }
 
+    private static Command Approve(Desk desk)
+    {
+        var agent = AgentArgument();
+        var thumbprint = new Argument<string>("thumbprint") { Description = "the signing key, as shown at the till" };
+        var command = new Command("approve", "Let the enrolment of a compared signing key through")
+        {
+            agent, thumbprint,
+        };
+        command.SetAction((parsed, _) => desk.RunAsync(parsed, agents =>
+            agents.ApproveAsync(parsed.GetRequiredValue(agent), parsed.GetRequiredValue(thumbprint))));
+        return command;
+    }
+
     private static Command ApproveRecovery(Desk desk)
     {
         var agent = AgentArgument();
@@ -137,13 +152,18 @@ internal static class AgentCommands
             Description = "let the agent go on with its software keys until its TPM is back",
         };
         var days = new Option<int?>("--days") { Description = "with --software: for how long, 1 to 30" };
-        var command = new Command("approve-recovery", "Let an agent that lost its TPM go on") { agent, software, days };
-        command.SetAction((parsed, _) => desk.RunAsync(parsed, agents =>
+        var command = new Command(
+            "approve-recovery", "Decide that the agent is one machine and may recover its state, or go on without TPM")
         {
-            if (!parsed.GetValue(software) || parsed.GetValue(days) is not { } count)
-                throw new OrderRefusedException("give --software --days N");
-            return agents.ApproveSoftwareAsync(parsed.GetRequiredValue(agent), count);
-        }));
+            agent, software, days,
+        };
+        command.SetAction((parsed, _) => desk.RunAsync(parsed, agents =>
+            (parsed.GetValue(software), parsed.GetValue(days)) switch
+            {
+                (false, null) => agents.ApproveRecoveryAsync(parsed.GetRequiredValue(agent)),
+                (true, { } count) => agents.ApproveSoftwareAsync(parsed.GetRequiredValue(agent), count),
+                _ => throw new OrderRefusedException("give --software and --days N together, or neither"),
+            }));
         return command;
     }
 
@@ -168,18 +188,25 @@ internal static class AgentCommands
         $"{agent.AgentId,-24} {Text(agent.Enrolled),-24} {Mode(agent),-10} {agent.AgentActive ?? 0,7} "
         + $"{agent.Highest,8} {Text(agent.LastSeen)}";
 
-    private static string Mode(AgentRow agent) => agent.Suspended ? "SUSPENDED" : agent.Mode ?? "-";
+    private static string Mode(AgentRow agent) => agent switch
+    {
+        { Suspended: true } => "SUSPENDED",
+        { CloneSince: not null } => "SUSPECT",
+        _ => agent.Mode ?? "-",
+    };
 
     private static string Text(UtcTime? time) => time?.ToString() ?? "-";
 
-    private static IEnumerable<(string Name, string? Value)> Facts(AgentRow agent, string? thumbprint) =>
+    private static IEnumerable<(string Name, string? Value)> Facts(
+        AgentRow agent, string? thumbprint, string? waiting) =>
     [
         ("agent", agent.AgentId), ("created", agent.Created.ToString()), ("enrolled", agent.Enrolled?.ToString()),
-        ("signing key", thumbprint), ("highest version", Text(agent.Highest)),
+        ("signing key", thumbprint), ("waiting key", waiting), ("highest version", Text(agent.Highest)),
         ("last contact", agent.LastSeen?.ToString()), ("mode", agent.Mode), ("lock reason", agent.LockReason),
         ("agent's ACTIVE", Text(agent.AgentActive)), ("held versions", string.Join(' ', agent.HeldVersions)),
         ("protection", agent.Protection), ("tpm", agent.Tpm), ("agent version", agent.AgentVersion),
         ("keyset", Text(agent.KeysetVersion)), ("audit regressed", agent.AuditRegressed ? "YES" : "no"),
+        ("clone suspect", agent.CloneSince is { } since ? $"since {since}: {agent.CloneEvidence}" : null),
         ("order: suspend", agent.Suspended ? "holds" : null),
         ("order: limit grace", agent.LimitGraceUntil?.ToString()),
         ("order: below", agent.InvalidateBelow == 0 ? null : Text(agent.InvalidateBelow)),

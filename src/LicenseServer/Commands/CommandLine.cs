@@ -49,6 +49,7 @@ internal static class CommandLine
         root.Add(HealthcheckCommand.Create(context, parsed => Given(parsed).ToManagementListen()));
         root.Add(AgentCommands.Create(context, Options));
         root.Add(LicenseCommands.Create(context, Options));
+        root.Add(KeyCommands.Create(context, Options));
 
         var parsed = root.Parse(args);
         return await InvokeAsync(parsed, context);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Security.Cryptography;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Tokens;
 using LicenseServer.Agents;
 using LicenseServer.Licenses;
 
@@ -17,7 +18,7 @@ internal static class LicenseCommands
     public static Command Create(CommandContext context, Func<ParseResult, ServerOptions> options) =>
         new("licenses", "Issue, list and revoke licenses")
         {
-            Issue(context, options), Revoke(context, options), List(context, options),
+            Issue(context, options), Revoke(context, options), List(context, options), Inspect(context, options),
         };
 
     private static Command Issue(CommandContext context, Func<ParseResult, ServerOptions> options)
@@ -91,6 +92,38 @@ internal static class LicenseCommands
         }));
         return command;
     }
+
+    private static Command Inspect(CommandContext context, Func<ParseResult, ServerOptions> options)
+    {
+        var file = new Argument<FileInfo>("file") { Description = "a file that holds the token" };
+        var command = new Command("inspect", "Open a token of any agent and say whether it is good") { file };
+        command.SetAction(async (parsed, stop) =>
+        {
+            var text = await File.ReadAllTextAsync(parsed.GetRequiredValue(file).FullName, stop);
+            LicenseJudgement? judged = null;
+            await RunAsync(context, options(parsed), desk =>
+            {
+                judged = desk.Inspect(text.Trim());
+                return Task.CompletedTask;
+            });
+            context.Output.WriteLine($"{"reason",-12} {judged!.Reason}");
+            if (judged.Claims is { } claims)
+            {
+                foreach (var (name, value) in Facts(claims)) context.Output.WriteLine($"{name,-12} {value}");
+            }
+
+            return judged.IsValid ? CommandLine.Ok : CommandLine.No;
+        });
+        return command;
+    }
+
+    private static IEnumerable<(string Name, string Value)> Facts(LicenseClaims claims) =>
+    [
+        ("license", claims.Sub), ("token", claims.Jti), ("agents", string.Join(' ', claims.Aud)),
+        ("product", claims.Product), ("not before", claims.NotBefore.ToString()),
+        ("expires", claims.ExpiresAt.ToString()), ("features", string.Join(' ', claims.Features)),
+        .. claims.Metadata.Select(pair => ("metadata", $"{pair.Key}={pair.Value}")),
+    ];
 
     private static async Task<int> RunAsync(CommandContext context, ServerOptions options, Func<LicenseDesk, Task> work)
     {

@@ -34,6 +34,8 @@ internal sealed class Settings
         new("--check-in-interval", "LICENSE_SERVER_CHECK_IN_INTERVAL", "how often agents check in (15m)"),
         new("--confirm-within", "LICENSE_SERVER_CONFIRM_WITHIN", "how long an agent keeps an unconfirmed secret (1h)"),
         new("--bundle-lifetime", "LICENSE_SERVER_BUNDLE_LIFETIME", "how long an enrolment bundle can be used (1d)"),
+        new("--enrolment-approve", "LICENSE_SERVER_ENROLMENT_APPROVE",
+            "true: enrolments wait for `agents approve` (false)"),
         new("--software-fallback", "LICENSE_SERVER_SOFTWARE_FALLBACK",
             "who lets an agent without its TPM go on with software keys: operator or automatic (operator)"),
         new("--rate-per-minute", "LICENSE_SERVER_RATE_PER_MINUTE", "requests of one agent a minute (60)"),
@@ -94,6 +96,7 @@ internal sealed class Settings
             },
             SoftwareFallbackAutomatic = IsAutomatic("--software-fallback"),
             BundleLifetime = Span("--bundle-lifetime", options.BundleLifetime),
+            EnrollmentApproval = Flag("--enrolment-approve"),
             RateLimit = new RateLimitOptions
             {
                 PerMinute = Number("--rate-per-minute", options.RateLimit.PerMinute),
@@ -137,6 +140,14 @@ internal sealed class Settings
         if (Durations.TryParse(text, out var span)) return span;
         Error(option, $"'{text}' is not a duration such as 30s, 15m, 24h, 7d (at least 1s, at most 10 years)");
         return fallback;
+    }
+
+    private bool Flag(string option)
+    {
+        if (Text(option) is not { } text) return false;
+        if (text is "true" or "false") return text == "true";
+        Error(option, $"'{text}' is neither true nor false");
+        return false;
     }
 
     private bool IsAutomatic(string option)

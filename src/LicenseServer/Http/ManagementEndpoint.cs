@@ -44,11 +44,12 @@ internal sealed class ManagementEndpoint(
     private string Metrics()
     {
         var text = new StringBuilder();
-        var (agents, enrolled, suspended) = database.Read(AgentRows.Count);
+        var (agents, enrolled, suspended, suspect) = database.Read(AgentRows.Count);
         Gauge(text, "license_server_build_info{version=\"" + ServerApp.Version + "\"}", 1);
         Gauge(text, "license_server_agents", agents);
         Gauge(text, "license_server_agents_enrolled", enrolled);
         Gauge(text, "license_server_agents_suspended", suspended);
+        Gauge(text, "license_server_agents_clone_suspect", suspect);
         Gauge(text, "license_server_certificate_expiry_timestamp_seconds", certificateEnds.ToUnixTimeSeconds());
         Gauge(text, "license_server_requests_shed_total", tally.ShedCount);
         foreach (var (path, status, count) in tally.Answers)

@@ -6,6 +6,7 @@ using LicensePki;
 using LicenseServer.Agents;
 using LicenseServer.Agents.Fallback;
 using LicenseServer.Keys;
+using LicenseServer.Licenses;
 using LicenseServer.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -80,9 +81,10 @@ public sealed class ServerApp : IAsyncDisposable
         var gate = new RequestGate(store.Database, Es256.Verify, new RateLimit(options.RateLimit, time), time);
         var api = new AgentApi(
             store.Database, gate, new RotationActions(keys, options.Policy), new CheckIns(options.Policy),
-            new Enrollments(store.Database, authority, options.Policy, time),
+            new LicenseActions(keys, random),
+            new Enrollments(store.Database, authority, options.Policy, options.EnrollmentApproval, time),
             new SoftwareFallback(options.SoftwareFallbackAutomatic),
-            new AnswerWriter(store.Keys.Response, keys, time), tally, time);
+            new AnswerWriter(store.Keys, keys, time), tally, time);
         var agents = new AgentEndpoint(api, tally, options.ConcurrentRequestsMax);
         var management = new ManagementEndpoint(store.Database, tally, tls.CertificateEnds, time);
 
@@ -168,12 +170,26 @@ public sealed class ServerApp : IAsyncDisposable
         {
             while (await timer.WaitForNextTickAsync(_stopping.Token))
             {
+                RefreshKeys();
                 while (await SweepOnceAsync()) _stopping.Token.ThrowIfCancellationRequested();
             }
         }
         catch (OperationCanceledException)
         {
             // The server stops.
+        }
+    }
+
+    /// <summary>Until it succeeds the server signs with the keys it has; they stay in the keyset for months.</summary>
+    internal void RefreshKeys()
+    {
+        try
+        {
+            if (_store.RefreshKeys()) _log.LogInformation("Took over the signing keys of the replaced key file");
+        }
+        catch (KeyFileException error)
+        {
+            _log.LogError("The replaced key file cannot be used: {Reason}", error.Message);
         }
     }
 

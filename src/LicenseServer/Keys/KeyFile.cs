@@ -11,7 +11,7 @@ namespace LicenseServer.Keys;
 internal sealed record BaseKeyEntry(int Epoch, string Key);
 
 /// <summary>A signing key (PKCS #8, base64url) and what it signs: <c>keyset</c>, <c>response</c> or
-/// <c>license</c>.</summary>
+/// <c>license</c>. The first of a scope signs; one after it is announced and waits for its turn.</summary>
 internal sealed record SigningKeyEntry(string Scope, string Pkcs8);
 
 /// <summary>
@@ -55,7 +55,7 @@ internal sealed record KeyFile(
         var file = new KeyFile(
             1,
             [new BaseKeyEntry(1, Base64UrlText.Encode(baseKey))],
-            [.. Scopes.Select(scope => new SigningKeyEntry(scope, NewSigningKey()))]);
+            [.. Scopes.Select(scope => NewKey(scope))]);
         CryptographicOperations.ZeroMemory(baseKey);
         var bytes = StrictJson.Write(file, KeyFileJsonContext.Wire.KeyFile);
         try
@@ -73,10 +73,48 @@ internal sealed record KeyFile(
         }
     }
 
-    private static string NewSigningKey()
+    /// <summary>SHA-256 of the file as it is now: whether it was replaced.</summary>
+    /// <exception cref="KeyFileException">It cannot be read.</exception>
+    public static Digest32 HashOf(string path)
+    {
+        try
+        {
+            var bytes = File.ReadAllBytes(path);
+            var hash = Digest32.Sha256(bytes);
+            CryptographicOperations.ZeroMemory(bytes);
+            return hash;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new KeyFileException($"the key file {path} cannot be read: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Replaces the file.</summary>
+    /// <exception cref="KeyFileException">It cannot be written, as where it is a mounted secret.</exception>
+    public static void Write(string path, KeyFile file)
+    {
+        var bytes = StrictJson.Write(file, KeyFileJsonContext.Wire.KeyFile);
+        try
+        {
+            DurableFile.Replace(path, bytes, DurableFile.KeyMode);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new KeyFileException(
+                $"the key file {path} cannot be replaced ({error.Message}); rotate where it is kept", error);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
+        }
+    }
+
+    /// <summary>A new signing key.</summary>
+    public static SigningKeyEntry NewKey(string scope)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        return Base64UrlText.Encode(key.ExportPkcs8PrivateKey());
+        return new SigningKeyEntry(scope, Base64UrlText.Encode(key.ExportPkcs8PrivateKey()));
     }
 }
 

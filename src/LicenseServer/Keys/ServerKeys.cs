@@ -15,7 +15,8 @@ internal sealed class ServerKeys : IDisposable
     public const int SecretLength = 32;
 
     private readonly SortedDictionary<int, byte[]> _baseKeys = [];
-    private readonly List<SigningKey> _signingKeys = [];
+    private readonly List<SigningKey> _replaced = [];
+    private volatile List<SigningKey> _signingKeys;
 
     /// <exception cref="KeyFileException">A key is malformed, double or missing.</exception>
     public ServerKeys(KeyFile file, string path)
@@ -29,14 +30,8 @@ internal sealed class ServerKeys : IDisposable
             }
         }
 
-        foreach (var entry in file.SigningKeys) _signingKeys.Add(ReadSigningKey(entry, path));
-        foreach (var scope in KeyFile.Scopes)
-        {
-            if (!_signingKeys.Exists(key => key.Scope == scope))
-                throw new KeyFileException($"{path} holds no signing key of scope {scope}");
-        }
-
         if (_baseKeys.Count == 0) throw new KeyFileException($"{path} holds no base key");
+        _signingKeys = ReadSigningKeys(file, path);
     }
 
     /// <summary>The epoch in which new versions are made.</summary>
@@ -45,7 +40,11 @@ internal sealed class ServerKeys : IDisposable
     /// <summary>Newest first: the order in which an unknown version is looked for.</summary>
     public IEnumerable<int> Epochs => _baseKeys.Keys.Reverse();
 
+    /// <summary>In the order of the file: of each scope the one that signs, then one that is announced.</summary>
     public IReadOnlyList<SigningKey> SigningKeys => _signingKeys;
+
+    /// <summary>The keys that sign now.</summary>
+    public IEnumerable<SigningKey> Signing => KeyFile.Scopes.Select(Of);
 
     public SigningKey Keyset => Of("keyset");
 
@@ -63,13 +62,34 @@ internal sealed class ServerKeys : IDisposable
         HKDF.DeriveKey(HashAlgorithmName.SHA256, baseKey, secret[..SecretLength], [], Encoding.ASCII.GetBytes(purpose));
     }
 
+    /// <summary>Takes over the signing keys of a file that was replaced. A call that holds one of the old keys ends
+    /// with it; called by one thread at a time.</summary>
+    public void TakeOver(KeyFile file, string path)
+    {
+        var next = ReadSigningKeys(file, path);
+        _replaced.AddRange(_signingKeys);
+        _signingKeys = next;
+    }
+
     public void Dispose()
     {
-        foreach (var key in _signingKeys) key.Dispose();
+        foreach (var key in _signingKeys.Concat(_replaced)) key.Dispose();
         foreach (var key in _baseKeys.Values) CryptographicOperations.ZeroMemory(key);
     }
 
     private SigningKey Of(string scope) => _signingKeys.Find(key => key.Scope == scope)!;
+
+    private static List<SigningKey> ReadSigningKeys(KeyFile file, string path)
+    {
+        var keys = file.SigningKeys.Select(entry => ReadSigningKey(entry, path)).ToList();
+        foreach (var scope in KeyFile.Scopes)
+        {
+            if (!keys.Exists(key => key.Scope == scope))
+                throw new KeyFileException($"{path} holds no signing key of scope {scope}");
+        }
+
+        return keys;
+    }
 
     private static SigningKey ReadSigningKey(SigningKeyEntry entry, string path)
     {

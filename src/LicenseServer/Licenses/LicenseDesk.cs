@@ -1,6 +1,7 @@
 using System.Text;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Protocol.Tokens;
 using LicenseServer.Agents;
@@ -68,6 +69,17 @@ internal sealed class LicenseDesk(
         foreach (var agentId in agents) Revoke(session, agentId, licenseId);
         return (IReadOnlyList<string>)agents;
     });
+
+    /// <summary>What the server says of a token of any of its agents.</summary>
+    public LicenseJudgement Inspect(string token)
+    {
+        if (!LicenseToken.TryParseShape(Encoding.UTF8.GetBytes(token), out var shape))
+            return new LicenseJudgement(ValidationReasons.InvalidToken);
+        var agentId = shape.AgentId;
+        return store.Database.Read(session => AgentRows.Find(session, agentId) is { } agent
+            ? new LicenseActions(keys, random).Judge(session, agent, token, VersionRule.Any, Now)
+            : throw new OrderRefusedException($"the token is for '{agentId}', which is no agent of this server"));
+    }
 
     public IReadOnlyList<LicenseRow> Page(string? agentId, string afterJti, int count) =>
         store.Database.Read(session => LicenseRows.Page(session, agentId, afterJti, count));

@@ -42,6 +42,14 @@ internal sealed record AgentRow(string AgentId, UtcTime Created, UtcTime? Enroll
 
     /// <summary>Timestamp of the latest request whose audit head was witnessed.</summary>
     public UtcTime WitnessTimestamp { get; init; }
+
+    /// <summary>Since when the agent counts as two machines; null = it does not.</summary>
+    public UtcTime? CloneSince { get; init; }
+
+    public string? CloneEvidence { get; init; }
+
+    /// <summary>Recoveries before this are an operator's to answer for.</summary>
+    public UtcTime RecoveryApproved { get; init; }
 }
 
 /// <summary>The table agents.</summary>
@@ -50,7 +58,7 @@ internal static class AgentRows
     private const string Columns = """
         agent_id, created, enrolled, highest, suspended, limit_grace_until, invalidate_below, rotate_above, re_enroll,
         revocations_version, last_seen, mode, lock_reason, agent_active, held_versions, protection, tpm, agent_version,
-        keyset_version, audit_regressed, witness_timestamp
+        keyset_version, audit_regressed, witness_timestamp, clone_since, clone_evidence, recovery_approved
         """;
 
     public static AgentRow? Find(SqlSession session, string agentId) =>
@@ -59,9 +67,9 @@ internal static class AgentRows
     public static List<AgentRow> Page(SqlSession session, string after, int count) => session.All(
         $"SELECT {Columns} FROM agents WHERE agent_id > ?1 ORDER BY agent_id LIMIT ?2", Read, after, (long)count);
 
-    public static (long All, long Enrolled, long Suspended) Count(SqlSession session) => session.First(
-        "SELECT count(*), count(enrolled), coalesce(sum(suspended), 0) FROM agents",
-        static row => (row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)));
+    public static (long All, long Enrolled, long Suspended, long Suspect) Count(SqlSession session) => session.First(
+        "SELECT count(*), count(enrolled), coalesce(sum(suspended), 0), count(clone_since) FROM agents",
+        static row => (row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3)));
 
     /// <returns>Whether the agent is new.</returns>
     public static bool Add(SqlSession session, string agentId, UtcTime now) => session.Run(
@@ -72,7 +80,8 @@ internal static class AgentRows
 
     public static void SetEnrolled(SqlSession session, string agentId, UtcTime now) => session.Run(
         """
-        UPDATE agents SET enrolled = ?2, re_enroll = 0, held_versions = '[]', audit_regressed = 0, witness_timestamp = 0
+        UPDATE agents SET enrolled = ?2, re_enroll = 0, held_versions = '[]', audit_regressed = 0,
+            witness_timestamp = 0, clone_since = NULL, clone_evidence = NULL
         WHERE agent_id = ?1
         """,
         agentId, now.UnixMs);
@@ -94,6 +103,22 @@ internal static class AgentRows
 
     public static void SetReEnroll(SqlSession session, string agentId) =>
         session.Run("UPDATE agents SET re_enroll = 1 WHERE agent_id = ?1", agentId);
+
+    public static void SetClone(SqlSession session, string agentId, UtcTime? since, string? evidence) => session.Run(
+        "UPDATE agents SET clone_since = ?2, clone_evidence = ?3 WHERE agent_id = ?1",
+        agentId, since?.UnixMs, evidence);
+
+    public static void SetRecoveryApproved(SqlSession session, string agentId, UtcTime now) =>
+        session.Run("UPDATE agents SET recovery_approved = ?2 WHERE agent_id = ?1", agentId, now.UnixMs);
+
+    /// <summary>How many enrolled agents have been heard of since a moment, and how many of them trust a keyset as
+    /// new as <paramref name="version"/>.</summary>
+    public static (long All, long Have) CountKeyset(SqlSession session, long version, UtcTime since) => session.First(
+        """
+        SELECT count(*), coalesce(sum(keyset_version >= ?1), 0) FROM agents
+        WHERE enrolled IS NOT NULL AND last_seen >= ?2
+        """,
+        static row => (row.GetInt64(0), row.GetInt64(1)), version, since.UnixMs);
 
     public static void SetRevocationsVersion(SqlSession session, string agentId, long version) => session.Run(
         "UPDATE agents SET revocations_version = max(revocations_version, ?2) WHERE agent_id = ?1", agentId, version);
@@ -141,6 +166,9 @@ internal static class AgentRows
         KeysetVersion = Number(row, 18),
         AuditRegressed = row.GetInt64(19) != 0,
         WitnessTimestamp = new UtcTime(row.GetInt64(20)),
+        CloneSince = Time(row, 21),
+        CloneEvidence = Text(row, 22),
+        RecoveryApproved = new UtcTime(row.GetInt64(23)),
     };
 
     private static UtcTime? Time(SqliteDataReader row, int i) => row.IsDBNull(i) ? null : new UtcTime(row.GetInt64(i));

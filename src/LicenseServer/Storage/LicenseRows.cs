@@ -34,6 +34,11 @@ internal static class LicenseRows
                 $"SELECT {Columns} FROM licenses l WHERE l.agent_id = ?3 AND l.jti > ?1 ORDER BY l.jti LIMIT ?2",
                 Read, afterJti, (long)count, agentId);
 
+    /// <summary>When the last token issued so far ends; null when none was issued.</summary>
+    public static UtcTime? LatestEnd(SqlSession session) => session.First(
+        "SELECT max(expires) FROM licenses",
+        static row => row.IsDBNull(0) ? (UtcTime?)null : new UtcTime(row.GetInt64(0)));
+
     public static List<string> AgentsOf(SqlSession session, string licenseId) => session.All(
         "SELECT DISTINCT agent_id FROM licenses WHERE license_id = ?1 ORDER BY agent_id",
         static row => row.GetString(0), licenseId);

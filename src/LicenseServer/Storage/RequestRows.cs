@@ -36,17 +36,6 @@ internal static class RequestRows
             """,
             agentId, requestId, row.Action, Bytes(row.Operation), row.Outcome, row.IsRecovery ? 1L : 0L, now.UnixMs);
 
-    /// <summary>Keeps the agent's clocks as it last told them under this key; an older message does not overwrite a
-    /// newer one.</summary>
-    public static void PutClock(
-        SqlSession session, string agentId, string thumbprint, UtcTime timestamp, string clock) =>
-        session.Run(
-            """
-            INSERT INTO agent_clocks (agent_id, thumbprint, timestamp, clock) VALUES (?1, ?2, ?3, ?4)
-            ON CONFLICT (agent_id, thumbprint) DO UPDATE SET timestamp = ?3, clock = ?4 WHERE timestamp < ?3
-            """,
-            agentId, thumbprint, timestamp.UnixMs, clock);
-
     public static long RecoveriesSince(SqlSession session, string agentId, UtcTime since) => session.Number(
         "SELECT count(*) FROM requests WHERE agent_id = ?1 AND recovery = 1 AND created > ?2", agentId, since.UnixMs);
 

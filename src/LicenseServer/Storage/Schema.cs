@@ -6,7 +6,30 @@ namespace LicenseServer.Storage;
 /// </summary>
 internal static class Schema
 {
-    public static readonly IReadOnlyList<string> Migrations = [Version1, Version2];
+    public static readonly IReadOnlyList<string> Migrations = [Version1, Version2, Version3];
+
+    private const string Version3 = """
+        -- Why the agent is taken for two machines, until an operator decides.
+        ALTER TABLE agents ADD COLUMN clone_since INTEGER;
+        ALTER TABLE agents ADD COLUMN clone_evidence TEXT;
+        -- Recoveries before this count no more: an operator has looked.
+        ALTER TABLE agents ADD COLUMN recovery_approved INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE agent_clocks ADD COLUMN boots TEXT NOT NULL DEFAULT '[]';
+        -- Where enrolments wait for an operator: the key that asked, and the one that was approved.
+        ALTER TABLE enrollment_tokens ADD COLUMN waiting TEXT;
+        ALTER TABLE enrollment_tokens ADD COLUMN approved TEXT;
+        -- The life of each signing key; times are null until they come.
+        CREATE TABLE signing_keys (
+            kid         TEXT PRIMARY KEY,
+            scope       TEXT NOT NULL,
+            announced   INTEGER NOT NULL,
+            announced_in INTEGER NOT NULL,
+            signs_since INTEGER,
+            retired     INTEGER,
+            keep_until  INTEGER,
+            dropped_in  INTEGER
+        ) STRICT, WITHOUT ROWID;
+        """;
 
     private const string Version2 = """
         -- A loss of an agent's TPM: first refused, first accepted request by its software key, and an operator's word.

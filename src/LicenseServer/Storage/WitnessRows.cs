@@ -1,4 +1,7 @@
+using System.Text.Json;
 using LicenseAgent.Protocol.Encoding;
+using LicenseServer.Agents;
+using LicenseServer.Rules;
 
 namespace LicenseServer.Storage;
 
@@ -27,4 +30,37 @@ internal static class WitnessRows
         digest.CopyTo(bytes);
         return bytes;
     }
+}
+
+/// <summary>The table agent_clocks: by signing key, what it last told of its machine's clocks and boots.</summary>
+internal static class ClockRows
+{
+    public static ClockMark? Find(SqlSession session, string agentId, string thumbprint) => session.First(
+        "SELECT timestamp, clock, boots FROM agent_clocks WHERE agent_id = ?1 AND thumbprint = ?2",
+        static row => new ClockMark(
+            new UtcTime(row.GetInt64(0)),
+            JsonSerializer.Deserialize(row.GetString(1), OutcomeJsonContext.Default.ClockEvidence)!,
+            JsonSerializer.Deserialize(row.GetString(2), OutcomeJsonContext.Default.StringArray)!),
+        agentId, thumbprint);
+
+    /// <summary>The latest request signed by another key of the agent than this one, retired keys left out.</summary>
+    public static UtcTime? LatestOfOthers(SqlSession session, string agentId, string thumbprint) => session.First(
+        """
+        SELECT max(c.timestamp) FROM agent_clocks c JOIN agent_keys k USING (agent_id, thumbprint)
+        WHERE c.agent_id = ?1 AND c.thumbprint <> ?2 AND k.retired IS NULL
+        """,
+        static row => row.IsDBNull(0) ? (UtcTime?)null : new UtcTime(row.GetInt64(0)), agentId, thumbprint);
+
+    public static void Put(SqlSession session, string agentId, string thumbprint, ClockMark mark) => session.Run(
+        """
+        INSERT INTO agent_clocks (agent_id, thumbprint, timestamp, clock, boots) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT (agent_id, thumbprint) DO UPDATE SET timestamp = ?3, clock = ?4, boots = ?5
+        """,
+        agentId, thumbprint, mark.Timestamp.UnixMs,
+        JsonSerializer.Serialize(mark.Clock, OutcomeJsonContext.Default.ClockEvidence),
+        JsonSerializer.Serialize([.. mark.Boots], OutcomeJsonContext.Default.StringArray));
+
+    /// <summary>An operator has decided, or the agent is enrolled anew: what was told before is no measure.</summary>
+    public static void Forget(SqlSession session, string agentId) =>
+        session.Run("DELETE FROM agent_clocks WHERE agent_id = ?1", agentId);
 }

@@ -197,6 +197,16 @@ internal sealed class LiveTill : IAsyncDisposable
         return await application.ValidateAsync(token, _cancel);
     }
 
+    public async Task<LicenseRenewal> RenewAsync(string token)
+    {
+        using LicenseAgentClient application = new(new LicenseAgentClientOptions
+        {
+            SocketPath = Folder.PosSocket,
+            VendorKeys = VendorKeys(Folder),
+        });
+        return await application.RenewAsync(token, _cancel);
+    }
+
     public async ValueTask DisposeAsync()
     {
         _operator?.Dispose();

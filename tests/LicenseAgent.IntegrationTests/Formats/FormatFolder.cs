@@ -35,7 +35,7 @@ internal sealed record FormatFolder(int Format)
     public static void CopyFiles(string from, string to)
     {
         Directory.CreateDirectory(to);
-        foreach (string file in Directory.GetFiles(from))
+        foreach (string file in Directory.GetFiles(from).Where(f => Path.GetFileName(f) != "lock"))
         {
             string copy = Path.Combine(to, Path.GetFileName(file));
             File.Copy(file, copy, overwrite: true);

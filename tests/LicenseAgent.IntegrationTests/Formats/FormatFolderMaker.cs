@@ -53,7 +53,6 @@ public sealed class FormatFolderMaker
         FormatFolder.CopyFiles(Path.Combine(till.Folder.State, "secrets"), Path.Combine(folder.State, "secrets"));
         FormatFolder.CopyFiles(till.Folder.Logs, Path.Combine(folder.Root, "log"));
         till.Tpm.SaveState(folder.Tpm);
-        File.Delete(Path.Combine(folder.State, "lock"));
         File.Delete(Path.Combine(folder.State, "metrics.prom"));
         await File.WriteAllTextAsync(Path.Combine(folder.Root, "active.token"), active + "\n", Cancel);
         await File.WriteAllTextAsync(Path.Combine(folder.Root, "revoked.token"), revoked + "\n", Cancel);

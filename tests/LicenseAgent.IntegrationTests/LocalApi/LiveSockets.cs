@@ -84,7 +84,8 @@ internal sealed class LiveSockets : IAsyncDisposable
         new AgentCommands(
             (_, _) => Refuse<EnrollOutcome>(),
             _ => Task.FromResult(new CommandAnswer<RotateOutcome>(new RotateOutcome("rotated", 7, null), null)),
-            (_, _, _) => Refuse<InvalidateOutcome>(), (_, _) => Refuse<DegradedOutcome>()),
+            (_, _, _) => Refuse<InvalidateOutcome>(), (_, _) => Refuse<DegradedOutcome>(),
+            (_, _) => Refuse<RenewedLicense>()),
         new OsBytes(), Protocol.Jose.Es256.Verify, LocalBench.Tag, AcceptOnce, (_, _, _) => { }, () => { },
         () => "license_agent_mode 1\n",
         new AuditSources((_, _) => new AuditPage([], null), _ => throw new NotSupportedException()),

@@ -75,6 +75,7 @@ public sealed class EventTableTests
     [InlineData("Exchanging.Confirm", "Exchanging.CheckIn")]
     [InlineData("Exchanging.Reject", "Exchanging.Prepare")]
     [InlineData("Exchanging.CheckIn", "Exchanging.Reject")]
+    [InlineData("Exchanging.RenewLicense", "Exchanging.CheckIn")]
     public void The_answer_to_another_request_is_a_bug_of_the_loop(string activity, string answered)
     {
         AgentState before = EventTable.StateIn(activity);
@@ -112,6 +113,7 @@ public sealed class EventTableTests
         Activity.Committing a => new AgentEffect.CommitGeneration(a.Next),
         Activity.Probing => new AgentEffect.ProbeTpm(),
         Activity.Anchoring => new AgentEffect.WriteAnchors(false),
+        Activity.FetchingKeysets => new AgentEffect.FetchKeysets(1),
         Activity.Enrolling a => new AgentEffect.Enroll(a.Ticket),
         Activity.OpeningSoftware => new AgentEffect.OpenSoftware(false),
         _ => throw new ArgumentException($"{activity} is begun by nothing."),

@@ -170,8 +170,7 @@ public sealed class RequestGateTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("POST", "/api/v1/validate-license")]
-    [InlineData("POST", "/api/v1/renew-license")]
+    [InlineData("POST", "/api/v1/renew-licence")]
     [InlineData("GET", "/api/v1/certificates/renew")]
     [InlineData("GET", "/api/v1/check-in")]
     [InlineData("POST", "/api/v1/keyset")]

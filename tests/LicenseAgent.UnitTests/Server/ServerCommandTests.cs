@@ -58,6 +58,8 @@ public sealed class ServerCommandTests : IDisposable
     [InlineData("agents", "add", "NOT-AN-ID")]
     [InlineData("licenses", "issue", "pos-404", "--product", "till")]
     [InlineData("licenses", "revoke", "lic-404")]
+    [InlineData("agents", "approve-recovery", "pos-404")]
+    [InlineData("agents", "approve", "pos-404", "thumbprint")]
     public async Task What_is_not_there_answers_1(params string[] arguments)
     {
         Assert.Equal(1, await RunAsync(arguments));
@@ -69,6 +71,8 @@ public sealed class ServerCommandTests : IDisposable
     [InlineData("agents", "show")]
     [InlineData("serve", "--nonsense")]
     [InlineData("agents", "invalidate-below", "pos-001", "many")]
+    [InlineData("keys", "rotate", "--scope", "everything")]
+    [InlineData("agents", "list", "--enrolment-approve", "perhaps")]
     public async Task A_usage_error_answers_2(params string[] arguments) => Assert.Equal(2, await RunAsync(arguments));
 
     [Fact]
@@ -143,6 +147,64 @@ public sealed class ServerCommandTests : IDisposable
         File.Delete(Path.Combine(_scratch["data"], "keys.json"));
         Assert.Equal(5, await RunAsync("agents", "list"));
         Assert.Contains("put the key file of this database back", _error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Keys_are_announced_by_the_first_run_and_sign_after_the_second()
+    {
+        Assert.Equal(0, await RunAsync("keys", "rotate", "--scope", "response"));
+        Assert.Matches("response key .{43} is announced in keyset 2", _output.ToString());
+        Assert.Equal(0, await RunAsync("keys", "rotate", "--scope", "response"));
+        _output.GetStringBuilder().Clear();
+        Assert.Equal(0, await RunAsync("keys", "list"));
+        Assert.Equal(3, System.Text.RegularExpressions.Regex.Count(_output.ToString(), " signs "));
+        Assert.Single(System.Text.RegularExpressions.Regex.Matches(_output.ToString(), " retired "));
+        Assert.EndsWith(
+            "keyset 2: 0 of 0 agents heard of within 30 days have it\n", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_rotation_of_keys_that_only_waits_answers_1()
+    {
+        await RunAsync("keys", "rotate", "--scope", "response");
+        await using (var store = await LicenseServer.ServerStore.OpenAsync(
+            Options(), TimeProvider.System, System.Security.Cryptography.RandomNumberGenerator.Fill))
+        {
+            await store.Database.WriteAsync(session =>
+            {
+                var now = LicenseAgent.Protocol.Encoding.UtcTime.From(TimeProvider.System.GetUtcNow());
+                LicenseServer.Storage.AgentRows.Add(session, "pos-001", now);
+                LicenseServer.Storage.AgentRows.SetEnrolled(session, "pos-001", now);
+                var row = LicenseServer.Storage.AgentRows.Find(session, "pos-001")!;
+                LicenseServer.Storage.AgentRows.SetReport(session, row with { LastSeen = now, KeysetVersion = 1 });
+                return true;
+            });
+        }
+
+        Assert.Equal(1, await RunAsync("keys", "rotate", "--scope", "response"));
+        Assert.Contains("0 of 1 agents have keyset 2", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_is_no_license_token_is_said_to_be_none()
+    {
+        await File.WriteAllTextAsync(_scratch["t"], "nonsense\n", TestContext.Current.CancellationToken);
+        Assert.Equal(1, await RunAsync("licenses", "inspect", _scratch["t"]));
+        Assert.Matches("reason +INVALID_TOKEN", _output.ToString());
+    }
+
+    private LicenseServer.ServerOptions Options()
+    {
+        var tree = new DevTree(_scratch["pki"]);
+        return new LicenseServer.ServerOptions
+        {
+            DataDirectory = _scratch["data"],
+            TlsCertFile = tree.ServerCertificate,
+            TlsKeyFile = tree.ServerKey,
+            AgentCaCertFile = tree.AgentCaCertificate,
+            AgentCaKeyFile = tree.AgentCaKey,
+            ServerCaCertFile = tree.ServerCaCertificate,
+        };
     }
 
     private string[] Full(params string[] arguments)

@@ -94,8 +94,21 @@ public sealed class SoftwareFallbackTests : IAsyncLifetime
         var agent = await server.EnrolAsync(withFallback: true);
         await agent.RotateAsync();
         agent.InSoftware = true;
+        server.Clock.Now += TimeSpan.FromHours(24);
         await agent.RotateAsync();
         Assert.Equal("GA", server.States());
+    }
+
+    [Fact]
+    public async Task By_policy_alone_a_TPM_heard_of_within_a_day_makes_it_a_second_machine()
+    {
+        await using var server = await ServerHarness.StartAsync(o => o with { SoftwareFallbackAutomatic = true });
+        var agent = await server.EnrolAsync(withFallback: true);
+        await agent.RotateAsync();
+        agent.InSoftware = true;
+        server.Clock.Now += TimeSpan.FromHours(23);
+        Assert.Equal("CLONE_SUSPECT", await agent.RefusedAsync(agent.RotateRequest()));
+        Assert.Equal("both_keys", server.Agent().CloneEvidence);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using LicenseAgent.Core;
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 
 namespace LicenseAgent.UnitTests.Core;
@@ -25,14 +26,14 @@ internal static class EventTable
     private static readonly string[] Exchanges =
     [
         "Exchanging.Prepare", "Exchanging.Confirm", "Exchanging.Reject", "Exchanging.CheckIn",
-        "Exchanging.RenewCertificate",
+        "Exchanging.RenewCertificate", "Exchanging.RenewLicense",
     ];
 
     /// <summary>Every activity there is; a new one is stated here first.</summary>
     public static readonly ImmutableArray<string> Activities =
     [
         "Idle", .. Loadings, .. Exchanges, "Staging", "Committing", "Probing", "Anchoring", "Enrolling",
-        "OpeningSoftware",
+        "OpeningSoftware", "FetchingKeysets",
     ];
 
     /// <summary>By event: the activities it ends. It is broken in all others, unless it is taken in beside any.</summary>
@@ -59,6 +60,8 @@ internal static class EventTable
             ["SoftwareFailed"] = ["OpeningSoftware"],
             ["Anchored"] = ["Anchoring"],
             ["AnchoringFailed"] = ["Anchoring"],
+            ["KeysetsFetched"] = ["FetchingKeysets"],
+            ["KeysetsNotFetched"] = ["FetchingKeysets"],
             ["Enrolled"] = ["Enrolling", "Loading"],
             ["EnrollmentFailed"] = ["Enrolling"],
         }.ToImmutableSortedDictionary(StringComparer.Ordinal);
@@ -67,7 +70,7 @@ internal static class EventTable
     public static readonly ImmutableArray<string> Beside =
     [
         "Ticked", "EffectFailed", "TroubleNoticed", "CheckpointWanted", "RotateAsked", "InvalidateAsked", "DegradedAsked",
-        "SettingsChanged", "EnrollAsked",
+        "SettingsChanged", "EnrollAsked", "RenewalAsked",
     ];
 
     public static Fate FateOf(string activity, string happened)
@@ -93,6 +96,7 @@ internal static class EventTable
             "Exchanging.Prepare" => Exchanging(new RequestPlan.Prepare("r", Intent, 2)),
             "Exchanging.Confirm" => Exchanging(new RequestPlan.Confirm("r", Given.Pending(3, true))),
             "Exchanging.Reject" => Exchanging(new RequestPlan.Reject("r", 3, RejectReasons.KcvMismatch)),
+            "Exchanging.RenewLicense" => Exchanging(new RequestPlan.RenewLicense("r", new LicenseRenewal(4, "token"))),
             "Exchanging.CheckIn" => Exchanging(new RequestPlan.CheckIn(
                 "r", "NORMAL", null, 2, [2], false, TpmReports.Ok, 0, 1, null)),
             "Exchanging.RenewCertificate" => Exchanging(new RequestPlan.RenewCertificate("r")),
@@ -100,6 +104,7 @@ internal static class EventTable
             "Committing" => new Activity.Committing(bound with { Generation = 8 }),
             "Probing" => new Activity.Probing(),
             "Anchoring" => new Activity.Anchoring(),
+            "FetchingKeysets" => new Activity.FetchingKeysets(),
             "Enrolling" => new Activity.Enrolling(5),
             "OpeningSoftware" => new Activity.OpeningSoftware(),
             _ => throw new ArgumentException($"No sample of {name}."),
@@ -159,6 +164,10 @@ internal static class EventTable
         "InvalidateAsked" => new AgentEvent.InvalidateAsked(1, 2, true),
         "DegradedAsked" => new AgentEvent.DegradedAsked(1, false),
         "SettingsChanged" => new AgentEvent.SettingsChanged(Given.Settings),
+        "KeysetsFetched" => new AgentEvent.KeysetsFetched(
+            new FileReference(2, Digest32.Sha256("keyset-2"u8)), Given.Start + TimeSpan.FromDays(365)),
+        "KeysetsNotFetched" => new AgentEvent.KeysetsNotFetched("timeout"),
+        "RenewalAsked" => new AgentEvent.RenewalAsked(1, "token"),
         "EnrollAsked" => new AgentEvent.EnrollAsked(1),
         "Enrolled" => new AgentEvent.Enrolled(
             Given.Identity, Given.Keyset, 0, 7, Given.Start, CoreDriver.FirstBootMs),
@@ -170,6 +179,7 @@ internal static class EventTable
     {
         "Exchanging.Confirm" => Given.Confirmed(3, Given.Start),
         "Exchanging.Reject" => Given.Rejected(3, Given.Start),
+        "Exchanging.RenewLicense" => Given.RenewedLicense(Given.Start),
         "Exchanging.CheckIn" => Given.CheckedIn(Given.Start),
         "Exchanging.RenewCertificate" => Given.Renewed(Given.Start),
         _ => Given.Prepared(3, Given.Start),

@@ -74,6 +74,9 @@ internal static class Given
     public static RejectRotationAnswer Rejected(long version, UtcTime time) =>
         new(AgentId, "r", default, AgentActions.RejectRotation, time, version);
 
+    public static LicenseRenewalAnswer RenewedLicense(UtcTime time) =>
+        new(AgentId, "r", default, AgentActions.RenewLicense, time, "renewed", 2);
+
     public static CheckInAnswer CheckedIn(
         UtcTime time, Directive[]? directives = null, RevocationList? revocations = null, int nextS = 0) => new(
         AgentId, "r", default, AgentActions.CheckIn, time, directives ?? [], 1,

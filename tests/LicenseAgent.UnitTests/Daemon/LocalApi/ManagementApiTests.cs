@@ -40,7 +40,8 @@ public sealed class ManagementApiTests : IDisposable
             (version, force, _) => Do(
                 $"invalidate {version} {force}",
                 () => new CommandAnswer<InvalidateOutcome>(new InvalidateOutcome(version, "INVALIDATED"), null)),
-            (_, _) => throw new InvariantBroken("Nobody orders here."));
+            (_, _) => throw new InvariantBroken("Nobody orders here."),
+            (_, _) => throw new InvariantBroken("Nobody renews here."));
         var audit = new AuditSources(
             (after, limit) =>
             {

@@ -84,7 +84,7 @@ public sealed class OpenApiTests
     {
         string[] paths =
         [
-            LocalPaths.ValidateLicense, LocalPaths.Health, LocalPaths.OpenApi,
+            LocalPaths.ValidateLicense, LocalPaths.RenewLicense, LocalPaths.Health, LocalPaths.OpenApi,
             ManagementPaths.Status, ManagementPaths.Secrets, ManagementPaths.Tpm, ManagementPaths.Clock,
             ManagementPaths.Metrics,
             ManagementPaths.Audit, ManagementPaths.AuditVerify, ManagementPaths.Enroll, ManagementPaths.Rotate,
@@ -126,7 +126,8 @@ public sealed class OpenApiTests
         ManagementAnswerJsonContext answers = ManagementAnswerJsonContext.Wire;
         return
         [
-            pos.ValidateLicenseRequest, said.ValidateLicenseResponse, said.HealthResponse, said.Problem,
+            pos.ValidateLicenseRequest, said.ValidateLicenseResponse, pos.RenewLicenseRequest, said.RenewLicenseResponse,
+            said.HealthResponse, said.Problem,
             calls.EnrollCall, calls.InvalidateCall, Of(calls, typeof(EnrollmentBundle)), Of(calls, typeof(KeysetPin)),
             answers.StatusResponse, answers.SecretsResponse, answers.TpmResponse, answers.ClockResponse,
             Of(answers, typeof(ClockView)), answers.EnrollOutcome,

@@ -1,9 +1,11 @@
 using System.Buffers;
 using System.Text;
+using LicenseAgent.Daemon;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.LocalApi.Validation;
+using LicenseAgent.Daemon.Loop;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.Replay;
 using LicenseAgent.Protocol.Audit;
@@ -24,6 +26,7 @@ public sealed class PosApiTests : IDisposable
     private readonly PosApi _api;
     private ReplayVerdict _nonce = ReplayVerdict.Accepted;
     private int _noncesTried;
+    private CommandAnswer<RenewedLicense> _renewal = new(new RenewedLicense("newer"), null);
 
     private readonly PeerAccess _access = PeerAccess.Of(Listing(1001, 1002));
 
@@ -37,7 +40,8 @@ public sealed class PosApiTests : IDisposable
 
         _api = new PosApi(
             _bench.Context(_journal.Journal), _access, _bench.Validator(), new RateLimit(10, 20, _bench.Clock), Try, _recent,
-            (reason, valid, _) => _metered.Add((reason, valid)));
+            (reason, valid, _) => _metered.Add((reason, valid)),
+            new LicenseRenewals((_, _) => Task.FromResult(_renewal), LocalBench.Tag));
     }
 
     public void Dispose() => _bench.Dispose();
@@ -67,6 +71,36 @@ public sealed class PosApiTests : IDisposable
     {
         await PostAsync(Request("x"u8.ToArray()));
         Assert.Equal(("INVALID_TOKEN", null), (_journal.Validations[0].Reason, _journal.Validations[0].LicenseId));
+    }
+
+    [Fact]
+    public async Task A_renewed_license_comes_with_the_nonce_and_is_recorded_before()
+    {
+        (LocalAnswer answer, string body) = await RenewAsync(new('A', 22));
+        Assert.Equal((200, $$"""{"license_token":"newer","nonce":"{{new string('A', 22)}}"}"""), (answer.Status, body));
+        AuditEntry record = Assert.Single(_journal.Calls);
+        Assert.Equal(("license_renewal", 1001L), (record.Event, record.Actor.Uid));
+        Assert.Equal(["nonce", "token"], record.Details.Select(detail => detail.Key));
+    }
+
+    [Fact]
+    public async Task A_renewal_uses_up_its_nonce_like_a_validation()
+    {
+        _nonce = ReplayVerdict.Replayed;
+        Assert.Equal(409, (await RenewAsync(new('A', 22))).Answer.Status);
+        Assert.Empty(_journal.Calls);
+    }
+
+    [Theory]
+    [InlineData("no_contact", 503)]
+    [InlineData("refused", 422)]
+    public async Task A_license_that_is_not_renewed_says_why(string code, int status)
+    {
+        Problem why = CommandRefusals.OfRenewal(code == "refused" ? "refused" : "timeout", "REVOKED");
+        _renewal = new(null, why);
+        (LocalAnswer answer, string body) = await RenewAsync(new('A', 22));
+        Assert.Equal(status, answer.Status);
+        Assert.Contains($"\"code\":\"{code}\"", body, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -215,6 +249,10 @@ public sealed class PosApiTests : IDisposable
 
     private Task<(LocalAnswer Answer, string Body)> PostAsync(byte[] json) =>
         CallAsync("POST", LocalPaths.ValidateLicense, json);
+
+    private Task<(LocalAnswer Answer, string Body)> RenewAsync(string nonce) => CallAsync(
+        "POST", LocalPaths.RenewLicense,
+        Encoding.ASCII.GetBytes($$"""{"license_token":"old","nonce":"{{nonce}}"}"""));
 
     private async Task<(LocalAnswer Answer, string Body)> CallAsync(
         string method, string path, ReadOnlyMemory<byte> json)

@@ -193,7 +193,8 @@ internal sealed class SignInBench : IDisposable
             (_, _) => Do("enroll", new EnrollOutcome("pos-001", "thumb", 0)),
             _ => Do("rotate", new RotateOutcome("rotated", 7, null)),
             (version, _, _) => Do($"invalidate {version}", new InvalidateOutcome(version, "INVALIDATED")),
-            (allowed, _) => Do($"degraded {allowed}", new DegradedOutcome(allowed))),
+            (allowed, _) => Do($"degraded {allowed}", new DegradedOutcome(allowed)),
+            (_, _) => Do("renew", new RenewedLicense("token"))),
         new OsBytes(), Es256.Verify, LocalBench.Tag, (_, _, _) => ReplayVerdict.Accepted, (_, _, _) => { }, () => { },
         () => "license_agent_mode 1\n",
         new AuditSources(

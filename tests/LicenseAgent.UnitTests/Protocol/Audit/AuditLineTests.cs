@@ -53,7 +53,17 @@ public sealed class AuditLineTests
     }
 
     [Fact]
-    public void Only_a_validation_has_a_nonce()
+    public void A_renewal_tells_its_nonce_too()
+    {
+        byte[] line = Write(new AuditEntry("license_renewal", null, AuditActor.App(1000, 1, 2), AuditOutcome.Ok,
+            new AuditDetails { { "nonce", "AAAAAAAAAAAAAAAAAAAAAA" }, { "token", "t" } }));
+        Assert.True(AuditLine.TryParse(line.AsSpan(0, line.Length - 1), out AuditLine record));
+        Assert.True(record.TryGetNonce(out uint uid, out Nonce16 nonce));
+        Assert.Equal((1000u, default(Nonce16)), (uid, nonce));
+    }
+
+    [Fact]
+    public void Nothing_else_has_a_nonce()
     {
         byte[] line = Write(new AuditEntry("nonce_replayed", null, AuditActor.App(1000, 1, 2), AuditOutcome.Refused,
             new AuditDetails { { "nonce", "AAAAAAAAAAAAAAAAAAAAAA" } }));
