@@ -77,6 +77,7 @@ public sealed class KeysetTests
         {
             NewerKeyset = Newer,
         });
+        till.Step(new AgentEvent.Anchored());
         till.Step(new AgentEvent.SecretsLoaded([2], []));
         Assert.Equal(Newer, till.AllEffects.OfType<AgentEffect.CommitGeneration>().Single().Next.Keyset);
     }

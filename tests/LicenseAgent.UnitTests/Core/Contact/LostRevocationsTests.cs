@@ -14,6 +14,7 @@ public sealed class LostRevocationsTests
         BoundState bound = Given.Bound(Given.Active(2));
         _till.Step(new AgentEvent.Started());
         _till.Step(new AgentEvent.StateLoaded(Given.Identity, bound, Given.Run(bound)) { RevocationsLost = true });
+        _till.Step(new AgentEvent.Anchored());
         _till.Step(new AgentEvent.SecretsLoaded([2], []));
     }
 
