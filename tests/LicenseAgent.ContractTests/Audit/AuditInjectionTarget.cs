@@ -36,8 +36,8 @@ internal static class AuditInjectionTarget
                 "cut" => file.CutAsync(4, rewrite: false),
                 "rewrite" => file.CutAsync(4, rewrite: true),
                 "close" => file.CloseAsync("chain-x.log"),
-                "remove" => CloseThenMoveAsync(file, null),
-                "move" => CloseThenMoveAsync(file, "chain-x.log"),
+                "remove" => CloseThenMove(file, null),
+                "move" => CloseThenMove(file, "chain-x.log"),
                 _ => throw new ArgumentException($"\"{call}\" is no call."),
             };
             done.GetAwaiter().GetResult();
@@ -49,10 +49,11 @@ internal static class AuditInjectionTarget
         }
     }
 
-    private static async Task CloseThenMoveAsync(AuditFile file, string? to)
+    // Waits here: until a module's initializer has returned, other threads cannot run its code, continuations included.
+    private static Task CloseThenMove(AuditFile file, string? to)
     {
-        await file.SyncAsync();
-        await file.CloseAsync("audit-1.log");
-        await file.MoveAsync("audit-1.log", to);
+        file.SyncAsync().GetAwaiter().GetResult();
+        file.CloseAsync("audit-1.log").GetAwaiter().GetResult();
+        return file.MoveAsync("audit-1.log", to);
     }
 }

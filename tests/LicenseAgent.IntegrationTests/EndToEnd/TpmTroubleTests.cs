@@ -150,10 +150,19 @@ public sealed class TpmTroubleTests
         await using LiveTill till = await LiveTill.StartEnrolledAsync(Cancel);
         for (int cut = 0; cut < PowerCuts; cut++)
         {
+            // Used after every cut; by a rotation after each second one only, because 16 versions in GRACE are the limit.
             await till.Tpm.RestartAsync(Cancel);
-            await Eventually.GetAsync(
-                async () => (await till.Operator.RotateAsync(Cancel)).Value is { Outcome: "rotated" } o ? o : null,
-                () => till.Agent.Process.Said, Cancel);
+            if (cut % 2 == 0)
+            {
+                await Eventually.GetAsync(
+                    async () => (await till.Operator.RotateAsync(Cancel)).Value is { Outcome: "rotated" } o ? o : null,
+                    () => till.Agent.Process.Said, Cancel);
+            }
+            else
+            {
+                await till.RestartAgentAsync();
+                Assert.Equal("NORMAL", (await till.StatusAsync()).Mode);
+            }
         }
 
         await till.RestartAgentAsync();

@@ -172,8 +172,7 @@ public sealed class AuditCrashTests
 
         private void CheckAnswered(DiskOfAudit disk)
         {
-            string text = System.Text.Encoding.UTF8.GetString(
-                [.. disk.ClosedNames.SelectMany(disk.Closed), .. disk.Content]);
+            string text = System.Text.Encoding.UTF8.GetString(disk.Everything());
             foreach (((_, Nonce16 nonce), Acceptance known) in _accepted.Where(a => !a.Value.MayBeForgotten
                 && Ran - a.Value.At < ReplayGuard.WindowMs))
             {

@@ -81,6 +81,13 @@ internal sealed class DiskOfAudit : IAuditFile
         }
     }
 
+    /// <summary>Every file one behind the other, at one moment: retirement may be under way beside it.</summary>
+    public byte[] Everything()
+    {
+        lock (_gate)
+            return [.. _closed.Values.SelectMany(c => Closed(c.Name)), .. Content];
+    }
+
     public byte[] Closed(string name)
     {
         lock (_gate)
