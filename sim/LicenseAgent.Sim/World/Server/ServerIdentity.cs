@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using LicenseAgent.Core;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Keysets;
@@ -24,9 +25,11 @@ internal sealed record ServerPolicy(TimeSpan RotationInterval, TimeSpan GracePer
 /// <summary>Keys, keyset and certificates of the simulated server.</summary>
 internal sealed class ServerIdentity
 {
-    // A real certificate, for agents read their own to know when it ends. Making one costs more than a simulated day;
-    // one is enough for all of them, and nothing of it goes into a trace.
-    private static readonly Lazy<string> Certificate = new(MakeCertificate);
+    private static readonly DateTimeOffset From = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset Until = new(2090, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    // One authority for all runs; nothing of a certificate goes into a trace.
+    private static readonly Lazy<X509Certificate2> Authority = new(MakeAuthority);
 
     private readonly EcPublicJwk _response;
     private readonly EcPublicJwk _license;
@@ -69,21 +72,37 @@ internal sealed class ServerIdentity
 
     public string Pin { get; }
 
-    public string CaCertificate => Certificate.Value;
+    public string CaCertificate => Base64UrlText.Encode(Authority.Value.RawData);
 
-    public string AgentCertificate => Certificate.Value;
+    /// <summary>
+    /// A real certificate over the agent's key, because agents check that the two belong together. An ECDSA signature
+    /// has 70 to 72 bytes; of many the longest is taken, or the length of a file would differ from run to run.
+    /// </summary>
+    public static string CertificateOver(string request64)
+    {
+        const int Tries = 48;
+        InvariantBroken.Unless(Base64UrlText.TryDecode(request64, out byte[] csr), "A request that is not base64url.");
+        CertificateRequest request = CertificateRequest.LoadSigningRequest(csr, HashAlgorithmName.SHA256);
+        byte[] longest = [];
+        for (int i = 0; i < Tries; i++)
+        {
+            using X509Certificate2 made = request.Create(Authority.Value, From, Until, [1]);
+            longest = made.RawData.Length > longest.Length ? made.RawData : longest;
+        }
+
+        return Base64UrlText.Encode(longest);
+    }
 
     public byte[] SignAnswer(byte[] payload) => CompactJws.Create(
         new JwsHeader(ResponseKid, JoseTypes.ServerResponse), payload, data => StandInCrypto.Sign(_response, data));
 
     public byte[] SignLicense(ReadOnlySpan<byte> data) => StandInCrypto.Sign(_license, data);
 
-    private static string MakeCertificate()
+    private static X509Certificate2 MakeAuthority()
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         CertificateRequest request = new("CN=sim", key, HashAlgorithmName.SHA256);
-        using X509Certificate2 made = request.CreateSelfSigned(
-            new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), new DateTimeOffset(2090, 1, 1, 0, 0, 0, TimeSpan.Zero));
-        return Base64UrlText.Encode(made.RawData);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+        return request.CreateSelfSigned(From, Until);
     }
 }

@@ -46,7 +46,8 @@ internal sealed partial class SimServer
         books.Witnessed.Clear();
         books.WitnessTime = UtcTime.MinValue;
         EnrollAnswer answer = new(
-            request.AgentId, request.RequestId, request.Nonce, request.Action, Now, [_identity.AgentCertificate],
+            request.AgentId, request.RequestId, request.Nonce, request.Action, Now,
+            [ServerIdentity.CertificateOver(request.Csr)],
             new AgentPolicy(
                 (int)Policy.RotationInterval.TotalSeconds, (int)Policy.GracePeriod.TotalSeconds,
                 (int)Policy.CheckInInterval.TotalSeconds),
