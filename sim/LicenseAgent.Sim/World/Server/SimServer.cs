@@ -110,9 +110,13 @@ internal sealed partial class SimServer
     {
         if (method == "GET")
         {
-            return path.StartsWith(AgentPaths.Keyset, StringComparison.Ordinal)
-                ? new ServerReply(200, _identity.Chain)
-                : Unsigned(404);
+            // There is one keyset for ever: nothing follows the first.
+            return path switch
+            {
+                AgentPaths.Keyset or AgentPaths.Keyset + "?after=0" => new ServerReply(200, _identity.Chain),
+                AgentPaths.Keyset + "?after=1" => new ServerReply(200, KeysetChain.Write([])),
+                _ => Unsigned(404),
+            };
         }
 
         if (!CompactJws.TryParse(body, JoseTypes.AgentRequest, AgentApiLimits.RequestBytes, out ParsedJws? jws))
