@@ -1,5 +1,5 @@
-using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
 
