@@ -23,7 +23,7 @@ public sealed partial class AuditFileFaultTests : IDisposable
     [InlineData("cut", "write:log ftruncate:log fsync:log")]
     [InlineData("rewrite", "write:log openat:new write:new fsync:new renameat fsync:logs")]
     [InlineData("close", "write:log linkat openat:new renameat fsync:logs")]
-    [InlineData("remove", "write:log fsync:log linkat openat:new renameat fsync:logs unlinkat fsync:logs")]
+    [InlineData("remove", "write:log fsync:log linkat openat:new renameat fsync:logs unlinkat:logs fsync:logs")]
     [InlineData("move", "write:log fsync:log linkat openat:new renameat fsync:logs renameat fsync:logs")]
     public async Task A_call_does_what_makes_it_durable_in_this_order(string call, string order)
     {
