@@ -36,7 +36,9 @@ internal static class Remedies
         ValidationReasons.GraceExhausted => OfMode("EXHAUSTED", null)!,
         ValidationReasons.NoSecret =>
             "The agent holds no secret. `license-agent-cli status` says why; `license-agent-cli rotate` asks for one.",
-        ValidationReasons.Locked => "The agent is locked. `license-agent-cli status` says why and what to do.",
+        ValidationReasons.Locked =>
+            "The agent is locked, or was started a moment ago and has not opened this license's secret yet: try again "
+            + "in a few seconds, then `license-agent-cli status` says why and what to do.",
         _ => "`license-agent-cli status` may say more.",
     };
 

@@ -15,6 +15,7 @@ namespace LicenseAgent.Daemon;
 /// <param name="Clock">Trusted now, running.</param>
 /// <param name="Mode">Facts from which the mode at this moment follows.</param>
 /// <param name="Secrets">By exact <c>kid</c>.</param>
+/// <param name="Awaited">What a start has still to read: its <c>kid</c>, and until when it is good.</param>
 /// <param name="Active">The entry of <paramref name="Secrets"/> that renewed tokens are wrapped under.</param>
 /// <param name="HighestVersion">Versions above it are unknown, at or below it and not held are invalidated.</param>
 /// <param name="KeysetVersion">Cached verifications are bound to it.</param>
@@ -23,7 +24,8 @@ namespace LicenseAgent.Daemon;
 /// <param name="Status">Everything the status calls show that does not depend on the time of the call.</param>
 internal sealed record AgentSnapshot(
     string AgentId, TrustedClock Clock, ModeFacts Mode,
-    FrozenDictionary<string, UsableSecret> Secrets, UsableSecret? Active, long HighestVersion,
+    FrozenDictionary<string, UsableSecret> Secrets, FrozenDictionary<string, UtcTime> Awaited, UsableSecret? Active,
+    long HighestVersion,
     long KeysetVersion, FrozenDictionary<string, EcPublicJwk> LicenseKeys, FrozenSet<string> RevokedLicenses,
     SnapshotStatus Status);
 

@@ -102,6 +102,32 @@ public static class Views
     }
 
     /// <summary>
+    /// Secrets whose file is still to be opened: a start takes ACTIVE first and serves while it reads the rest. While
+    /// the software keys serve for a lost TPM nothing of it is waited for.
+    /// </summary>
+    public static ImmutableArray<UsableEntry> Awaited(AgentState state) =>
+        IsTpmLost(state) && SoftwareActive(state) is not null
+            ? []
+            : [.. Unopened(state).Select(entry => new UsableEntry(entry, End(state, entry)))];
+
+    /// <summary>Named by the state and not out of use, neither in memory nor known to be unreadable.</summary>
+    internal static IEnumerable<SecretEntry> Unopened(AgentState state)
+    {
+        IEnumerable<SecretEntry> all = state.Bound?.Secrets ?? [];
+        if (state.Run.Pending is { } pending)
+        {
+            all = all.Where(s => s.Version != pending.Entry.Version).Append(pending.Entry);
+        }
+
+        return all
+            .Where(s => s.State != SecretState.Invalidated && IsWanted(state, s.Version))
+            .Where(s => !state.Loaded.Contains(s.Version) && !state.Unreadable.Contains(s.Version));
+    }
+
+    internal static bool IsWanted(AgentState state, long version) =>
+        !state.Run.Levels.Forbids(version) && !state.Erased.Contains(version);
+
+    /// <summary>
     /// When a secret opens nothing more. For ACTIVE the local grace period counts too; a GRACE version ends when the
     /// server said it does. A directive's limit shortens both.
     /// </summary>

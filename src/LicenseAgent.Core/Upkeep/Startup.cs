@@ -138,7 +138,7 @@ internal static class Startup
         Readable(turn);
         turn.State = turn.State with
         {
-            Loaded = turn.State.Loaded.Union(e.Opened.Where(v => IsWanted(turn.State, v))),
+            Loaded = turn.State.Loaded.Union(e.Opened.Where(v => Views.IsWanted(turn.State, v))),
             Unreadable = turn.State.Unreadable.Union(e.Unreadable),
         };
         foreach (long version in e.Opened.Where(v => !turn.State.Loaded.Contains(v)))
@@ -163,7 +163,9 @@ internal static class Startup
         }
     }
 
-    /// <summary>Secrets that should be in memory and are not; ACTIVE alone first, the rest while serving.</summary>
+    /// <summary>
+    /// Secrets that should be in memory and are not, one at a time: ACTIVE, then the newest of the rest while serving.
+    /// </summary>
     public static bool TryLoadSecrets(Turn turn)
     {
         if (turn.State.Tpm != TpmHealth.Ok || !turn.State.LoadGate.IsOpen(turn.Now))
@@ -171,13 +173,12 @@ internal static class Startup
             return false;
         }
 
-        ImmutableArray<SecretEntry> wanted = [.. Wanted(turn.State, turn.TrustedNow)];
-        if (wanted.Length == 0)
+        if (Wanted(turn.State, turn.TrustedNow).FirstOrDefault() is not { } first)
         {
             return false;
         }
 
-        ImmutableArray<SecretEntry> next = wanted[0].State == SecretState.Active ? [wanted[0]] : wanted;
+        ImmutableArray<SecretEntry> next = [first];
         turn.Begin(new Activity.LoadingSecrets(next), new AgentEffect.LoadSecrets(next));
         return true;
     }
@@ -190,26 +191,12 @@ internal static class Startup
         CheckInUrgent = true,
     };
 
-    private static IEnumerable<SecretEntry> Wanted(AgentState state, UtcTime trustedNow)
-    {
-        IEnumerable<SecretEntry> all = state.Bound?.Secrets ?? [];
-        if (state.Run.Pending is { } pending)
-        {
-            all = all.Where(s => s.Version != pending.Entry.Version).Append(pending.Entry);
-        }
+    private static IEnumerable<SecretEntry> Wanted(AgentState state, UtcTime trustedNow) => Views.Unopened(state)
 
-        return all
-            .Where(s => s.State != SecretState.Invalidated && IsWanted(state, s.Version))
-            .Where(s => !state.Loaded.Contains(s.Version) && !state.Unreadable.Contains(s.Version))
-
-            // ACTIVE is loaded even when its time is over: contact may prove that it is not.
-            .Where(s => s.State == SecretState.Active || trustedNow < s.GraceUntil)
-            .OrderBy(s => s.State == SecretState.Active ? 0 : 1)
-            .ThenByDescending(s => s.Version);
-    }
-
-    private static bool IsWanted(AgentState state, long version) =>
-        !state.Run.Levels.Forbids(version) && !state.Erased.Contains(version);
+        // ACTIVE is loaded even when its time is over: contact may prove that it is not.
+        .Where(s => s.State == SecretState.Active || trustedNow < s.GraceUntil)
+        .OrderBy(s => s.State == SecretState.Active ? 0 : 1)
+        .ThenByDescending(s => s.Version);
 
     /// <summary>
     /// The run state may be older than the bound one (put back, or a crash between the two writes): what it says of

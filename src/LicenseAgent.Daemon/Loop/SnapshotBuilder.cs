@@ -29,8 +29,9 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         FrozenDictionary<string, UsableSecret> secrets = Usable(state);
         UsableSecret? active = secrets.Values.Where(s => s.State == SecretState.Active).MaxBy(s => s.Version);
         return new AgentSnapshot(
-            state.Identity?.AgentId ?? "", state.Clock, Views.Facts(state), secrets, active, Views.Highest(state),
-            till.Server?.Keyset.Version ?? 0, LicenseKeys(), till.RevokedLicenses, Status(state, trusted, now));
+            state.Identity?.AgentId ?? "", state.Clock, Views.Facts(state), secrets, Awaited(state), active,
+            Views.Highest(state), till.Server?.Keyset.Version ?? 0, LicenseKeys(), till.RevokedLicenses,
+            Status(state, trusted, now));
     }
 
     private FrozenDictionary<string, UsableSecret> Usable(AgentState state)
@@ -48,6 +49,12 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
 
         return usable.ToFrozenDictionary(StringComparer.Ordinal);
     }
+
+    private static FrozenDictionary<string, UtcTime> Awaited(AgentState state) =>
+        Views.Awaited(state) is { IsEmpty: false } awaited
+            ? awaited.ToFrozenDictionary(
+                e => SecretKid.Format(state.Identity!.AgentId, e.Entry.Version), e => e.End, StringComparer.Ordinal)
+            : FrozenDictionary<string, UtcTime>.Empty;
 
     private FrozenDictionary<string, EcPublicJwk> LicenseKeys()
     {

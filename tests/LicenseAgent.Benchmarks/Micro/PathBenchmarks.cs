@@ -96,7 +96,8 @@ public class PathBenchmarks
         return new AgentSnapshot(
             TokenMint.AgentId, new TrustedClock(BootMs, start),
             new ModeFacts(null, start + TokenMint.Day, end, start, TokenMint.Day, DegradedAllowed: true),
-            new[] { active }.ToFrozenDictionary(secret => secret.Kid), active, HighestVersion: TokenMint.Version,
+            new[] { active }.ToFrozenDictionary(secret => secret.Kid), FrozenDictionary<string, UtcTime>.Empty,
+            active, HighestVersion: TokenMint.Version,
             KeysetVersion: 1, new[] { KeyValuePair.Create(_mint.ServerKid, _mint.PublicKey) }.ToFrozenDictionary(),
             FrozenSet<string>.Empty, Status(start));
     }

@@ -41,7 +41,7 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
         {
             return Secret(known.Kid, snapshot, at.TrustedNow) is { } held
                 ? JudgeLicense(known, held, at, mode)
-                : refused with { Reason = ValidationReasons.SecretInvalidated };
+                : refused with { Reason = WhyNotHeld(known.Kid, snapshot, at.TrustedNow) };
         }
         return JudgeNew(token, digest, at, refused);
     }
@@ -59,7 +59,7 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
         if (shape.Version > snapshot.HighestVersion)
             return refused with { Reason = ValidationReasons.UnknownSecret };
         if (Secret(shape.Kid, snapshot, at.TrustedNow) is not { } secret)
-            return refused with { Reason = ValidationReasons.SecretInvalidated };
+            return refused with { Reason = WhyNotHeld(shape.Kid, snapshot, at.TrustedNow) };
 
         VerifiedLicense? license;
         try
@@ -122,6 +122,15 @@ internal sealed class LicenseValidator(IRandomness randomness, Es256Verify verif
     /// <summary>A secret past its end opens nothing, erased already or not.</summary>
     private static UsableSecret? Secret(string kid, AgentSnapshot snapshot, UtcTime trustedNow) =>
         snapshot.Secrets.TryGetValue(kid, out UsableSecret? secret) && trustedNow < secret.End ? secret : null;
+
+    /// <summary>
+    /// What a start has not read yet is there and cannot be used: an application that was told INVALIDATED would give
+    /// up a good token.
+    /// </summary>
+    private static string WhyNotHeld(string kid, AgentSnapshot snapshot, UtcTime trustedNow) =>
+        snapshot.Awaited.TryGetValue(kid, out UtcTime end) && trustedNow < end
+            ? ValidationReasons.Locked
+            : ValidationReasons.SecretInvalidated;
 
     private byte[]? Renew(VerifiedToken token, UsableSecret? active)
     {

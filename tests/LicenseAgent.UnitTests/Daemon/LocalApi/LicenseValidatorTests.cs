@@ -48,6 +48,8 @@ public sealed class LicenseValidatorTests : IDisposable
         { ValidationReasons.GraceExhausted, "degraded not allowed" },
         { ValidationReasons.Locked, "suspended" },
         { ValidationReasons.Locked, "not enrolled" },
+        { ValidationReasons.Locked, "not read yet" },
+        { ValidationReasons.SecretInvalidated, "not read and over" },
         { ValidationReasons.NoSecret, "no secret" },
     };
 
@@ -290,7 +292,7 @@ public sealed class LicenseValidatorTests : IDisposable
             "other audience" => _bench.Mint(LocalBench.Claims("lic-1", "pos-002")),
             "v9" => _bench.Mint(claims, version: 9),
             "v8" => _bench.Mint(claims, version: 8),
-            "v4" => _bench.Mint(claims, version: 4),
+            "v4" or "not read yet" or "not read and over" => _bench.Mint(claims, version: 4),
             "empty" => [],
             "garbage" => "a.b.c.d.e"u8.ToArray(),
             "too long" => new byte[8193],
@@ -308,6 +310,8 @@ public sealed class LicenseValidatorTests : IDisposable
         ModeFacts facts = _bench.Snapshot.Mode;
         if (what == "erased")
             _bench.Snapshot.Secrets["pos-001.v6"].TokenKey.Dispose();
+        if (what is "not read yet" or "not read and over")
+            Await("pos-001.v4", LocalBench.Start + TimeSpan.FromMilliseconds(what == "not read yet" ? 1 : 0));
         facts = what switch
         {
             "offline" => facts with { LastContact = LocalBench.Start - LocalBench.Day },
@@ -321,6 +325,11 @@ public sealed class LicenseValidatorTests : IDisposable
         };
         _bench.Snapshot = _bench.Snapshot with { Mode = facts };
     }
+
+    private void Await(string kid, UtcTime end) => _bench.Snapshot = _bench.Snapshot with
+    {
+        Awaited = new[] { KeyValuePair.Create(kid, end) }.ToFrozenDictionary(),
+    };
 
     private static byte[] WithWrongTag(byte[] token)
     {

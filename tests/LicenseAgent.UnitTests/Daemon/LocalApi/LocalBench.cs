@@ -40,7 +40,8 @@ internal sealed class LocalBench : IDisposable
         Snapshot = new AgentSnapshot(
             AgentId, new TrustedClock(Clock.BootMs, Start),
             new ModeFacts(null, Start + Day, active.End, Start, Day, DegradedAllowed: true),
-            new[] { grace, active, pending }.ToFrozenDictionary(secret => secret.Kid), active, HighestVersion: 8,
+            new[] { grace, active, pending }.ToFrozenDictionary(secret => secret.Kid),
+            FrozenDictionary<string, UtcTime>.Empty, active, HighestVersion: 8,
             KeysetVersion: 3, new[] { KeyValuePair.Create(ServerKid, server) }.ToFrozenDictionary(),
             new[] { "revoked-license" }.ToFrozenSet(), Status());
     }
