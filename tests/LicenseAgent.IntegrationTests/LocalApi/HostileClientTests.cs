@@ -21,8 +21,8 @@ public sealed class HostileClientTests : IAsyncLifetime
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync() => _live = await LiveSockets.StartAsync(
-        // Four listed users with 64 connections each fill the default of 256: whoever lists them raises it.
-        pos => pos with { AllowedUids = [0, 2001, 2002, 2003, 2004], Connections = 320 });
+        // Four listed users with 64 connections each fill the default of 256.
+        pos => pos with { AllowedUids = [0, 2001, 2002, 2003, 2004] });
 
     public async ValueTask DisposeAsync()
     {

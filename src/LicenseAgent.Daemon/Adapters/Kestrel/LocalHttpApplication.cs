@@ -55,7 +55,8 @@ internal sealed class LocalHttpApplication(LocalHandler handler, int requestByte
         {
             await AnswerAsync(
                 features.GetRequiredFeature<IHttpRequestFeature>(),
-                features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader, context);
+                features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader,
+                features.GetRequiredFeature<AdmittedPeer>(), context);
         }
         catch (Exception e) when (e is ConnectionResetException or ConnectionAbortedException)
         {
@@ -70,12 +71,27 @@ internal sealed class LocalHttpApplication(LocalHandler handler, int requestByte
         }
     }
 
-    private async Task AnswerAsync(IHttpRequestFeature request, PipeReader reader, LocalConnection context)
+    private async Task AnswerAsync(
+        IHttpRequestFeature request, PipeReader reader, AdmittedPeer peer, LocalConnection context)
+    {
+        ReadResult body = await ReadBodyAsync(request, reader);
+        if (peer.Slot is { } slot && !slot.TryBegin())
+            throw new ConnectionAbortedException("Its place was given to a user with fewer connections.");
+        try
+        {
+            await AnswerAsync(request, reader, peer, body, context);
+        }
+        finally
+        {
+            peer.Slot?.End();
+        }
+    }
+
+    private async Task AnswerAsync(
+        IHttpRequestFeature request, PipeReader reader, AdmittedPeer peer, ReadResult body, LocalConnection context)
     {
         IFeatureCollection features = context.Features;
-        ReadResult body = await ReadBodyAsync(request, reader);
         bool oversized = !body.IsCompleted || body.Buffer.Length > requestBytesMax;
-        AdmittedPeer peer = features.GetRequiredFeature<AdmittedPeer>();
         var call = new LocalCall(
             peer.Credentials, request.Method, request.Path, request.QueryString,
             request.Headers.ContentType, oversized ? default : Contiguous(body.Buffer), oversized, peer.Connection,
@@ -84,6 +100,7 @@ internal sealed class LocalHttpApplication(LocalHandler handler, int requestByte
             call, context.Answer, features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted);
         if (!oversized)
             reader.AdvanceTo(body.Buffer.End);
+        peer.Slot?.Send();
         await SendAsync(answer, context);
     }
 

@@ -40,7 +40,7 @@ internal sealed class LocalSocketServer : IDisposable
     {
         var filter = new PeerFilter(
             new ConnectionGate(
-                settings.Access, settings.Limits.ConnectionsPerUid, settings.Limits.Connections),
+                settings.Access, settings.Limits.ConnectionsPerUid, settings.Limits.Connections, time),
             settings.TurnedAway, settings.OwnProcess, time);
         var options = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
         Limit(options.Limits, settings.Limits);

@@ -14,8 +14,10 @@ namespace LicenseAgent.Daemon.Adapters.Kestrel;
 
 /// <summary>The peer of a connection that was let in; requests find it among the connection's features.</summary>
 /// <param name="Certificate">Over HTTPS alone; it belongs to the connection.</param>
+/// <param name="Slot">Its place at the gate; <see langword="null"/> where connections are not counted.</param>
 internal sealed record AdmittedPeer(
-    PeerCredentials Credentials, X509Certificate2? Certificate = null, X509Certificate2Collection? Intermediates = null)
+    PeerCredentials Credentials, X509Certificate2? Certificate = null, X509Certificate2Collection? Intermediates = null,
+    ConnectionSlot? Slot = null)
 {
     private static long s_last;
 
@@ -53,22 +55,24 @@ internal sealed class PeerFilter(
             return;
         }
 
-        Admission admission = gate.Enter(peer);
-        if (admission != Admission.Admitted)
+        Entrance entrance = gate.Enter(peer, connection.Abort);
+        if (entrance.MadeRoom is { } other)
+            turnedAway(other, Admission.MadeRoom);
+        if (entrance.Slot is not { } slot)
         {
-            turnedAway(peer, admission);
-            await TurnAwayAsync(connection, admission == Admission.NotAllowed ? NotAllowed : TooMany);
+            turnedAway(peer, entrance.Admission);
+            await TurnAwayAsync(connection, entrance.Admission == Admission.NotAllowed ? NotAllowed : TooMany);
             return;
         }
 
         try
         {
-            connection.Features.Set(new AdmittedPeer(peer));
+            connection.Features.Set(new AdmittedPeer(peer, Slot: slot));
             await next(connection);
         }
         finally
         {
-            gate.Leave(peer);
+            gate.Leave(slot);
         }
     }
 

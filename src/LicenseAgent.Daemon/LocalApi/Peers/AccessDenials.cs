@@ -78,6 +78,7 @@ internal sealed class AccessDenials(DeniedAt socket, LocalJournal journal, IBoot
     {
         Admission.NotAllowed => ProblemCodes.PeerNotAllowed,
         Admission.RateLimited => ProblemCodes.RateLimited,
+        Admission.MadeRoom => "made_room",
         _ => ProblemCodes.TooManyConnections,
     };
 

@@ -36,27 +36,6 @@ public sealed class PeerLimitTests : IDisposable
         Assert.False(PeerAccess.Of(Pos([], [])).Allows(new PeerCredentials(0, 0, 1)));
 
     [Fact]
-    public void Connections_are_limited_per_UID_and_in_all()
-    {
-        var gate = new ConnectionGate(PeerAccess.Of(Pos([1, 2, 3], [])), perUid: 2, inAll: 3);
-        Assert.Equal(Admission.Admitted, Enter(gate, 1));
-        Assert.Equal(Admission.Admitted, Enter(gate, 1));
-        Assert.Equal(Admission.TooMany, Enter(gate, 1));
-        Assert.Equal(Admission.Admitted, Enter(gate, 2));
-        Assert.Equal(Admission.TooMany, Enter(gate, 3));
-        gate.Leave(new PeerCredentials(1, 1, 1));
-        Assert.Equal(Admission.Admitted, Enter(gate, 3));
-    }
-
-    [Fact]
-    public void An_unlisted_peer_is_not_counted()
-    {
-        var gate = new ConnectionGate(PeerAccess.Of(Pos([1], [])), perUid: 1, inAll: 1);
-        Assert.Equal(Admission.NotAllowed, Enter(gate, 9));
-        Assert.Equal(Admission.Admitted, Enter(gate, 1));
-    }
-
-    [Fact]
     public void A_bucket_gives_its_burst_and_then_its_rate()
     {
         var rate = new RateLimit(perSecond: 10, burst: 3, _bench.Clock);
@@ -168,8 +147,6 @@ public sealed class PeerLimitTests : IDisposable
     }
 
     private AuditValue[] Counts() => [.. _journal.Notes.Select(note => note.Detail("count"))];
-
-    private static Admission Enter(ConnectionGate gate, uint uid) => gate.Enter(new PeerCredentials(uid, uid, 1));
 
     private static PosConfig Pos(uint[] uids, uint[] gids) => new(
         "", uids, gids, 1, 1, 1, 1, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), 4096, 4096);
