@@ -62,18 +62,18 @@ internal sealed class Agent : IDisposable
         metrics.SetProtections(memory.Protections);
         AgentFile? known = await new TillFiles(ports.StateFiles).ReadAgentAsync(CancellationToken.None);
         TrustedNowSource trustedNow = new(program.BuildTime);
+        ReplayGuard replay = new(config.Pos.Rate, ports.Randomness);
         AuditOpening opening = await AuditLog.OpenAsync(
             new AuditLogPorts(ports.AuditFile, ports.WorkItems, ports.BootClock, ports.Time, trustedNow.At,
                 ports.VerifyEs256),
-            IdentityOf(known), config.Audit, program.Version);
+            IdentityOf(known), config.Audit, program.Version,
+            atRest: file => ReplayRebuild.Run(file, replay, ports.BootClock));
         if (opening.Torn > 0 || opening.Damaged > 0 || !opening.Clean)
         {
             AgentEvents.AuditTailFound(logger, opening.Torn, opening.Damaged, opening.Clean);
         }
 
         AuditLog audit = opening.Log;
-        ReplayGuard replay = new(config.Pos.Rate, ports.Randomness);
-        ReplayRebuild.Run(ports.AuditFile, replay, ports.BootClock);
         Till till = new(
             memory, audit, new AuditReader(ports.AuditFile, () => audit.Newest));
         CoreSettings settings = SettingsOf(config, program);

@@ -22,14 +22,19 @@ internal sealed partial class AuditLog
     /// Opens the log, cuts a torn tail, and adds the record of the start. A disk that cannot be written at the moment
     /// does not keep the agent from starting: the log is then failing, and goes on once it can.
     /// </summary>
+    /// <param name="atRest">
+    /// Reads the files while nobody writes them: with the first record they may be closed, set aside and removed.
+    /// </param>
     /// <exception cref="StorageException">The log cannot be read.</exception>
     public static async Task<AuditOpening> OpenAsync(
-        AuditLogPorts ports, AuditIdentity identity, AuditConfig config, string agentVersion)
+        AuditLogPorts ports, AuditIdentity identity, AuditConfig config, string agentVersion,
+        Action<IAuditFile>? atRest = null)
     {
         await TakeBackAsync(ports.File);
         AuditEnd end = AuditEnd.Read(ports.File, identity, ports.Verify, ports.Clock.BootId);
         var log = new AuditLog(ports, identity, config, end);
         await log.SettleAsync(end.Torn > 0);
+        atRest?.Invoke(ports.File);
 
         // A crash came between the new identity and the new chain: the chain of the old one ends here. Should that
         // fail now, the log is failing and says so.

@@ -96,6 +96,29 @@ public sealed class ReplayRebuildTests
         Assert.Equal(ReplayVerdict.Replayed, guard.TryAccept(1000, AuditBench.Nonce(1), T + 1));
     }
 
+    // A kill at the write of the record that makes the file full; the first record of the next start closes it.
+    [Fact]
+    public async Task A_log_that_is_full_is_read_before_the_first_record_closes_it()
+    {
+        DiskOfAudit disk = await LogAsync("boot-a", (T, 1), (T + 1, 2));
+        var clock = new StandingClock("boot-a", T + 2);
+        HandTurned hand = new();
+        var ports = new AuditLogPorts(
+            disk, hand, clock, hand, _ => AuditBench.Start, LicenseAgent.Protocol.Jose.Es256.Verify);
+        using ReplayGuard guard = ReplayGuardTests.Guard();
+        int? queued = null;
+        await AuditLog.OpenAsync(
+            ports, AuditBench.Identity, AuditBench.Config with { SegmentBytes = 64 }, "0.1.0",
+            atRest: file =>
+            {
+                ReplayRebuild.Run(file, guard, clock);
+                queued = hand.Waiting;
+            });
+        hand.RunAll();
+        Assert.Equal(["audit-1.log", "audit.log"], disk.Segments().Select(s => s.Name));
+        Assert.Equal((0, 2), (queued, guard.Count));
+    }
+
     [Fact]
     public async Task Damaged_lines_cost_their_own_nonce_and_no_other()
     {
