@@ -13,8 +13,10 @@ internal sealed record AuditedTransition(string Event, string Op, string Outcome
 
 /// <summary>The audit log of a till as it lies on disk, verified by its bytes and without the agent.</summary>
 /// <param name="End">Where the chain ends; the anchor of a later look.</param>
+/// <param name="Validations">Numbers of the records of answered validations.</param>
 internal sealed record AuditBooks(
-    IReadOnlyList<AuditFinding> Findings, AuditPoint End, string AgentId, IReadOnlyList<AuditedTransition> Transitions)
+    IReadOnlyList<AuditFinding> Findings, AuditPoint End, string AgentId,
+    IReadOnlyList<AuditedTransition> Transitions, IReadOnlyList<long> Validations)
 {
     /// <param name="earlier">A look before; what it saw must still stand where it stood.</param>
     public static AuditBooks Read(TillFolder till, AuditBooks? earlier = null)
@@ -38,16 +40,18 @@ internal sealed record AuditBooks(
             : [];
         using AuditVerifier verifier = new(new AuditTrust(agentId, key, Es256.Verify, anchors));
         HashSet<AuditedTransition> transitions = [];
+        List<long> validations = [];
         foreach (string path in Segments(till.Logs))
         {
             byte[] bytes = File.ReadAllBytes(path);
             verifier.BeginSegment(Path.GetFileName(path));
             verifier.Add(bytes);
-            Collect(bytes, transitions);
+            Collect(bytes, transitions, validations);
         }
 
         AuditVerifyResponse result = verifier.Finish();
-        return new AuditBooks(result.Findings, new AuditPoint(result.LastSeq, result.Head), agentId, [.. transitions]);
+        return new AuditBooks(
+            result.Findings, new AuditPoint(result.LastSeq, result.Head), agentId, [.. transitions], validations);
     }
 
     private static string[] Segments(string folder)
@@ -64,7 +68,7 @@ internal sealed record AuditBooks(
     }
 
     // Lines that are no records have been found by the verifier.
-    private static void Collect(byte[] bytes, HashSet<AuditedTransition> transitions)
+    private static void Collect(byte[] bytes, HashSet<AuditedTransition> transitions, List<long> validations)
     {
         foreach (string line in System.Text.Encoding.UTF8.GetString(bytes).Split('\n'))
         {
@@ -74,6 +78,8 @@ internal sealed record AuditBooks(
             JsonElement root = record.RootElement;
             if (Text(root, "op") is { Length: > 0 } op)
                 transitions.Add(new AuditedTransition(Text(root, "event") ?? "", op, Text(root, "outcome") ?? ""));
+            else if (Text(root, "event") == "license_validated")
+                validations.Add(root.GetProperty("seq").GetInt64());
         }
     }
 

@@ -43,8 +43,11 @@ internal abstract record CrashPoint(int Ordinal, string Label)
 /// <param name="Reached">The fault came true; a point that was not reached proves nothing.</param>
 /// <param name="Left">What the strike left on disk, in words.</param>
 /// <param name="Broken">Invariants that did not hold, or the error; empty when all held.</param>
+/// <param name="Laps">Where the time went.</param>
 internal sealed record PointOutcome(
-    string Scenario, CrashPoint Point, Strike Strike, bool Reached, string Left, string Broken, TimeSpan Took)
+    string Scenario, CrashPoint Point, Strike Strike, bool Reached, string Left, string Broken, Laps Laps)
 {
+    public TimeSpan Took => Laps.Whole;
+
     public bool Held => Broken.Length == 0;
 }

@@ -51,6 +51,14 @@ internal sealed class Judge(Scenario scenario, Books? before)
         RequireRecords(end, log);
     }
 
+    /// <param name="since">The log when the first of them was asked for.</param>
+    /// <param name="answered">Applications have been answered so often since.</param>
+    public void Validations(AuditBooks since, AuditBooks log, int answered)
+    {
+        int told = log.Validations.Count(seq => seq > since.End.Seq);
+        Require(told >= answered, $"I12: {answered} validations were answered and {told} are told of.");
+    }
+
     public void Tokens(string what, bool valid, bool expected, string reason) =>
         Require(valid == expected, expected ? $"I02, I04: {what} is {reason}." : $"I05: {what} is valid.");
 
@@ -98,6 +106,8 @@ internal sealed class Judge(Scenario scenario, Books? before)
             Require(staged == New, $"I20: {New} versions were staged and {staged} are told of.");
         }
 
+        if (scenario.ToldOf is { } wanted)
+            Require(log.Transitions.Contains(wanted), $"I20: nothing tells of {wanted}.");
         if (scenario.OutOfUse is { } gone)
         {
             int told = log.Transitions.Count(t => t.Event == "secret_invalidated" && t.Op == $"v{gone}");

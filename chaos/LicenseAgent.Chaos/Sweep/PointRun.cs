@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Processes;
 using LicenseAgent.Testbed.Servers;
@@ -25,17 +25,23 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
 
     public async Task<PointOutcome> RunAsync(CrashPoint point, Strike strike, CancellationToken cancel)
     {
-        long start = Stopwatch.GetTimestamp();
+        Laps laps = new();
         bool reached = false;
         string left = "";
         Judge judge = new(scenario, before: null);
         try
         {
             await using SweepTill till = await OpenAsync(cancel);
+            laps.End("open");
             Books? before = scenario.Enrolled ? till.Read() : null;
             judge = new Judge(scenario, before);
+            AuditBooks asked = AuditBooks.Read(till.Folder);
             reached = await StrikeAsync(till, point, strike, cancel);
+            laps.End("strike");
+            if (till.Agent.Process is { HasExited: true, WasKilled: false } ended)
+                judge.Error($"The daemon ended by itself: {Tail(ended.Said)}");
             AuditBooks log = AuditBooks.Read(till.Folder);
+            judge.Validations(asked, log, till.Answered);
             if (strike == Strike.Kill)
             {
                 Books rest = till.Read();
@@ -45,8 +51,12 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
 
             await till.Agent.Process.KillAsync();
             await till.StartAgentAsync(cancel);
+            laps.End("restart");
             await CompleteAsync(till, cancel);
-            judge.AtEnd(till.Read(), AuditBooks.Read(till.Folder, log));
+            laps.End("complete");
+            AuditBooks end = AuditBooks.Read(till.Folder, log);
+            judge.AtEnd(till.Read(), end);
+            judge.Validations(asked, end, till.Answered);
             await JudgeTokensAsync(till, judge, cancel);
         }
         catch (Exception e) when (!cancel.IsCancellationRequested && (e is TimeoutException or AgentException
@@ -55,20 +65,30 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
             judge.Error($"{e.GetType().Name}: {e.Message}");
         }
 
-        return new PointOutcome(
-            scenario.Name, point, strike, reached, left, judge.Broken, Stopwatch.GetElapsedTime(start));
+        laps.End("judge");
+        return new PointOutcome(scenario.Name, point, strike, reached, left, judge.Broken, laps);
     }
 
     private async Task<SweepTill> OpenAsync(CancellationToken cancel)
     {
-        SweepTill till = await SweepTill.OpenAsync(snapshot.Place.Copy(), cancel);
+        SweepTill till = await SweepTill.OpenAsync(snapshot.Place.Copy(), scenario, snapshot.Tokens, cancel);
         try
         {
+            till.Ahead = scenario.Later;
+            UtcTime? seen = scenario.Enrolled ? till.Read().Server.LastSeen : null;
             await till.StartAgentAsync(cancel);
             if (scenario.Enrolled)
+            {
+                // The check-in of the start is over, so that it is no part of the scenario.
+                await SweepTill.UntilAsync(
+                    () => Task.FromResult(till.Read().Server.LastSeen > seen), () => "no check-in came", cancel);
                 await till.AgreementAsync(cancel);
+            }
             else
+            {
                 await till.QuietAsync(cancel);
+            }
+
             till.Bus.Recording.Clear();
             return till;
         }
@@ -101,6 +121,8 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
         if (await scenario.AskAsync(till, cancel) is { } error)
             throw new InvalidOperationException($"{scenario.Name} fails without a strike: {error}");
         await till.AgreementAsync(cancel, scenario.ActiveAfter);
+        await SweepTill.UntilAsync(
+            () => Task.FromResult(scenario.IsOver(till.Folder)), () => $"{scenario.Name} is not over", cancel);
         List<CrashPoint> points = [];
         for (int i = 0; i < traces.Count; i++)
         {
@@ -174,7 +196,7 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
             bool injected = trace is not null && (await trace.DetachAsync(cancel)).Any(c => c.Injected);
             till.Bus.Heal();
             till.Server.Faults.Heal();
-            return strike == Strike.Kill ? dead : injected;
+            return strike == Strike.Kill ? dead && till.Agent.Process.WasKilled : injected;
         }
     }
 
@@ -232,7 +254,7 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
                     if (status is not { Mode: "NORMAL", PendingSecret: null })
                         return false;
                     Books books = till.Read();
-                    done = books.Active == scenario.ActiveAfter && IsRetired(books);
+                    done = books.Active == scenario.ActiveAfter && IsRetired(books) && scenario.IsOver(till.Folder);
                     return books is { Agree: true, Run.Intent: null };
                 },
                 () => till.Read() + "\n" + Tail(till.Agent.Process.Said), cancel);
@@ -257,7 +279,7 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
                 $"a token under {version}", answer.IsValid, expected: version != scenario.OutOfUse, answer.Reason);
         }
 
-        LicenseValidation fresh = await till.ValidateAsync(await Scenario.IssueAsync(till, cancel), cancel);
+        LicenseValidation fresh = await till.ValidateAsync(await till.IssueAsync(cancel), cancel);
         judge.Tokens("a token issued after it", fresh.IsValid, expected: true, fresh.Reason);
     }
 

@@ -7,7 +7,7 @@ namespace LicenseAgent.Chaos.Sweep;
 /// A golden scenario: the till it begins with, the operation that is struck, and what must be true when it is over.
 /// </summary>
 /// <param name="Prepare">Rotations between enrolment and the snapshot; none: the till is not enrolled either.</param>
-/// <param name="Operate">What an operator asks for; it may be cut off.</param>
+/// <param name="Operate">What an operator or an application asks for; it may be cut off.</param>
 /// <param name="ActiveAfter">The version that is ACTIVE on both sides in the end.</param>
 /// <param name="OutOfUse">The version that opens nothing in the end, if any.</param>
 internal sealed record Scenario(
@@ -20,12 +20,32 @@ internal sealed record Scenario(
         new("rotate", Enrolled: true, 0, (till, cancel) => till.Operator.RotateAsync(cancel), ActiveAfter: 2),
         new("retire", Enrolled: true, 1,
             (till, cancel) => till.Operator.InvalidateAsync(1, force: false, cancel), ActiveAfter: 2, OutOfUse: 1),
+        new("audit", Enrolled: true, 0, FullLog.OverflowAsync, ActiveAfter: 1)
+        {
+            Shape = FullLog.Shape, Fill = FullLog.FillAsync, Later = FullLog.Later, IsOver = FullLog.IsOver,
+            ToldOf = new AuditedTransition("segment_retired", "segment-1", "ok"),
+        },
     ];
+
+    /// <summary>What its configuration differs in.</summary>
+    public Func<TillSettings, TillSettings> Shape { get; init; } = settings => settings;
+
+    /// <summary>What else is done before the snapshot.</summary>
+    public Func<SweepTill, CancellationToken, Task> Fill { get; init; } = (_, _) => Task.CompletedTask;
+
+    /// <summary>How long after the snapshot the points are, by the clock of the boot.</summary>
+    public TimeSpan Later { get; init; }
+
+    /// <summary>What must have come of the files, beside the secrets.</summary>
+    public Func<TillFolder, bool> IsOver { get; init; } = _ => true;
+
+    /// <summary>What the log must tell of once in the end, if anything beside the secrets.</summary>
+    public AuditedTransition? ToldOf { get; init; }
 
     /// <summary>Makes the workplace that every point begins on a copy of.</summary>
     public async Task<Snapshot> PrepareAsync(CancellationToken cancel)
     {
-        SweepTill till = await SweepTill.OpenAsync(new Workplace(), cancel);
+        SweepTill till = await SweepTill.OpenAsync(new Workplace(), this, [], cancel);
         try
         {
             List<string> tokens = [];
@@ -34,13 +54,16 @@ internal sealed record Scenario(
                 await till.StartAgentAsync(cancel);
                 await till.EnrolAsync(cancel);
                 await till.AgreementAsync(cancel, active: 1);
-                tokens.Add(await IssueAsync(till, cancel));
+                tokens.Add(await till.IssueAsync(cancel));
                 for (int version = 2; version <= Prepare + 1; version++)
                 {
                     await till.Operator.RotateAsync(cancel);
                     await till.AgreementAsync(cancel, version);
-                    tokens.Add(await IssueAsync(till, cancel));
+                    tokens.Add(await till.IssueAsync(cancel));
                 }
+
+                till.Tokens = tokens;
+                await Fill(till, cancel);
             }
 
             return new Snapshot(await till.FreezeAsync(cancel), tokens);
@@ -66,28 +89,6 @@ internal sealed record Scenario(
         {
             return e.Message;
         }
-    }
-
-    /// <summary>A token under the version the server mints with.</summary>
-    public static async Task<string> IssueAsync(SweepTill till, CancellationToken cancel)
-    {
-        string? token = null;
-        await SweepTill.UntilAsync(
-            async () =>
-            {
-                try
-                {
-                    token = await till.Server.IssueAsync(SweepTill.Name);
-                    return true;
-                }
-                catch (LicenseServer.Agents.OrderRefusedException)
-                {
-                    // The server mints when a check-in has named the version held.
-                    return false;
-                }
-            },
-            () => "the server never minted a license", cancel);
-        return token!;
     }
 }
 

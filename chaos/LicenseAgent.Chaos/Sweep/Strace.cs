@@ -12,7 +12,8 @@ namespace LicenseAgent.Chaos.Sweep;
 internal sealed partial class Strace : IAsyncDisposable
 {
     public const string DurableCalls =
-        "openat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,mkdirat,mkdir";
+        "openat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,ftruncate,"
+        + "fchmod,mkdirat,mkdir";
 
     private readonly ChildProcess _process;
     private readonly string _output;

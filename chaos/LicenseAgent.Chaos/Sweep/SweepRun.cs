@@ -34,6 +34,7 @@ internal sealed class SweepRun(SweepPlan plan, Action<string> say)
                     outcomes.Enqueue(outcome);
                     say(Line(outcome, outcomes.Count, chosen.Length));
                 });
+            say($"{scenario.Name}: medians in seconds: {Laps.Medians([.. outcomes.Select(o => o.Laps)])}");
             all.AddRange(outcomes.OrderBy(o => o.Point.Layer, StringComparer.Ordinal).ThenBy(o => o.Strike)
                 .ThenBy(o => o.Point is CrashPoint.Call c ? c.Name : "").ThenBy(o => o.Point.Ordinal));
         }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol.Enrolment;
 using LicenseAgent.Protocol.Jose;
@@ -41,15 +42,25 @@ internal sealed class SweepTill : IAsyncDisposable
 
     public TpmProxy Bus { get; private set; } = null!;
 
+    /// <summary>One under each version, from 1.</summary>
+    public IReadOnlyList<string> Tokens { get; set; } = [];
+
+    /// <summary>Validations that were answered, whatever with.</summary>
+    public int Answered { get; private set; }
+
+    /// <summary>From now on the daemon is started under a boot clock that is so far ahead.</summary>
+    public TimeSpan Ahead { get; set; }
+
     public AgentProcess Agent => _agent ?? throw new InvalidOperationException("The agent does not run.");
 
     public ManagementClient Operator => _operator ?? throw new InvalidOperationException("The agent does not run.");
 
     /// <summary>Everything is up but the agent.</summary>
     /// <param name="place">Becomes the till's own and is gone on dispose.</param>
-    public static async Task<SweepTill> OpenAsync(Workplace place, CancellationToken cancel)
+    public static async Task<SweepTill> OpenAsync(
+        Workplace place, Scenario scenario, IReadOnlyList<string> tokens, CancellationToken cancel)
     {
-        SweepTill till = new(place);
+        SweepTill till = new(place) { Tokens = tokens };
         try
         {
             till.Server = await HostedLicenseServer.StartAsync(place, new ServerSettings(), cancel);
@@ -57,12 +68,12 @@ internal sealed class SweepTill : IAsyncDisposable
             till.Tpm = await SwtpmProcess.StartAsync(
                 SwtpmListen.Unix, cancel, Directory.Exists(memory) ? memory : null);
             till.Bus = TpmProxy.Start(till.Tpm);
-            till.Folder.WriteConfig(new TillSettings
+            till.Folder.WriteConfig(scenario.Shape(new TillSettings
             {
                 TpmDevice = till.Bus.Device,
                 ServerUrl = till.Server.Url,
                 ServerTimeout = TimeSpan.FromSeconds(10),
-            });
+            }));
             return till;
         }
         catch (Exception)
@@ -80,7 +91,9 @@ internal sealed class SweepTill : IAsyncDisposable
         if (before is not null)
             await before.DisposeAsync();
         _operator?.Dispose();
-        _agent = await AgentProcess.StartAsync(Folder, cancel);
+        string seconds = Ahead.TotalSeconds.ToString("0", CultureInfo.InvariantCulture);
+        _agent = await AgentProcess.StartAsync(
+            Folder, cancel, under: Ahead == default ? null : ["unshare", "--time", "--boottime", seconds]);
         _operator = new ManagementClient(new ManagementClientOptions { SocketPath = Folder.AdminSocket });
     }
 
@@ -134,13 +147,43 @@ internal sealed class SweepTill : IAsyncDisposable
 
     public async Task<LicenseValidation> ValidateAsync(string token, CancellationToken cancel)
     {
-        using LicenseAgentClient application = new(new LicenseAgentClientOptions
+        using LicenseAgentClient application = Connect();
+        LicenseValidation answer = await application.ValidateAsync(token, cancel);
+        Answered++;
+        return answer;
+    }
+
+    /// <summary>Validates the first token again and again, until something is true or it was done so often.</summary>
+    public async Task ValidateUntilAsync(Func<bool> holds, int times, CancellationToken cancel)
+    {
+        using LicenseAgentClient application = Connect();
+        for (int i = 0; i < times && !holds(); i++)
         {
-            SocketPath = Folder.PosSocket,
-            VendorKeys = VendorKeys(),
-            Timeout = TimeSpan.FromSeconds(30),
-        });
-        return await application.ValidateAsync(token, cancel);
+            await application.ValidateAsync(Tokens[0], cancel);
+            Answered++;
+        }
+    }
+
+    /// <summary>A token under the version the server mints with.</summary>
+    public async Task<string> IssueAsync(CancellationToken cancel)
+    {
+        string? token = null;
+        await UntilAsync(
+            async () =>
+            {
+                try
+                {
+                    token = await Server.IssueAsync(Name);
+                    return true;
+                }
+                catch (LicenseServer.Agents.OrderRefusedException)
+                {
+                    // The server mints when a check-in has named the version held.
+                    return false;
+                }
+            },
+            () => "the server never minted a license", cancel);
+        return token!;
     }
 
     /// <summary>Ends everything in order and leaves the workplace, with the TPM's memory in it, to be copied.</summary>
@@ -187,6 +230,13 @@ internal sealed class SweepTill : IAsyncDisposable
             Tpm.SaveState(Path.Combine(_place.Root, TpmFolder));
         await Tpm.DisposeAsync();
     }
+
+    private LicenseAgentClient Connect() => new(new LicenseAgentClientOptions
+    {
+        SocketPath = Folder.PosSocket,
+        VendorKeys = VendorKeys(),
+        Timeout = TimeSpan.FromSeconds(30),
+    });
 
     private IReadOnlyList<EcPublicJwk> VendorKeys() =>
     [

@@ -12,16 +12,18 @@ public sealed class AgentProcess : IAsyncDisposable
     public ChildProcess Process => _process;
 
     /// <summary>Starts it; returns when it has said that it is ready, whatever its mode.</summary>
+    /// <param name="under">A program with its arguments that becomes the daemon, with the same process id.</param>
     public static async Task<AgentProcess> StartAsync(
-        TillFolder till, CancellationToken cancel, IReadOnlyDictionary<string, string>? environment = null)
+        TillFolder till, CancellationToken cancel, IReadOnlyDictionary<string, string>? environment = null,
+        IReadOnlyList<string>? under = null)
     {
         Dictionary<string, string> variables = new(environment ?? new Dictionary<string, string>())
         {
             // Can be set from the environment alone; the service unit does the same.
             ["DOTNET_EnableDiagnostics"] = "0",
         };
-        ChildProcess process = await ChildProcess.StartAsync(
-            ChildProcess.PathOf("license-agent"), ["--config", till.ConfigFile], variables);
+        string[] words = [.. under ?? [], ChildProcess.PathOf("license-agent"), "--config", till.ConfigFile];
+        ChildProcess process = await ChildProcess.StartAsync(words[0], words[1..], variables);
         AgentProcess agent = new(process, till);
         try
         {

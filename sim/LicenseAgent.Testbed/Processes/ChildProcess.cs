@@ -13,6 +13,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
 {
     private const int SigTerm = 15, SigStop = 19, SigCont = 18;
 
+    // As a shell counts: 128 + SIGKILL.
+    private const int KilledCode = 137;
+
     // Enough for a failing test's message; a program that talks more than this is cut at its beginning.
     private const int SaidMax = 1 << 20;
 
@@ -34,6 +37,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
     public int Id => _process.Id;
 
     public bool HasExited => _process.HasExited;
+
+    /// <summary>It has ended by SIGKILL, and not by itself.</summary>
+    public bool WasKilled => _process.HasExited && _process.ExitCode == KilledCode;
 
     /// <summary>Everything it has printed, both streams.</summary>
     public string Said

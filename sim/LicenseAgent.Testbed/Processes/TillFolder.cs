@@ -36,6 +36,9 @@ public sealed record TillSettings
     /// <summary>Where the newest file of the audit log is closed; the default, unless a test wants many files.</summary>
     public long AuditSegmentBytes { get; init; } = 64L << 20;
 
+    /// <summary>How large all files of the log may be together.</summary>
+    public long AuditMaxBytes { get; init; } = 2L << 30;
+
     /// <summary>Where alerts are sent, with a secret file beside the configuration; nowhere by default.</summary>
     public string? WebhookUrl { get; init; }
 
@@ -113,6 +116,7 @@ public sealed class TillFolder
              path = "{AuditLog}"
              on_failure = "{settings.OnAuditFailure}"
              segment_bytes = {settings.AuditSegmentBytes}
+             max_bytes = {settings.AuditMaxBytes}
              {Webhook(settings)}
              [paths]
              state = "{State}"
