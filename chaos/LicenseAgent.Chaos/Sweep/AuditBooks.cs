@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LicenseAgent.Cli.Offline;
 using LicenseAgent.Daemon.State;
 using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Protocol.Jose;
@@ -41,7 +42,8 @@ internal sealed record AuditBooks(
         using AuditVerifier verifier = new(new AuditTrust(agentId, key, Es256.Verify, anchors));
         HashSet<AuditedTransition> transitions = [];
         List<long> validations = [];
-        foreach (string path in Segments(till.Logs))
+        IReadOnlyList<string> paths = File.Exists(till.AuditLog) ? AuditFiles.OfDirectory(till.Logs).Paths : [];
+        foreach (string path in paths)
         {
             byte[] bytes = File.ReadAllBytes(path);
             verifier.BeginSegment(Path.GetFileName(path));
@@ -52,19 +54,6 @@ internal sealed record AuditBooks(
         AuditVerifyResponse result = verifier.Finish();
         return new AuditBooks(
             result.Findings, new AuditPoint(result.LastSeq, result.Head), agentId, [.. transitions], validations);
-    }
-
-    private static string[] Segments(string folder)
-    {
-        SortedDictionary<long, string> closed = [];
-        foreach (string path in Directory.GetFiles(folder, "audit-*.log"))
-        {
-            if (AuditFormat.TryReadSegmentName(Path.GetFileName(path), out long first))
-                closed.Add(first, path);
-        }
-
-        string newest = Path.Combine(folder, AuditFormat.NewestSegment);
-        return File.Exists(newest) ? [.. closed.Values, newest] : [.. closed.Values];
     }
 
     // Lines that are no records have been found by the verifier.
