@@ -124,6 +124,32 @@ internal sealed class AgentMetrics
         Interlocked.Exchange(ref _clockSkewMs, (long)clockSkew.TotalMilliseconds);
     }
 
+    /// <summary>
+    /// What stands in the rendered text, in a few reads: while it is the same the text is. A change on its way through
+    /// another thread shows here no later than in the text.
+    /// </summary>
+    public MetricsMark Mark()
+    {
+        long failed = 0;
+        for (int i = 0; i < _failedByReason.Length; i++)
+            failed += Interlocked.Read(ref _failedByReason[i]);
+        var (observed, ticks) = _validationDuration.Seen;
+        lock (_tpmGate)
+        {
+            foreach (var histogram in _tpmDurations.Values)
+            {
+                var (operations, took) = histogram.Seen;
+                (observed, ticks) = (observed + operations, ticks + took);
+            }
+        }
+
+        return new MetricsMark(
+            Gauges, Volatile.Read(ref _protections), Interlocked.Read(ref _rotations),
+            Interlocked.Read(ref _rotationsFailed), Interlocked.Read(ref _validations), failed,
+            Interlocked.Read(ref _unauthorized), Interlocked.Read(ref _auditSeq),
+            Interlocked.Read(ref _clockSkewMs), observed, ticks);
+    }
+
     public string Render()
     {
         var text = new PrometheusText();
@@ -215,3 +241,8 @@ internal sealed class AgentMetrics
         return -1;
     }
 }
+
+/// <summary>One moment of the metrics, cheap to take and to compare. Counters only grow, so sums suffice.</summary>
+internal readonly record struct MetricsMark(
+    AgentGauges Gauges, IReadOnlyList<Protection> Protections, long Rotations, long RotationsFailed, long Validations,
+    long Failed, long Unauthorized, long AuditSeq, long ClockSkewMs, long Observed, long Ticks);

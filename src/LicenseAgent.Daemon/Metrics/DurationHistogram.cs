@@ -25,6 +25,18 @@ internal sealed class DurationHistogram
         Interlocked.Add(ref _ticks, took.Ticks);
     }
 
+    /// <summary>How many were observed, and their sum.</summary>
+    public (long Count, long Ticks) Seen
+    {
+        get
+        {
+            long count = 0;
+            for (int i = 0; i < _buckets.Length; i++)
+                count += Interlocked.Read(ref _buckets[i]);
+            return (count, Interlocked.Read(ref _ticks));
+        }
+    }
+
     public void Write(PrometheusFamily family, params (string Name, string Value)[] labels)
     {
         long count = 0;

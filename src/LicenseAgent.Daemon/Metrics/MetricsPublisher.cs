@@ -14,7 +14,7 @@ internal sealed class MetricsPublisher : IDisposable
     private readonly Action<byte[]> _write;
     private readonly Lock _gate = new();
     private readonly ITimer _timer;
-    private string _written = "";
+    private MetricsMark? _written;
     private bool _disposed;
 
     /// <param name="write">Puts the text where it belongs; must not block and must not throw.</param>
@@ -36,11 +36,12 @@ internal sealed class MetricsPublisher : IDisposable
     {
         lock (_gate)
         {
-            string text = _metrics.Render();
-            if (_disposed || text == _written)
+            // Taken before the text: what changes in between is in the text and is written once more.
+            MetricsMark mark = _metrics.Mark();
+            if (_disposed || mark == _written)
                 return;
-            _written = text;
-            _write(Encoding.UTF8.GetBytes(text));
+            _written = mark;
+            _write(Encoding.UTF8.GetBytes(_metrics.Render()));
         }
     }
 

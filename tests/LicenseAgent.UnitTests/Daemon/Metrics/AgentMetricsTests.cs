@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Metrics;
+using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
 using Xunit;
@@ -45,6 +46,36 @@ public sealed partial class AgentMetricsTests
             ],
             names);
     }
+
+    [Fact]
+    public void Whatever_changes_the_text_changes_the_mark()
+    {
+        Action[] changes =
+        [
+            () => _metrics.Validated("VALID", valid: true, TimeSpan.FromMilliseconds(1)),
+            () => _metrics.Validated("REVOKED", valid: false, TimeSpan.FromMilliseconds(1)),
+            _metrics.AccessDenied,
+            () => _metrics.RotationEnded(succeeded: true),
+            () => _metrics.RotationEnded(succeeded: false),
+            () => _metrics.TpmOperationEnded("sign", TimeSpan.FromMilliseconds(90)),
+            () => _metrics.TpmOperationEnded("unwrap", TimeSpan.Zero),
+            () => _metrics.SetProtections([new Protection("locked", false, "is not", "do")]),
+            () => _metrics.Set(AgentGauges.Starting with { TpmAvailable = true }),
+            () => _metrics.SetMoving(1, TimeSpan.Zero),
+            () => _metrics.SetMoving(1, TimeSpan.FromSeconds(1)),
+            () => _metrics.Restore(new CounterState(0, 0, 0, new Dictionary<string, long> { ["EXPIRED"] = 1 }, 0)),
+        ];
+        foreach (Action change in changes)
+        {
+            (MetricsMark mark, string text) = (_metrics.Mark(), _metrics.Render());
+            change();
+            Assert.NotEqual(text, _metrics.Render());
+            Assert.NotEqual(mark, _metrics.Mark());
+        }
+    }
+
+    [Fact]
+    public void While_nothing_changes_the_mark_is_the_same() => Assert.Equal(_metrics.Mark(), _metrics.Mark());
 
     [Fact]
     public void Every_line_is_of_the_text_format()
