@@ -29,7 +29,7 @@ internal sealed class AuditReader(IAuditFile file, Func<AuditExtent> newest)
             long at = FirstAtOrAfter(segment, seq);
             if (at == segment.Length)
                 continue;
-            byte[] bytes = new byte[AuditFormat.MaxLineBytes];
+            byte[] bytes = GC.AllocateUninitializedArray<byte>(AuditFormat.MaxLineBytes);
             ReadOnlySpan<byte> text = bytes.AsSpan(0, Read(segment.Name, at, bytes));
             int end = text.IndexOf((byte)'\n');
             if (end < 0 || !AuditLine.TryParse(text[..end], out AuditLine line) || line.Seq < seq)
@@ -203,7 +203,7 @@ internal sealed class AuditReader(IAuditFile file, Func<AuditExtent> newest)
 
     private (long At, long Seq) FirstLineBehind(AuditSegment segment, long offset)
     {
-        byte[] bytes = new byte[2 * AuditFormat.MaxLineBytes];
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(2 * AuditFormat.MaxLineBytes);
         ReadOnlySpan<byte> text = bytes.AsSpan(0, Read(segment.Name, offset, bytes));
         int begin = text.IndexOf((byte)'\n') + 1;
         return begin == 0 ? (segment.Length, -1) : (offset + begin, SeqOf(text[begin..]) ?? -1);

@@ -83,7 +83,7 @@ internal static class AuditSegments
     public static SegmentEnd? EndOf(IAuditFile file, AuditSegment segment)
     {
         using var sha256 = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var lines = new BackwardLines(file, [segment]);
+        var lines = new BackwardLines(file, [segment], AuditFormat.MaxLineBytes);
         for (int looked = 0; looked < LinesLooked && lines.MoveNext(); looked++)
         {
             if (AuditLine.TryParse(lines.Current, out AuditLine last))

@@ -11,7 +11,7 @@ internal sealed class BackwardLines(IAuditFile file, IEnumerable<AuditSegment> s
     private readonly Stack<AuditSegment> _segments = new(segments);
 
     // Of the current segment: the bytes from _start on, of which those before _end are not yet given out.
-    private readonly byte[] _buffer = new byte[chunkBytes + AuditFormat.MaxLineBytes];
+    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(chunkBytes + AuditFormat.MaxLineBytes);
     private string _segment = "";
     private long _start;
     private int _end = -1;
@@ -55,7 +55,7 @@ internal sealed class BackwardLines(IAuditFile file, IEnumerable<AuditSegment> s
     /// <summary>Length of the whole lines of a segment: up to and including its last newline.</summary>
     public static long WholeLength(IAuditFile file, AuditSegment segment)
     {
-        byte[] chunk = new byte[64 * 1024];
+        byte[] chunk = GC.AllocateUninitializedArray<byte>((int)Math.Min(segment.Length, 64 * 1024));
         for (long end = segment.Length; end > 0; end -= Math.Min(end, chunk.Length))
         {
             int count = (int)Math.Min(end, chunk.Length);

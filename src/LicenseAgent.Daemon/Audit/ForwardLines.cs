@@ -17,7 +17,9 @@ internal static class ForwardLines
     /// <summary>Whole lines only. A line longer than any record is given in pieces; none of them parses.</summary>
     public static void Each(ReadAt read, AuditSegment segment, long from, OnLine onLine)
     {
-        byte[] buffer = new byte[ChunkBytes + AuditFormat.MaxLineBytes];
+        // One more than there is, so that what has no end never fills it.
+        long rest = Math.Clamp(segment.Length - from + 1, 1, ChunkBytes + AuditFormat.MaxLineBytes);
+        byte[] buffer = GC.AllocateUninitializedArray<byte>((int)rest);
         int held = 0;
         for (long at = from; at < segment.Length;)
         {

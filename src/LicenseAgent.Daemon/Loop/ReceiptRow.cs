@@ -14,19 +14,17 @@ internal static class ReceiptRow
 
     public static byte[] Added(ReadOnlySpan<byte> row, ReadOnlySpan<byte> newest)
     {
-        var older = new List<byte[]>();
-        int bytes = 0;
-        for (ReadOnlySpan<byte> rest = row.TrimEnd((byte)'\n'); !rest.IsEmpty && older.Count < ReceiptsMax - 1;)
+        ReadOnlySpan<byte> whole = row.TrimEnd((byte)'\n');
+        int from = whole.Length;
+        for (int kept = 0; from > 0 && kept < ReceiptsMax - 1; kept++)
         {
-            int begin = rest.LastIndexOf((byte)'\n') + 1;
-            ReadOnlySpan<byte> line = rest[begin..];
-            rest = rest[..Math.Max(0, begin - 1)];
-            bytes += line.Length + 1;
-            if (bytes > OlderBytesMax)
+            int begin = whole[..Math.Max(0, from - 1)].LastIndexOf((byte)'\n') + 1;
+            if (whole.Length - begin + 1 > OlderBytesMax)
                 break;
-            older.Insert(0, line.ToArray());
+            from = begin;
         }
 
-        return [.. older.SelectMany(line => line.Append((byte)'\n')), .. newest, (byte)'\n'];
+        ReadOnlySpan<byte> older = whole[from..];
+        return older.IsEmpty ? [.. newest, (byte)'\n'] : [.. older, (byte)'\n', .. newest, (byte)'\n'];
     }
 }

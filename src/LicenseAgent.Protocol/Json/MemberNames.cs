@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace LicenseAgent.Protocol.Json;
 
 /// <summary>
-/// The names seen so far in each open object. Small objects are compared byte by byte without allocating; from 16 names
+/// The names seen so far in each open object. Small objects are compared byte by byte without allocating; from 24 names
 /// on, or when a name is written with escapes, an object gets a hash set, so that a long object costs linear time.
 /// </summary>
 internal ref struct MemberNames(ReadOnlySpan<byte> utf8, Span<(int Start, int Length)> ranges, Span<int> counts)
@@ -11,7 +11,7 @@ internal ref struct MemberNames(ReadOnlySpan<byte> utf8, Span<(int Start, int Le
     /// <summary>How many ranges the caller provides; one count per level besides.</summary>
     public const int Slots = StrictJson.MaxDepth * LinearMax;
 
-    private const int LinearMax = 16;
+    private const int LinearMax = 24;
 
     private readonly ReadOnlySpan<byte> utf8 = utf8;
     private readonly Span<(int Start, int Length)> ranges = ranges;
