@@ -43,12 +43,14 @@ internal sealed class Catalog(string profile)
     /// <summary>Wanted, and never seen.</summary>
     public IReadOnlyList<MustHappen> Missing => [.. Wanted.Where(e => !_hits.ContainsKey(e.Id))];
 
-    public void Note(RunOutcome run)
+    public static IReadOnlyList<string> SeenIn(RunOutcome run) => [.. Entries.Where(e => e.Seen(run)).Select(e => e.Id)];
+
+    public void Note(SeedResult run)
     {
-        foreach (MustHappen entry in Entries.Where(e => e.Seen(run)))
+        foreach (string id in run.Hits)
         {
-            (long runs, ulong first) = _hits.GetValueOrDefault(entry.Id, (0, run.Plan.Seed));
-            _hits[entry.Id] = (runs + 1, first);
+            (long runs, ulong first) = _hits.GetValueOrDefault(id, (0, run.Seed));
+            _hits[id] = (runs + 1, first);
         }
     }
 

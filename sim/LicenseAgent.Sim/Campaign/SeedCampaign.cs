@@ -18,35 +18,44 @@ internal static class ExitCodes
 /// </summary>
 internal sealed class SeedCampaign(Profile profile, TextWriter output)
 {
-    private const int TwiceEvery = 20;
-    private const int ViolationsMax = 5;
+    private const int BrokenMax = 5;
 
     private readonly Catalog _catalog = new(profile.Name);
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private double _agentHours;
     private long _steps;
 
-    /// <summary>The seeds that broke something, with what.</summary>
-    public List<(ulong Seed, Violation First)> Found { get; } = [];
+    /// <summary>The seeds that broke something.</summary>
+    public List<SeedResult> Found { get; } = [];
 
-    public int Run(ulong from, int seeds)
+    /// <param name="jobs">Processes at a time.</param>
+    public int Run(ulong from, int seeds, int jobs)
     {
-        output.WriteLine($"profile {profile.Name}, {seeds} seeds from {from}");
-        for (int i = 0; i < seeds && Found.Count < ViolationsMax; i++)
+        output.WriteLine($"profile {profile.Name}, {seeds} seeds from {from}, {jobs} at a time");
+        int done = 0;
+        foreach (SeedResult result in Workers.Judge(profile, from, seeds, jobs))
         {
-            int code = One(unchecked(from + (ulong)i), i);
-            if (code != ExitCodes.Ok)
+            done++;
+            if (result.Trouble is { } trouble)
             {
-                return code;
+                output.WriteLine($"seed {result.Seed}: {trouble}\n{Repro(result.Seed, profile.Name)}");
+                return result.Code;
             }
 
-            if ((i + 1) % Math.Max(1, seeds / 10) == 0)
+            Note(result);
+            if (done % Math.Max(1, seeds / 10) == 0)
             {
-                output.WriteLine(Progress(i + 1));
+                output.WriteLine(Progress(done));
+                output.Flush();
+            }
+
+            if (Found.Count >= BrokenMax)
+            {
+                break;
             }
         }
 
-        return Finish(seeds);
+        return Finish(done);
     }
 
     /// <summary>A number, or a commit's name, whose beginning is the number.</summary>
@@ -63,41 +72,25 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output)
             : throw new PlanException($"\"{text}\" is no seed; give a number or a commit's 40 characters.");
     }
 
-    public static string Repro(Plan plan) =>
-        $"REPRO: dotnet run -c Release --project sim/LicenseAgent.Sim -- replay --seed {plan.Seed} --profile {plan.Profile}";
+    public static string Repro(ulong seed, string profile) =>
+        $"REPRO: dotnet run -c Release --project sim/LicenseAgent.Sim -- replay --seed {seed} --profile {profile}";
 
-    private int One(ulong seed, int number)
+    private void Note(SeedResult result)
     {
-        Plan plan = PlanMaker.Make(seed, profile);
-        RunOutcome run = Runner.Run(plan);
-        if (run.Escape is { } escape)
+        _agentHours += result.AgentHours;
+        _steps += result.Steps;
+        _catalog.Note(result);
+        if (result.Findings.Count > 0)
         {
-            output.WriteLine($"seed {seed}: {escape.Message}\n{Repro(plan)}\n{escape}");
-            return escape is LeftTheLoopException ? ExitCodes.NotDeterministic : ExitCodes.HarnessError;
-        }
-
-        if (number % TwiceEvery == 0 && TraceHash.FirstDifference(run.Trace, Runner.Run(plan).Trace) is { } mark)
-        {
-            output.WriteLine($"seed {seed}: two runs differ within events {mark * TraceHash.MarkEvery} to "
-                + $"{(mark + 1) * TraceHash.MarkEvery}\n{Repro(plan)}");
-            return ExitCodes.NotDeterministic;
-        }
-
-        _agentHours += run.AgentHours;
-        _steps += run.Steps;
-        _catalog.Note(run);
-        if (run.Violations.Count > 0)
-        {
-            Found.Add((seed, run.Violations[0]));
-            foreach (Violation violation in run.Violations.DistinctBy(v => (v.Id, v.Node)).Take(4))
+            Found.Add(result);
+            foreach (Violation violation in result.Findings)
             {
                 output.WriteLine(VirtualTime.Line(violation));
             }
 
-            output.WriteLine(Repro(plan));
+            output.WriteLine(Repro(result.Seed, profile.Name));
+            output.Flush();
         }
-
-        return ExitCodes.Ok;
     }
 
     private int Finish(int seeds)

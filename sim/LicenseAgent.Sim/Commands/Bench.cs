@@ -18,15 +18,26 @@ internal static class Bench
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"one till, a validation an hour: {years / watch.Elapsed.TotalSeconds:f3} agent-years/s, "
             + $"{run.Steps / watch.Elapsed.TotalSeconds / 1_000:f0} k steps/s"));
+        CountCalls(till with { Hours = 24 * 7 }, output);
         watch.Restart();
-        const int Seeds = 40;
-        for (ulong seed = 1; seed <= Seeds; seed++)
-        {
-            Runner.Run(PlanMaker.Make(seed, Profile.Named("lite")));
-        }
-
+        const int Seeds = 100;
+        int jobs = Environment.ProcessorCount;
+        bool clean = Workers.Judge(Profile.Named("lite"), 1, Seeds, jobs).All(r => r.Code == ExitCodes.Ok);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"lite: {Seeds / watch.Elapsed.TotalSeconds:f1} seeds/s"));
-        return run.IsClean ? ExitCodes.Ok : ExitCodes.Violation;
+            $"lite, {jobs} processes: {Seeds / watch.Elapsed.TotalSeconds:f1} seeds/s"));
+        return run.IsClean && clean ? ExitCodes.Ok : ExitCodes.Violation;
+    }
+
+    /// <summary>What a till's hour is made of.</summary>
+    private static void CountCalls(Plan plan, TextWriter output)
+    {
+        SortedDictionary<string, long> calls = new(StringComparer.Ordinal);
+        RunOutcome run = Runner.Run(plan, world => world.Tills[0].PortCalled =
+            name => calls[name] = calls.GetValueOrDefault(name) + 1);
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"in an hour: {run.Steps / run.AgentHours:f0} steps"));
+        foreach ((string name, long count) in calls.OrderByDescending(c => c.Value))
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {count / run.AgentHours,8:f1}  {name}"));
+        }
     }
 }

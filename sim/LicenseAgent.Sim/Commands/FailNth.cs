@@ -1,5 +1,4 @@
 using LicenseAgent.Sim.Campaign;
-using LicenseAgent.Sim.Checkers;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
 using LicenseAgent.Sim.World;
@@ -7,37 +6,50 @@ using LicenseAgent.Sim.World;
 namespace LicenseAgent.Sim.Commands;
 
 /// <summary>
-/// The golden scenario, enrol and rotate, with the process killed (or the power cut) before and after the k-th call of a
-/// port, for k = 1, 2, … until a run has no k-th call any more. Every point of a crash is walked, not drawn.
+/// Golden scenarios with the process killed (or the power cut) before and after the k-th call of a port, for k = 1, 2, …
+/// until a run makes no k-th call within the scenario any more. Every point of a crash is walked, not drawn.
 /// </summary>
 internal static class FailNth
 {
-    private static readonly Plan Golden = new(
-        Plan.CurrentFormat, 7, "failnth", 1, 3, new Knobs(PosEveryS: 300, RotationS: 3_600, GraceS: 21_600), [], []);
+    private static readonly Knobs Quick = new(PosEveryS: 300, RotationS: 1_800, GraceS: 21_600);
 
-    public static int Run(int limit, TextWriter output)
+    public static IReadOnlyList<Plan> Golden { get; } =
+    [
+        // Enrolment, the first rotation, the scheduled one after it.
+        new(Plan.CurrentFormat, 7, "enrol", 1, 1, Quick, [], []),
+        new(Plan.CurrentFormat, 8, "orders", 1, 1, Quick with { RotationS = 43_200, CheckInS = 120 }, [],
+            [
+                new(1, 300, SimWorld.NameOf(1), OrderKinds.RotateNow),
+                new(2, 700, SimWorld.NameOf(1), OrderKinds.Revoke),
+                new(3, 1_100, SimWorld.NameOf(1), OrderKinds.Suspend),
+                new(4, 1_400, SimWorld.NameOf(1), OrderKinds.Resume),
+                new(5, 1_700, SimWorld.NameOf(1), OrderKinds.InvalidateBelow, 1),
+                new(6, 2_300, SimWorld.NameOf(1), OrderKinds.Rotate),
+                new(7, 2_700, SimWorld.NameOf(1), OrderKinds.Invalidate),
+            ]),
+    ];
+
+    public static int Run(string scenario, int limit, TextWriter output)
     {
         int runs = 0, broken = 0;
-        foreach (bool power in (bool[])[false, true])
+        foreach (Plan golden in Golden.Where(g => scenario.Length == 0 || g.Profile == scenario))
         {
-            foreach (bool after in (bool[])[false, true])
+            foreach ((bool power, bool after) in ((bool, bool)[])[(false, false), (false, true), (true, false), (true, true)])
             {
-                for (int k = 1; k <= limit; k++)
+                int k = 0;
+                for (bool fell = true; fell && k < limit; runs++)
                 {
-                    (RunOutcome run, bool fell) = With(k, after, power);
-                    runs++;
+                    (RunOutcome run, fell) = With(golden, ++k, after, power);
                     if (!run.IsClean)
                     {
                         broken++;
-                        output.WriteLine($"{(power ? "power cut" : "kill")} {(after ? "after" : "before")} call {k}: "
+                        output.WriteLine($"{golden.Profile}: {Text(power, after)} call {k}: "
                             + (run.Escape?.Message ?? VirtualTime.Line(run.Violations[0])));
                     }
-
-                    if (!fell)
-                    {
-                        break;
-                    }
                 }
+
+                output.WriteLine($"{golden.Profile}: {Text(power, after)} each of {k - 1} calls");
+                output.Flush();
             }
         }
 
@@ -46,13 +58,13 @@ internal static class FailNth
     }
 
     /// <returns>The run, and whether there was a k-th call.</returns>
-    public static (RunOutcome Run, bool Fell) With(int k, bool after, bool power)
+    public static (RunOutcome Run, bool Fell) With(Plan golden, int k, bool after, bool power)
     {
         bool fell = false;
-        RunOutcome run = Runner.Run(Golden, world =>
+        RunOutcome run = Runner.Run(golden, world =>
         {
             SimTill till = world.Tills[0];
-            world.Loop.At(0, () => till.CrashAt(new CrashPoint(k, after), _ =>
+            till.CrashAt(new CrashPoint(k, after), _ =>
             {
                 fell = true;
                 if (power)
@@ -61,8 +73,12 @@ internal static class FailNth
                 }
 
                 world.Loop.After(1_000_000, till.Start);
-            }));
+            });
+            world.Loop.At(golden.Hours * 3_600_000_000L, till.CrashNever);
         });
         return (run, fell);
     }
+
+    private static string Text(bool power, bool after) =>
+        $"{(power ? "power cut" : "kill")} {(after ? "after" : "before")}";
 }

@@ -46,13 +46,13 @@ internal static class SimCommandLine
 {
     private const string Usage = """
         license-agent-sim COMMAND
-          run      --profile P --seeds N [--from SEED|COMMIT]   many seeds; every 20th twice
+          run      --profile P --seeds N [--from SEED|COMMIT] [--jobs N]   many seeds; every 20th twice
           replay   --seed S --profile P | --plan FILE           one run, its findings, its trace hash
           explain  --seed S --profile P | --plan FILE           one run, line by line   [--node TILL]
           shrink   --seed S --profile P | --plan FILE [--out FILE]   the smallest plan that still breaks it
           plan     --seed S --profile P                         the plan of a seed
           corpus   [--folder tests/corpus]                      every kept plan
-          failnth  [--limit N]                                  a crash at the k-th call of a port, for every k
+          failnth  [--scenario enrol|orders] [--limit N]        a crash at the k-th call of a port, for every k
           bench                                                 seeds and agent-years a second
           mutants  [--seeds N] [--only NN]                      every mutant must be caught
         """;
@@ -65,13 +65,17 @@ internal static class SimCommandLine
             return arguments.Count == 0 ? Help(output) : arguments[0] switch
             {
                 "run" => new SeedCampaign(Profile.Named(options.Text("profile", "lite")), output).Run(
-                    SeedCampaign.SeedOf(options.Text("from", "1")), options.Number("seeds", 50)),
+                    SeedCampaign.SeedOf(options.Text("from", "1")), options.Number("seeds", 50),
+                    options.Number("jobs", Environment.ProcessorCount)),
+                Workers.Command => Workers.Serve(
+                    Profile.Named(options.Text("profile", "lite")), Console.In, output),
                 "replay" => PlanCommands.Replay(options, output),
                 "explain" => PlanCommands.Explain(options, output),
                 "shrink" => PlanCommands.Shrink(options, output),
                 "plan" => PlanCommands.Show(options, output),
                 "corpus" => PlanCommands.Corpus(options, output),
-                "failnth" => FailNth.Run(options.Number("limit", int.MaxValue), output),
+                "failnth" => FailNth.Run(
+                    options.Text("scenario", ""), options.Number("limit", int.MaxValue), output),
                 "bench" => Bench.Run(output),
                 "mutants" => MutantRunner.Run(options, output),
                 _ => Help(output),

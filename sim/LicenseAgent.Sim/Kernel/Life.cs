@@ -24,7 +24,8 @@ internal sealed class Life(SimLoop loop, SimContext context, Action<CrashPoint> 
     /// <summary>Told of every call, by name; fail-Nth and the reports count with it.</summary>
     public Action<string>? Called { get; set; }
 
-    public void CrashAfter(CrashPoint inCalls) => _crashAt = inCalls with { Call = Calls + inCalls.Call };
+    public void CrashAfter(CrashPoint? inCalls) =>
+        _crashAt = inCalls is { } point ? point with { Call = Calls + point.Call } : null;
 
     /// <summary>A call that answers later; what it does happens when it answers.</summary>
     public Task<T> Call<T>(string name, long tookUs, Func<T> effect) =>

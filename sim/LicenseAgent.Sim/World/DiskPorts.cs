@@ -40,13 +40,17 @@ internal sealed class AuditFilePort(Life life, SimAudit audit, DiskTroubles trou
     public IReadOnlyList<AuditSegment> Segments()
     {
         life.Enter("audit.segments");
-        return audit.Segments();
+        IReadOnlyList<AuditSegment> segments = audit.Segments();
+        life.Leave();
+        return segments;
     }
 
     public int Read(string segment, long offset, Span<byte> into)
     {
         life.Enter("audit.read");
-        return audit.Read(segment, offset, into);
+        int count = audit.Read(segment, offset, into);
+        life.Leave();
+        return count;
     }
 
     public void Append(ReadOnlySpan<byte> lines)

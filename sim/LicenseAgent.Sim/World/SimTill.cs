@@ -98,6 +98,8 @@ internal sealed partial class SimTill : IDisposable
         Life life = new(_loop, context, OnCrashPoint) { Called = PortCalled };
         context.Crashed = e => OnEnd(life, EndOf.Crash, e.ToString());
         _life = life;
+        life.CrashAfter(_crashNext);
+        _crashNext = null;
         _stop = new CancellationTokenSource();
         SimClock clock = new(_loop, context, Boot, WallUnixUs);
         _clock = clock;
@@ -136,11 +138,19 @@ internal sealed partial class SimTill : IDisposable
         }
     }
 
-    /// <summary>The process dies at a call of a port from now; what then happens is the caller's to say.</summary>
+    /// <summary>
+    /// The process, or where none runs the next one, dies at a call of a port from now; what then happens is the
+    /// caller's to say.
+    /// </summary>
     public void CrashAt(CrashPoint inCalls, Action<CrashPoint> then)
     {
         _atCrash = then;
-        _life?.CrashAfter(inCalls);
+        _crashNext = inCalls;
+        if (_life is { IsOver: false } life)
+        {
+            life.CrashAfter(inCalls);
+            _crashNext = null;
+        }
     }
 
     public void Dispose()
@@ -168,7 +178,15 @@ internal sealed partial class SimTill : IDisposable
         _clock?.Resume();
     }
 
+    /// <summary>Nothing is to die any more.</summary>
+    public void CrashNever()
+    {
+        (_atCrash, _crashNext) = (null, null);
+        _life?.CrashAfter(null);
+    }
+
     private Action<CrashPoint>? _atCrash;
+    private CrashPoint? _crashNext;
 
     private void OnCrashPoint(CrashPoint at)
     {
@@ -228,6 +246,10 @@ internal sealed partial class SimTill : IDisposable
             Agent = agent;
             await agent.RunAsync(stop);
             OnEnd(life, EndOf.Stop, "");
+        }
+        catch (NodeDeadException)
+        {
+            // It died at this very call, which is noted already.
         }
         catch (NewerFormatException e)
         {

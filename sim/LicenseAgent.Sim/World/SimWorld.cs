@@ -21,6 +21,7 @@ internal sealed class SimWorld : IDisposable
 
     private const long Second = 1_000_000;
     private const long EnrolAgainUs = 20 * Second;
+    private const long EnrolPatienceUs = 300 * Second;
     private const long StepsPerTillHour = 400_000;
 
     private static readonly PeerCredentials Operator = new(500, 500, 5);
@@ -141,12 +142,22 @@ internal sealed class SimWorld : IDisposable
 
         EnrollmentBundle bundle = Server.Add(till.Id);
         byte[] body = StrictJson.Write(new EnrollCall(bundle), ManagementRequestJsonContext.Wire.EnrollCall);
+        bool answered = false;
         Order(till, "POST", ManagementPaths.Enroll, body, (status, _) =>
         {
+            answered = true;
             History.Add(new Ordered(Loop.NowUs, till.Id, "enroll", $"{status}"));
             if (status != 200)
             {
                 Loop.After(EnrolAgainUs, () => Enrol(till));
+            }
+        });
+        Loop.After(EnrolPatienceUs, () =>
+        {
+            if (!answered)
+            {
+                // The till went off under his hands.
+                Enrol(till);
             }
         });
     }

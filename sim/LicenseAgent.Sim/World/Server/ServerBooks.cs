@@ -64,6 +64,9 @@ internal sealed class AgentBooks(string agentId)
     /// <summary>Audit heads by number, the newest of them.</summary>
     public SortedDictionary<long, Digest32> Witnessed { get; private set; } = [];
 
+    /// <summary>The highest number of <see cref="Witnessed"/>.</summary>
+    public long WitnessedLast { get; set; }
+
     public UtcTime WitnessTime { get; set; } = UtcTime.MinValue;
 
     public List<UtcTime> Recoveries { get; private set; } = [];

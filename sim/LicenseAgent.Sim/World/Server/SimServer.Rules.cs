@@ -44,6 +44,7 @@ internal sealed partial class SimServer
             (0, 0, request.Keys.Signing, request.Keys.Decryption);
         books.Held.Clear();
         books.Witnessed.Clear();
+        books.WitnessedLast = 0;
         books.WitnessTime = UtcTime.MinValue;
         EnrollAnswer answer = new(
             request.AgentId, request.RequestId, request.Nonce, request.Action, Now,
@@ -197,13 +198,14 @@ internal sealed partial class SimServer
     private bool Witness(AgentBooks books, AuditEvidence shown, UtcTime timestamp)
     {
         bool inOrder = timestamp >= books.WitnessTime;
-        long last = books.Witnessed.Count == 0 ? 0 : books.Witnessed.Keys.Last();
+        long last = books.WitnessedLast;
         bool conflict = (inOrder && shown.Seq < last)
             || Contradicts(books, shown.Seq, shown.Head)
             || (shown.Witnessed is { } claimed && Contradicts(books, claimed.Seq, claimed.Head));
         if (!conflict && shown.Seq > 0)
         {
             books.Witnessed[shown.Seq] = shown.Head;
+            books.WitnessedLast = Math.Max(last, shown.Seq);
             if (books.Witnessed.Count > WitnessesKept)
             {
                 books.Witnessed.Remove(books.Witnessed.Keys.First());

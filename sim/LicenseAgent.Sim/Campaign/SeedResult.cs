@@ -1,0 +1,52 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using LicenseAgent.Sim.Checkers;
+using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.Plans;
+
+namespace LicenseAgent.Sim.Campaign;
+
+/// <summary>What a campaign keeps of one seed; a line of a worker's output.</summary>
+/// <param name="Hits">Entries of the catalog that were seen.</param>
+/// <param name="Trouble">Why the run is worth nothing; then <paramref name="Code"/> says of what kind.</param>
+internal sealed record SeedResult(
+    ulong Seed, int Code, string? Trouble, IReadOnlyList<Violation> Findings, IReadOnlyList<string> Hits, long Steps,
+    double AgentHours, string Hash)
+{
+    // The first of each kind; the rest is the replay's to show.
+    private const int FindingsMax = 8;
+
+    /// <param name="twice">Runs it again and compares the traces; a difference is never tried again.</param>
+    public static SeedResult Of(ulong seed, Profile profile, bool twice)
+    {
+        Plan plan = PlanMaker.Make(seed, profile);
+        RunOutcome run = Runner.Run(plan);
+        string hash = run.Trace.Value.ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
+        if (run.Escape is { } escape)
+        {
+            int code = escape is LeftTheLoopException ? ExitCodes.NotDeterministic : ExitCodes.HarnessError;
+            return new SeedResult(seed, code, escape.ToString(), [], [], run.Steps, 0, hash);
+        }
+
+        if (twice && TraceHash.FirstDifference(run.Trace, Runner.Run(plan).Trace) is { } mark)
+        {
+            string where = $"two runs differ within events {mark * TraceHash.MarkEvery} to "
+                + $"{(mark + 1) * TraceHash.MarkEvery}";
+            return new SeedResult(seed, ExitCodes.NotDeterministic, where, [], [], run.Steps, 0, hash);
+        }
+
+        Violation[] findings = [.. run.Violations.DistinctBy(v => (v.Id, v.Node)).Take(FindingsMax)];
+        return new SeedResult(
+            seed, findings.Length == 0 ? ExitCodes.Ok : ExitCodes.Violation, null, findings, Catalog.SeenIn(run),
+            run.Steps, run.AgentHours, hash);
+    }
+
+    public string Write() => JsonSerializer.Serialize(this, SeedJson.Default.SeedResult);
+
+    public static SeedResult Read(string line) => JsonSerializer.Deserialize(line, SeedJson.Default.SeedResult)
+        ?? throw new InvalidDataException("A worker wrote nothing.");
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(SeedResult))]
+internal sealed partial class SeedJson : JsonSerializerContext;
