@@ -88,7 +88,7 @@ internal sealed class Stage : IAsyncDisposable
         _agent = null;
         if (before is not null)
             await before.DisposeAsync();
-        _agent = await AgentProcess.StartAsync(_folder, cancel, clock is null ? null : FakeClock(clock));
+        _agent = await AgentProcess.StartAsync(_folder, cancel, clock is null ? null : FakeClock.At(clock));
     }
 
     public async Task<StatusResponse?> TryStatusAsync(CancellationToken cancel)
@@ -249,13 +249,4 @@ internal sealed class Stage : IAsyncDisposable
             }
         }
     }
-
-    private static Dictionary<string, string> FakeClock(string clock) => new()
-    {
-        ["LD_PRELOAD"] = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-        ["FAKETIME"] = clock,
-        ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
-        ["FAKETIME_FORCE_MONOTONIC_FIX"] = "0",
-        ["FAKETIME_NO_CACHE"] = "1",
-    };
 }

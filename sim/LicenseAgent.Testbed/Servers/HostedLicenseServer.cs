@@ -38,11 +38,13 @@ public sealed class HostedLicenseServer : IAsyncDisposable
 
     private readonly ServerOptions _options;
     private readonly ConcurrentQueue<byte[]> _contentKeys;
+    private readonly ShiftedTime _time;
     private ServerApp _app;
 
     private HostedLicenseServer(
-        ServerApp app, ServerOptions options, ServerFaults faults, ConcurrentQueue<byte[]> contentKeys) =>
-        (_app, _options, Faults, _contentKeys) = (app, options, faults, contentKeys);
+        ServerApp app, ServerOptions options, ServerFaults faults, ConcurrentQueue<byte[]> contentKeys,
+        ShiftedTime time) =>
+        (_app, _options, Faults, _contentKeys, _time) = (app, options, faults, contentKeys, time);
 
     public ServerFaults Faults { get; }
 
@@ -76,11 +78,12 @@ public sealed class HostedLicenseServer : IAsyncDisposable
             EnrollmentApproval = settings.EnrollmentApproval,
             RateLimit = new RateLimitOptions { PerMinute = 6000, Burst = 1000 },
         };
-        var app = await OpenAsync(options, faults, drawn);
+        var time = new ShiftedTime();
+        var app = await OpenAsync(options, faults, drawn, time);
         try
         {
             await app.StartAsync(cancel);
-            return new HostedLicenseServer(app, options, faults, drawn);
+            return new HostedLicenseServer(app, options, faults, drawn, time);
         }
         catch (Exception)
         {
@@ -112,7 +115,20 @@ public sealed class HostedLicenseServer : IAsyncDisposable
         foreach (var suffix in (string[])["", "-wal", "-shm"]) File.Delete(database + suffix);
         File.Copy(backup, database);
         var options = _options with { Listen = new IPEndPoint(IPAddress.Loopback, port) };
-        _app = await OpenAsync(options, Faults, _contentKeys);
+        _app = await OpenAsync(options, Faults, _contentKeys, _time);
+        await _app.StartAsync(cancel);
+    }
+
+    /// <summary>
+    /// The server was off for so long and comes back at the same address, with the certificate that is in its file now.
+    /// </summary>
+    public async Task LeapAsync(TimeSpan ahead, CancellationToken cancel)
+    {
+        var port = _app.AgentUrl.Port;
+        await _app.DisposeAsync();
+        _time.Ahead += ahead;
+        _app = await OpenAsync(
+            _options with { Listen = new IPEndPoint(IPAddress.Loopback, port) }, Faults, _contentKeys, _time);
         await _app.StartAsync(cancel);
     }
 
@@ -129,7 +145,7 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     /// <returns>What it did.</returns>
     public async Task<IReadOnlyList<string>> RotateKeysAsync()
     {
-        var desk = new KeyDesk(_app.Store, TimeProvider.System, "testbed");
+        var desk = new KeyDesk(_app.Store, _time, "testbed");
         return (await desk.RotateAsync(KeyFile.Scopes, [], force: true)).Done;
     }
 
@@ -175,28 +191,36 @@ public sealed class HostedLicenseServer : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    private static Task<IssuedLicense> IssueAsync(LicenseDesk desk, string agentId, TimeSpan? lifetime)
+    private Task<IssuedLicense> IssueAsync(LicenseDesk desk, string agentId, TimeSpan? lifetime)
     {
-        var expires = UtcTime.From(TimeProvider.System.GetUtcNow()) + (lifetime ?? TimeSpan.FromDays(30));
+        var expires = UtcTime.From(_time.GetUtcNow()) + (lifetime ?? TimeSpan.FromDays(30));
         return desk.IssueAsync(new LicenseOrder(agentId, "register", expires));
     }
 
     private static Task<ServerApp> OpenAsync(
-        ServerOptions options, ServerFaults faults, ConcurrentQueue<byte[]> drawn) => ServerApp.CreateAsync(
-        options, TimeProvider.System, bytes => Draw(bytes, drawn),
+        ServerOptions options, ServerFaults faults, ConcurrentQueue<byte[]> drawn, TimeProvider time) =>
+        ServerApp.CreateAsync(options, time, bytes => Draw(bytes, drawn),
         around: web => web.Use(next => context => faults.InvokeAsync(context, next)));
 
     private AgentDesk Agents() => new(
-        _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), TimeProvider.System,
+        _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), _time,
         RandomNumberGenerator.Fill, "testbed");
 
     private LicenseDesk Licenses() => new(
-        _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), TimeProvider.System,
+        _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), _time,
         RandomNumberGenerator.Fill, "testbed");
 
     private static void Draw(Span<byte> bytes, ConcurrentQueue<byte[]> drawn)
     {
         RandomNumberGenerator.Fill(bytes);
         if (bytes.Length == 32) drawn.Enqueue(bytes.ToArray());
+    }
+
+    /// <summary>The machine's clock and timers, ahead by as much as a test says.</summary>
+    private sealed class ShiftedTime : TimeProvider
+    {
+        public TimeSpan Ahead { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Ahead;
     }
 }

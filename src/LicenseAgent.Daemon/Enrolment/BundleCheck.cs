@@ -13,7 +13,10 @@ internal sealed class BundleException(string message)
 /// <summary>Whether a bundle can be used on this till.</summary>
 internal static class BundleCheck
 {
-    public static void Require(EnrollmentBundle bundle, AgentConfig config, UtcTime now)
+    /// <param name="provenNow">
+    /// Later than this it certainly is. The wall clock of a new till may be years off, and the server judges the token.
+    /// </param>
+    public static void Require(EnrollmentBundle bundle, AgentConfig config, UtcTime provenNow)
     {
         Unless(bundle.Format == 1, $"The bundle has format {bundle.Format}, this program knows 1.");
         Unless(AgentId.IsValid(bundle.AgentId), "The bundle's agent_id is not a valid name.");
@@ -30,7 +33,7 @@ internal static class BundleCheck
             Base64UrlText.TryDecode(bundle.CaCert, out byte[] ca) && ca.Length is > 0 and <= 16_384,
             "The bundle's ca_cert is not a certificate.");
         Unless(
-            now < bundle.ExpiresAt,
+            provenNow < bundle.ExpiresAt,
             $"The bundle expired at {bundle.ExpiresAt}; write a new one with license-server agents add.");
     }
 

@@ -35,7 +35,7 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
     {
         EnrollmentBundle bundle = call.Bundle;
         AgentFile? before = await _files.ReadAgentAsync(cancel);
-        BundleCheck.Require(bundle, config, RequestTime());
+        BundleCheck.Require(bundle, config, buildTime);
         if (before is { Phase: EnrollmentPhase.Enrolled })
         {
             await RequireReplaceableAsync(before, call, cancel);

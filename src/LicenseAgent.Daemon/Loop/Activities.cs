@@ -44,7 +44,11 @@ internal sealed class Activities(
             AgentEffect.CommitGeneration e => cancel => CommitAsync(e.Next, cancel),
             AgentEffect.ProbeTpm => ProbeAsync,
             AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e, state, cancel),
-            AgentEffect.FetchKeysets => _opening.FetchKeysetsAsync,
+            AgentEffect.FetchKeysets => cancel =>
+            {
+                till.Connection?.JudgeBy(Views.ProvenNow(state, now));
+                return _opening.FetchKeysetsAsync(cancel);
+            },
             AgentEffect.Enroll e => cancel => EnrollAsync(e.Ticket, cancel),
             AgentEffect.OpenSoftware e => cancel => new SoftwareActivity(ports, till, _opening).OpenAsync(
                 e.Anew, state.Tpm == TpmHealth.Ok, cancel),

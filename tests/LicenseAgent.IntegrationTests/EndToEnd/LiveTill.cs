@@ -122,9 +122,10 @@ internal sealed class LiveTill : IAsyncDisposable
         await Operator.EnrollAsync(new EnrollCall(_bundle), _cancel);
     }
 
-    public async Task StartAgentAsync()
+    /// <param name="environment">For example a <see cref="FakeClock"/>.</param>
+    public async Task StartAgentAsync(IReadOnlyDictionary<string, string>? environment = null)
     {
-        Agent = await AgentProcess.StartAsync(Folder, _cancel);
+        Agent = await AgentProcess.StartAsync(Folder, _cancel, environment);
 
         // Connections of a client end with the agent they were made to.
         _operator?.Dispose();
@@ -154,10 +155,10 @@ internal sealed class LiveTill : IAsyncDisposable
         return HKDF.DeriveKey(HashAlgorithmName.SHA256, baseKey, 32, [], Encoding.ASCII.GetBytes(purpose));
     }
 
-    public async Task RestartAgentAsync()
+    public async Task RestartAgentAsync(IReadOnlyDictionary<string, string>? environment = null)
     {
         await Agent.DisposeAsync();
-        await StartAgentAsync();
+        await StartAgentAsync(environment);
     }
 
     public async Task<StatusResponse> StatusAsync() => (await Operator.StatusAsync(_cancel)).Value;

@@ -6,13 +6,15 @@ namespace LicenseAgent.UnitTests.Core.Model;
 
 /// <summary>
 /// A till whose owner controls power, clock battery, network, and the disk while it is off: the real core, a disk that
-/// can be copied and put back, a TPM that keeps its mirror. Everything in it is a value, so that a copy is another till.
+/// can be copied and put back, a TPM that keeps its mirror and the state it belongs to. Everything in it is a value, so
+/// that a copy is another till.
 /// </summary>
 internal sealed class HostileTill
 {
     // Longer than any back-off, and than the time between two check-ins.
     private const long LongestWaitMs = 3_700_000;
 
+    private Directive[] _directives = [];
     private int _boot = 1;
     private long _bootMs = 10_000;
     private long _awakeMs = 10_000;
@@ -21,7 +23,7 @@ internal sealed class HostileTill
     /// <summary>What an enrolled till in contact has on its disk.</summary>
     public HostileTill(BoundState bound)
     {
-        (Bound, Run) = (bound, Given.Run(bound) with { Anchor = null, HighWater = null });
+        (Bound, OnDisk, Run) = (bound, bound, Given.Run(bound) with { Anchor = null, HighWater = null });
         Start();
         Contact();
         RanMs = 0;
@@ -30,7 +32,11 @@ internal sealed class HostileTill
 
     public AgentState State { get; private set; } = AgentState.Initial(Given.Settings);
 
+    /// <summary>The state that the TPM's counter and slot name.</summary>
     public BoundState Bound { get; private set; }
+
+    /// <summary><c>state.json</c>; none: deleted.</summary>
+    public BoundState? OnDisk { get; private set; }
 
     public RunState? Run { get; private set; }
 
@@ -83,8 +89,12 @@ internal sealed class HostileTill
     }
 
     /// <summary>Power goes and comes back; the TPM's clock falls back, as a killed one's does.</summary>
-    public void Cut(TimeSpan off, RunState? run)
+    public void Cut(TimeSpan off, RunState? run) => Cut(off, run, OnDisk);
+
+    /// <param name="state">What its owner leaves as <c>state.json</c>.</param>
+    public void Cut(TimeSpan off, RunState? run, BoundState? state)
     {
+        OnDisk = state;
         RunState? left = Run;
         Run = run;
         Copied = left;
@@ -102,9 +112,9 @@ internal sealed class HostileTill
     }
 
     /// <summary>Whatever is asked of the server is answered, until nothing is asked.</summary>
-    public void Contact()
+    public void Contact(params Directive[] directives)
     {
-        IsOnline = true;
+        (IsOnline, _directives) = (true, directives);
         Pass(LongestWaitMs);
         Step(new AgentEvent.Ticked());
         IsOnline = false;
@@ -153,16 +163,25 @@ internal sealed class HostileTill
             case AgentEffect.WriteAnchors anchors:
                 Mirror = anchors.Mirror ?? Mirror;
                 return new AgentEvent.Anchored { TpmClock = new TpmReading(_tpmMs, _bootMs) };
+            case AgentEffect.LoadState when OnDisk != Bound:
+                return new AgentEvent.StateUnusable(
+                    Given.Identity, Given.Keyset, OnDisk is null ? LockReason.StateCorrupt : LockReason.StateRollback,
+                    Bound.Generation, Bound.HighestVersionSeen, Run ?? RunState.Empty)
+                {
+                    Mirror = Mirror,
+                };
             case AgentEffect.LoadState:
                 return new AgentEvent.StateLoaded(Given.Identity, Bound, Run ?? RunState.Empty)
                 {
                     Mirror = Mirror,
                     TpmClock = new TpmReading(_tpmMs, _bootMs),
                 };
+            case AgentEffect.LoadPrevious:
+                return new AgentEvent.PreviousLoaded([]);
             case AgentEffect.LoadSecrets load:
                 return new AgentEvent.SecretsLoaded([.. load.Entries.Select(e => e.Version)], []);
             case AgentEffect.CommitGeneration commit:
-                Bound = commit.Next;
+                (Bound, OnDisk) = (commit.Next, commit.Next);
                 return new AgentEvent.GenerationCommitted(commit.Next);
             case AgentEffect.StageSecret stage:
                 return new AgentEvent.SecretStaged(
@@ -183,7 +202,7 @@ internal sealed class HostileTill
     {
         RequestPlan.Prepare p => Given.Prepared(p.Highest + 1, Real),
         RequestPlan.Confirm c => Given.Confirmed(c.Pending.Entry.Version, Real),
-        RequestPlan.CheckIn => Given.CheckedIn(Real),
+        RequestPlan.CheckIn => Given.CheckedIn(Real, _directives),
         _ => throw new InvalidOperationException($"Nobody answers {plan}."),
     };
 }
