@@ -237,10 +237,13 @@ internal static class Commands
 
     private static string? WhyNoRotation(AgentState state) => state switch
     {
-        { Identity: null } when !(state.Settings.FallbackOnLoss && Views.IsTpmLost(state)) => "not_enrolled",
+        // Lost at start, the identity is on the disk and was not judged yet: that is not the reason.
+        { Identity: null, Lock: not (LockReason.TpmUnavailable or LockReason.TpmReplaced) }
+            when !(state.Settings.FallbackOnLoss && Views.IsTpmLost(state)) => "not_enrolled",
         _ when Views.IsSuspended(state) => "suspended",
         _ when Views.IsTpmLost(state) && state.Settings.FallbackOnLoss && !state.RunUnsaved => null,
-        _ when Views.IsTpmLost(state) => "tpm_unavailable",
+        { Tpm: TpmHealth.Replaced } => ModeText.Of(LockReason.TpmReplaced),
+        _ when Views.IsTpmLost(state) => ModeText.Of(LockReason.TpmUnavailable),
         { Lock: LockReason.Starting or LockReason.TpmUnavailable or LockReason.TpmReplaced } =>
             ModeText.Of(state.Lock.Value),
         { RunUnsaved: true } => "storage_failed",

@@ -123,9 +123,11 @@ internal sealed class LiveTill : IAsyncDisposable
     }
 
     /// <param name="environment">For example a <see cref="FakeClock"/>.</param>
-    public async Task StartAgentAsync(IReadOnlyDictionary<string, string>? environment = null)
+    /// <param name="under">A program that starts it, with its arguments.</param>
+    public async Task StartAgentAsync(
+        IReadOnlyDictionary<string, string>? environment = null, params string[] under)
     {
-        Agent = await AgentProcess.StartAsync(Folder, _cancel, environment);
+        Agent = await AgentProcess.StartAsync(Folder, _cancel, environment, under);
 
         // Connections of a client end with the agent they were made to.
         _operator?.Dispose();
@@ -155,10 +157,11 @@ internal sealed class LiveTill : IAsyncDisposable
         return HKDF.DeriveKey(HashAlgorithmName.SHA256, baseKey, 32, [], Encoding.ASCII.GetBytes(purpose));
     }
 
-    public async Task RestartAgentAsync(IReadOnlyDictionary<string, string>? environment = null)
+    public async Task RestartAgentAsync(
+        IReadOnlyDictionary<string, string>? environment = null, params string[] under)
     {
         await Agent.DisposeAsync();
-        await StartAgentAsync(environment);
+        await StartAgentAsync(environment, under);
     }
 
     public async Task<StatusResponse> StatusAsync() => (await Operator.StatusAsync(_cancel)).Value;

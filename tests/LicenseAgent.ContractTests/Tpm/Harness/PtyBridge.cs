@@ -14,6 +14,7 @@ internal sealed partial class PtyBridge : IAsyncDisposable
     private const int ReadWriteNoTerminal = 0x2 | 0x100;
     private const int TermiosRoom = 256;
     private const int NameRoom = 64;
+    private const uint SetExclusive = 0x540C, ClearExclusive = 0x540D; // TIOCEXCL, TIOCNXCL, ioctl_tty(2)
 
     private readonly SafeFileHandle _master;
     private readonly SafeFileHandle _keepOpen;
@@ -36,7 +37,9 @@ internal sealed partial class PtyBridge : IAsyncDisposable
 
     public string Device => $"device:{_path}";
 
-    public static PtyBridge Start(SwtpmProcess swtpm)
+    public static PtyBridge Start(SwtpmProcess swtpm) => Start(swtpm.SocketPath);
+
+    public static PtyBridge Start(string socketPath)
     {
         var master = PosixOpenPt(ReadWriteNoTerminal);
         Require(master, "posix_openpt");
@@ -55,9 +58,16 @@ internal sealed partial class PtyBridge : IAsyncDisposable
         Require(TcSetAttr(slave, 0, termios), "tcsetattr");
 
         var tpm = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        tpm.Connect(new UnixDomainSocketEndPoint(swtpm.SocketPath));
+        tpm.Connect(new UnixDomainSocketEndPoint(socketPath));
         return new PtyBridge(new SafeFileHandle(master, true), new SafeFileHandle(slave, true), tpm, path);
     }
+
+    /// <summary>
+    /// Another program has the device to itself, as with /dev/tpm0: opening it is EBUSY, but for CAP_SYS_ADMIN.
+    /// </summary>
+    public void Hold() => Require(IoCtl(_keepOpen, SetExclusive), "ioctl");
+
+    public void LetGo() => Require(IoCtl(_keepOpen, ClearExclusive), "ioctl");
 
     public ValueTask DisposeAsync()
     {
@@ -116,6 +126,9 @@ internal sealed partial class PtyBridge : IAsyncDisposable
 
     [LibraryImport("libc", EntryPoint = "tcsetattr", SetLastError = true)]
     private static partial int TcSetAttr(int fd, int when, [In] byte[] termios);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    private static partial int IoCtl(SafeFileHandle fd, nuint request);
 
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
     private static partial nint Read(SafeFileHandle fd, [Out] byte[] buffer, nuint count);

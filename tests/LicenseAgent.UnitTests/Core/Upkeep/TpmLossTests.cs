@@ -115,6 +115,19 @@ public sealed class TpmLossTests
     }
 
     [Theory]
+    [InlineData(TpmHealth.Unavailable, "tpm_unavailable")]
+    [InlineData(TpmHealth.Lockout, "tpm_unavailable")]
+    [InlineData(TpmHealth.Replaced, "tpm_replaced")]
+    public void Lost_at_start_a_rotation_is_refused_for_that_and_not_for_want_of_an_enrolment(
+        TpmHealth health, string reason)
+    {
+        CoreDriver till = new();
+        till.Step(new AgentEvent.Started()).Step(new AgentEvent.TpmFailed(health, "gone"));
+        till.Step(new AgentEvent.RotateAsked(5));
+        Assert.Equal(reason, Assert.Single(till.Did<AgentEffect.CompleteRotate>()).FailedBecause);
+    }
+
+    [Theory]
     [MemberData(nameof(Reports))]
     public void The_check_in_after_it_names_what_the_TPM_was(TpmHealth health, string report)
     {
