@@ -44,11 +44,7 @@ internal sealed class Activities(
             AgentEffect.CommitGeneration e => cancel => CommitAsync(e.Next, cancel),
             AgentEffect.ProbeTpm => ProbeAsync,
             AgentEffect.WriteAnchors e => cancel => _anchors.WriteAsync(e, state, cancel),
-            AgentEffect.FetchKeysets => cancel =>
-            {
-                till.Connection?.JudgeBy(Views.ProvenNow(state, now));
-                return _opening.FetchKeysetsAsync(cancel);
-            },
+            AgentEffect.FetchKeysets => cancel => FetchKeysetsAsync(Views.ProvenNow(state, now), cancel),
             AgentEffect.Enroll e => cancel => EnrollAsync(e.Ticket, cancel),
             AgentEffect.OpenSoftware e => cancel => new SoftwareActivity(ports, till, _opening).OpenAsync(
                 e.Anew, state.Tpm == TpmHealth.Ok, cancel),
@@ -153,6 +149,12 @@ internal sealed class Activities(
             TpmClock = exchanged.TpmClock,
             Certificate = renewed,
         };
+    }
+
+    private Task<AgentEvent> FetchKeysetsAsync(UtcTime? proven, CancellationToken cancel)
+    {
+        till.Connection?.JudgeBy(proven);
+        return _opening.FetchKeysetsAsync(cancel);
     }
 
     private async Task<AgentEvent> StageAsync(AgentEffect.StageSecret effect, CancellationToken cancel)
