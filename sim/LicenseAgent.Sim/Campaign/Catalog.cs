@@ -36,6 +36,16 @@ internal sealed class Catalog(string profile)
         new("S16", "a cut tail was seen by the witness", r => Has<WitnessGiven>(r, w => w.Conflict), "swarm", "disk"),
         new("S17", "a clock was further than allowed", r => Has<Received>(r, x => x.Verdict == "CLOCK_SKEW"), "swarm", "clock"),
         new("S18", "the server answered REPLAY to a copy", r => Has<Received>(r, x => x.Verdict == "REPLAY"), "lite", "swarm"),
+        new("S19", "a stranger was turned away", r => Has<OddCall>(r, c => c.Kind == "stranger")),
+        new("S20", "nonsense was refused", r => Has<OddCall>(r, c => c.Kind == "garbage")),
+        new("S21", "a till saw another TPM", r => Has<Seen>(r, s => s.Lock == "tpm_replaced"), "tpm", "swarm"),
+        new("S22", "a till was enrolled anew", r => Has<Ordered>(
+            r, o => o.What == "enroll --replace" && o.Outcome == "200"), "tpm", "swarm"),
+        new("S23", "a newer format was refused", r => Has<Ended>(r, e => e.How == EndOf.NewerFormat), "rotation", "swarm"),
+        new("S24", "files of an older format were read", r => Has<FaultBegan>(
+            r, f => f.Kind == FaultKinds.OlderFormat), "rotation", "swarm"),
+        new("S25", "the server's keys were exchanged", r => Has<FaultBegan>(
+            r, f => f.Kind == FaultKinds.KeyRollover), "rotation", "swarm"),
     ];
 
     public IEnumerable<MustHappen> Wanted => Entries.Where(e => e.Profiles.Count == 0 || e.Profiles.Contains(profile));

@@ -18,8 +18,6 @@ internal static class ExitCodes
 /// </summary>
 internal sealed class SeedCampaign(Profile profile, TextWriter output)
 {
-    private const int BrokenMax = 5;
-
     private readonly Catalog _catalog = new(profile.Name);
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private double _agentHours;
@@ -29,7 +27,8 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output)
     public List<SeedResult> Found { get; } = [];
 
     /// <param name="jobs">Processes at a time.</param>
-    public int Run(ulong from, int seeds, int jobs)
+    /// <param name="brokenMax">Ends after so many seeds that break something.</param>
+    public int Run(ulong from, int seeds, int jobs, int brokenMax)
     {
         output.WriteLine($"profile {profile.Name}, {seeds} seeds from {from}, {jobs} at a time");
         int done = 0;
@@ -49,7 +48,7 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output)
                 output.Flush();
             }
 
-            if (Found.Count >= BrokenMax)
+            if (Found.Count >= brokenMax)
             {
                 break;
             }

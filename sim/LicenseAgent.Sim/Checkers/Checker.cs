@@ -50,6 +50,8 @@ internal static class AllCheckers
         new VersionsNeverGoDown(), new CrashesLeaveAState(), new ConfirmAfterDurable(), new ForgedChangesNothing(),
         new NonceOnce(), new AuditedBeforeAnswer(), new DegradedEnds(), new ComesBack(),
         new LevelsAreKept(), new ChainHolds(), new HonestLogsAgree(), new TransitionsRecorded(),
-        new NoChangeWithoutLog(), new EveryCallAnswered(), new LoadAfterOutage(),
+        new NoChangeWithoutLog(), new EveryCallAnswered(), new LoadAfterOutage(), new RefusalsAreContact(),
+        new OnlyListedPeers(), new NonsenseIsRefused(), new TpmUseIsBounded(), new NewerFilesAreLeft(),
+        new OrdersAreKept(),
     ];
 }

@@ -171,11 +171,15 @@ internal sealed class OffTime
 
     public long LostMs => _lostUs / 1_000;
 
+    /// <summary>Since the last contact.</summary>
+    public int Starts { get; private set; }
+
     public long SinceContactMs => (_nowUs - _contactUs) / 1_000;
 
     public void On(Happening h)
     {
         _nowUs = h.AtUs;
+        Starts = h is AnswerJudged { Kind: "None" } ? 0 : Starts + (h is Started ? 1 : 0);
         switch (h)
         {
             case Ended { How: EndOf.PowerCut or EndOf.Kill }: _offSinceUs = h.AtUs; break;

@@ -13,6 +13,11 @@ internal sealed class DegradedEnds : Checker
 {
     private const long SlackMs = 180_000;
 
+    // A clock that leads by less is believed, once a start (agent.md §4); one further ahead after so long without
+    // contact.
+    private const long AheadMaxMs = 48L * 3_600_000;
+    private const long RunningMs = 48L * 3_600_000;
+
     public override string Id => "I14";
 
     public override string Claim => "Trusted now falls behind by time off, and by nothing else";
@@ -38,6 +43,11 @@ internal sealed class DegradedEnds : Checker
                 {
                     long behind = SimServer.At(seen.AtUs).UnixMs - seen.TrustedMs;
                     long drift = Math.Abs(run.Plan.Knobs.DriftPpm) * off.SinceContactMs / 1_000_000;
+                    if (-behind > SlackMs + AheadMaxMs * (1 + off.Starts) + drift && off.SinceContactMs < RunningMs)
+                    {
+                        yield return Broken(seen, $"trusted now is {-behind / 1000} s ahead of the truth");
+                    }
+
                     if (behind > SlackMs + off.LostMs + drift)
                     {
                         yield return Broken(seen, $"trusted now is {behind / 1000} s behind the truth, "
@@ -52,7 +62,7 @@ internal sealed class DegradedEnds : Checker
     /// Before the identity is durable no contact is, and without a TPM at the start the state is not loaded: the till
     /// may know nothing but its build time, and serves nothing.
     /// </summary>
-    private static bool HasNoTime(Seen seen) => seen.Lock is "starting" or "not_enrolled" or "tpm_unavailable";
+    private static bool HasNoTime(Seen seen) => seen.Lock is "starting" or "not_enrolled" or "tpm_unavailable" or "tpm_replaced";
 }
 
 /// <summary>After the healing every till is NORMAL within bounded time, and server and till agree.</summary>
@@ -118,6 +128,42 @@ internal sealed class LevelsAreKept : Checker
                         when revoked.TryGetValue(v.License, out long list) && list <= held:
                         yield return Broken(v, $"{v.License} is VALID and was revoked in list {list}; "
                             + $"the till had reported list {held}");
+                        break;
+                }
+            }
+        }
+    }
+}
+
+/// <summary>A till that heard that it is suspended serves nothing until it hears otherwise.</summary>
+internal sealed class OrdersAreKept : Checker
+{
+    public override string Id => "I17b";
+
+    public override string Claim => "A suspension that was heard holds, over crashes, until it is lifted";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        string[] excuses =
+        [
+            FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.StateDamaged, FaultKinds.OlderFormat,
+            .. FaultKinds.Disk, FaultKinds.TpmCleared, FaultKinds.TpmReplaced,
+        ];
+        foreach (string node in run.Nodes.Where(n => !run.Had(n, excuses)))
+        {
+            (bool told, bool heard) = (false, false);
+            foreach (Happening h in run.Of(node))
+            {
+                switch (h)
+                {
+                    case Reported r: told = r.Suspended; break;
+                    case Received { Action: not "check-in" }: told = false; break;
+                    case AnswerJudged { Kind: "None" } a when told && a.ContactAfterMs != a.ContactBeforeMs:
+                        heard = true;
+                        break;
+                    case Ordered { What: OrderKinds.Resume } or Healed: (told, heard) = (false, false); break;
+                    case Validated { Reason: "VALID" } v when heard:
+                        yield return Broken(v, $"{v.License} is VALID at a till that knows it is suspended");
                         break;
                 }
             }

@@ -37,7 +37,11 @@ internal sealed class CrashesLeaveAState : Checker
 
     public override IEnumerable<Violation> Check(RunRecord run)
     {
-        string[] excuses = [.. FaultKinds.Tampering, .. FaultKinds.Disk];
+        string[] excuses =
+        [
+            .. FaultKinds.Tampering, .. FaultKinds.Disk, FaultKinds.TpmCleared, FaultKinds.TpmReplaced,
+            FaultKinds.TpmRolledBack,
+        ];
         foreach (string node in run.Nodes.Where(n => !run.Had(n, excuses)))
         {
             foreach (Seen seen in run.History.OfType<Seen>().Where(s => s.Node == node))

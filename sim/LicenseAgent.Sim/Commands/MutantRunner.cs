@@ -1,15 +1,20 @@
 using System.Diagnostics;
+using System.Globalization;
 using LicenseAgent.Sim.Campaign;
+using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
 
 namespace LicenseAgent.Sim.Commands;
 
 /// <summary>
 /// Tests the tester: each patch of <c>sim/mutants</c> takes a protection out of a copy of the product; the simulator is
-/// built on that copy, and must break an invariant within so many seeds. A mutant that lives is a hole here.
+/// built on that copy, and must break an invariant within so many seeds of the profile the patch names. A mutant that
+/// lives is a hole here.
 /// </summary>
-internal static class MutantRunner
+internal sealed class MutantRunner(Options options, TextWriter output)
 {
+    private const string Hint = "profile: ";
+
     // A mutant need not please the analyzers.
     private static readonly string[] BuildOf =
     [
@@ -17,29 +22,36 @@ internal static class MutantRunner
         "-p:TreatWarningsAsErrors=false",
     ];
 
-    private static readonly TimeSpan StepTimeout = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan StepTimeout = TimeSpan.FromMinutes(20);
 
-    public static int Run(Options options, TextWriter output)
+    private readonly int _seeds = options.Number("seeds", 200);
+    private readonly string _jobs = options.Text("jobs", Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
+    private readonly string _copy = Directory.CreateTempSubdirectory("lsa-mutants-").FullName;
+
+    public int Run()
     {
-        int seeds = options.Number("seeds", 200);
-        string only = options.Text("only", "");
-        List<int> needed = [];
+        List<ulong> needed = [];
         int alive = 0;
-        foreach (string patch in Directory.EnumerateFiles("sim/mutants", "*.patch").Order(StringComparer.Ordinal))
+        try
         {
-            string name = Path.GetFileNameWithoutExtension(patch);
-            if (only.Length > 0 && !name.StartsWith(only, StringComparison.Ordinal))
+            // One copy for all of them: what a mutant leaves alone is compiled once.
+            Require("git", ["worktree", "add", "--detach", "--force", _copy, "HEAD"], ".");
+            foreach (string patch in Chosen())
             {
-                continue;
+                string name = Path.GetFileNameWithoutExtension(patch);
+                ulong? caught = Try(patch, out string by);
+                output.WriteLine(caught is { } at ? $"{name}: caught by seed {at}, {by}" : $"{name}: ALIVE after {_seeds} seeds");
+                output.Flush();
+                alive += caught is null ? 1 : 0;
+                if (caught is { } number)
+                {
+                    needed.Add(number);
+                }
             }
-
-            int? caught = Try(patch, seeds, output);
-            output.WriteLine(caught is { } at ? $"{name}: caught by seed {at}" : $"{name}: ALIVE after {seeds} seeds");
-            alive += caught is null ? 1 : 0;
-            if (caught is { } number)
-            {
-                needed.Add(number);
-            }
+        }
+        finally
+        {
+            Start("git", ["worktree", "remove", "--force", _copy], ".");
         }
 
         needed.Sort();
@@ -49,38 +61,54 @@ internal static class MutantRunner
         return alive == 0 ? ExitCodes.Ok : ExitCodes.Violation;
     }
 
-    /// <returns>How many seeds it took.</returns>
-    private static int? Try(string patch, int seeds, TextWriter output)
+    private IEnumerable<string> Chosen()
     {
-        string copy = Directory.CreateTempSubdirectory("lsa-mutant-").FullName;
+        string[] all = [.. Directory.EnumerateFiles("sim/mutants", "*.patch").Order(StringComparer.Ordinal)];
+        string[] only = options.Text("only", "").Split(',', StringSplitOptions.RemoveEmptyEntries);
+        if (only.Length > 0)
+        {
+            return all.Where(p => only.Any(o => Path.GetFileName(p).StartsWith(o, StringComparison.Ordinal)));
+        }
+
+        int sample = options.Number("sample", all.Length);
+        SimRandom chance = SimRandom.Of(SeedCampaign.SeedOf(options.Text("from", "1")), "mutants", "sample");
+        return all.OrderBy(_ => chance.Next()).Take(sample).Order(StringComparer.Ordinal);
+    }
+
+    /// <returns>How many seeds it took.</returns>
+    private ulong? Try(string patch, out string by)
+    {
+        string profile = File.ReadLines(patch).First() is { } first && first.StartsWith(Hint, StringComparison.Ordinal)
+            ? first[Hint.Length..]
+            : throw new PlanException($"{patch} does not begin with \"{Hint}…\".");
         try
         {
-            Require("git", ["worktree", "add", "--detach", "--force", copy, "HEAD"], ".", output);
-            Require("git", ["apply", Path.GetFullPath(patch)], copy, output);
-            Require("dotnet", [.. BuildOf], copy, output);
-            string program = Path.Combine(copy, "sim/LicenseAgent.Sim/bin/Release/net10.0/license-agent-sim");
-            for (int seed = 1; seed <= seeds; seed += 10)
-            {
-                foreach (string profile in (string[])["lite", "swarm"])
-                {
-                    (int code, _) = Start(
-                        program, ["run", "--profile", profile, "--from", $"{seed}", "--seeds", "10"], copy);
-                    if (code == ExitCodes.Violation)
-                    {
-                        return seed + 9;
-                    }
-                }
-            }
-
-            return null;
+            Require("git", ["apply", Path.GetFullPath(patch)], _copy);
+            Require("dotnet", BuildOf, _copy);
+            string program = Path.Combine(_copy, "sim/LicenseAgent.Sim/bin/Release/net10.0/license-agent-sim");
+            (int code, string said) = Start(
+                program,
+                ["run", "--profile", profile, "--seeds", $"{_seeds}", "--broken", "1", "--jobs", _jobs], _copy);
+            by = profile;
+            return code == ExitCodes.Violation ? FoundIn(said, ref by) : null;
         }
         finally
         {
-            Start("git", ["worktree", "remove", "--force", copy], ".");
+            Require("git", ["checkout", "--quiet", "--", "src"], _copy);
         }
     }
 
-    private static void Require(string program, IReadOnlyList<string> arguments, string folder, TextWriter output)
+    /// <summary>Seeds are numbered from 1, so the one that broke is how many it took.</summary>
+    private static ulong FoundIn(string said, ref string by)
+    {
+        string[] lines = said.Split('\n');
+        int at = Array.FindIndex(lines, l => l.StartsWith("REPRO:", StringComparison.Ordinal));
+        by = $"{lines[at - 1].Split(' ')[0]}, {by}";
+        string[] words = lines[at].Split(' ');
+        return ulong.Parse(words[Array.IndexOf(words, "--seed") + 1], CultureInfo.InvariantCulture);
+    }
+
+    private void Require(string program, IReadOnlyList<string> arguments, string folder)
     {
         (int code, string said) = Start(program, arguments, folder);
         if (code != 0)
@@ -98,13 +126,13 @@ internal static class MutantRunner
             RedirectStandardOutput = true,
         };
         using Process process = Process.Start(start) ?? throw new PlanException($"{program} does not start.");
-        string said = process.StandardOutput.ReadToEnd();
+        Task<string> said = process.StandardOutput.ReadToEndAsync();
         if (!process.WaitForExit(StepTimeout))
         {
             process.Kill(entireProcessTree: true);
             throw new PlanException($"{program} {arguments[0]} takes longer than {StepTimeout.TotalMinutes} minutes.");
         }
 
-        return (process.ExitCode, said);
+        return (process.ExitCode, said.GetAwaiter().GetResult());
     }
 }

@@ -46,7 +46,7 @@ internal static class SimCommandLine
 {
     private const string Usage = """
         license-agent-sim COMMAND
-          run      --profile P --seeds N [--from SEED|COMMIT] [--jobs N]   many seeds; every 20th twice
+          run      --profile P --seeds N [--from SEED|COMMIT] [--jobs N] [--broken N]   many seeds; every 20th twice
           replay   --seed S --profile P | --plan FILE           one run, its findings, its trace hash
           explain  --seed S --profile P | --plan FILE           one run, line by line   [--node TILL]
           shrink   --seed S --profile P | --plan FILE [--out FILE]   the smallest plan that still breaks it
@@ -54,7 +54,7 @@ internal static class SimCommandLine
           corpus   [--folder tests/corpus]                      every kept plan
           failnth  [--scenario enrol|orders] [--limit N]        a crash at the k-th call of a port, for every k
           bench                                                 seeds and agent-years a second
-          mutants  [--seeds N] [--only NN]                      every mutant must be caught
+          mutants  [--seeds N] [--only NN,NN] [--sample N --from COMMIT] [--jobs N]   every mutant must be caught
         """;
 
     public static int Run(IReadOnlyList<string> arguments, TextWriter output)
@@ -66,7 +66,7 @@ internal static class SimCommandLine
             {
                 "run" => new SeedCampaign(Profile.Named(options.Text("profile", "lite")), output).Run(
                     SeedCampaign.SeedOf(options.Text("from", "1")), options.Number("seeds", 50),
-                    options.Number("jobs", Environment.ProcessorCount)),
+                    options.Number("jobs", Environment.ProcessorCount), options.Number("broken", 5)),
                 Workers.Command => Workers.Serve(
                     Profile.Named(options.Text("profile", "lite")), Console.In, output),
                 "replay" => PlanCommands.Replay(options, output),
@@ -77,7 +77,7 @@ internal static class SimCommandLine
                 "failnth" => FailNth.Run(
                     options.Text("scenario", ""), options.Number("limit", int.MaxValue), output),
                 "bench" => Bench.Run(output),
-                "mutants" => MutantRunner.Run(options, output),
+                "mutants" => new MutantRunner(options, output).Run(),
                 _ => Help(output),
             };
         }

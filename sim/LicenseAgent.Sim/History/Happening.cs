@@ -81,6 +81,20 @@ internal sealed record ConfirmLeft(long AtUs, string Node, long Version, bool Se
 internal sealed record AnswerJudged(
     long AtUs, string Node, string Kind, long? ContactBeforeMs, long? ContactAfterMs) : Happening(AtUs, Node);
 
+/// <summary>A program that is too old stood before newer files.</summary>
+/// <param name="IsRefused">It did not run.</param>
+/// <param name="IsUntouched">The file is what it was, byte for byte.</param>
+internal sealed record NewerFormatLeft(long AtUs, string Node, bool IsRefused, bool IsUntouched)
+    : Happening(AtUs, Node);
+
+/// <summary>Somebody called who may not, or called nonsense.</summary>
+/// <param name="Kind"><c>stranger</c>, <c>viewer</c> or <c>garbage</c>.</param>
+internal sealed record OddCall(long AtUs, string Node, string Kind, string What, int Status) : Happening(AtUs, Node);
+
+/// <summary>What a TPM was used for in a whole run.</summary>
+internal sealed record TpmUsed(long AtUs, string Node, long Commands, long AuthFailures, int Processes)
+    : Happening(AtUs, Node);
+
 internal sealed record FaultBegan(long AtUs, string Node, int Fault, string Kind) : Happening(AtUs, Node);
 
 internal sealed record FaultEnded(long AtUs, string Node, int Fault, string Kind) : Happening(AtUs, Node);

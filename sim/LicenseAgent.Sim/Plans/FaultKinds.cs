@@ -21,12 +21,17 @@ internal static class FaultKinds
     public const string Overloaded = "server_overloaded";
     public const string ServerSkew = "server_skew";
     public const string ServerRestored = "server_restored";
+    public const string ServerStale = "server_stale";
+    public const string KeyRollover = "server_key_rollover";
 
     // TPM.
     public const string TpmAbsent = "tpm_absent";
     public const string TpmLockout = "tpm_lockout";
     public const string TpmSlow = "tpm_slow";
     public const string TpmFlaky = "tpm_flaky";
+    public const string TpmCleared = "tpm_cleared";
+    public const string TpmReplaced = "tpm_replaced";
+    public const string TpmRolledBack = "tpm_rolled_back";
 
     // Disk.
     public const string DiskFull = "disk_full";
@@ -49,6 +54,10 @@ internal static class FaultKinds
     public const string Suspend = "suspend";
     public const string Restart = "restart";
 
+    // The program on the till is exchanged while it is off.
+    public const string OlderFormat = "older_format";
+    public const string NewerFormat = "newer_format";
+
     // Clock.
     public const string WallStep = "wall_step";
     public const string DeadRtc = "dead_rtc";
@@ -58,15 +67,19 @@ internal static class FaultKinds
 
     public static readonly IReadOnlyList<string> Malice = [Replays, CrossAgent, Flips, Portal];
 
-    public static readonly IReadOnlyList<string> Server = [ServerDown, Overloaded, ServerSkew, ServerRestored];
+    public static readonly IReadOnlyList<string> Server = 
+        [ServerDown, Overloaded, ServerSkew, ServerRestored, ServerStale, KeyRollover];
 
-    public static readonly IReadOnlyList<string> Tpm = [TpmAbsent, TpmLockout, TpmSlow, TpmFlaky];
+    public static readonly IReadOnlyList<string> Tpm = 
+        [TpmAbsent, TpmLockout, TpmSlow, TpmFlaky, TpmCleared, TpmReplaced, TpmRolledBack];
 
     public static readonly IReadOnlyList<string> Disk =
         [DiskFull, DiskFullOnce, DiskUnreadable, DiskUnsyncable, DiskStall, AuditFull];
 
     public static readonly IReadOnlyList<string> Tampering =
         [DiskRestored, RunRemoved, SecretDamaged, StateDamaged, AuditTailCut];
+
+    public static readonly IReadOnlyList<string> Upgrade = [OlderFormat, NewerFormat];
 
     public static readonly IReadOnlyList<string> Process = [Kill, Crash, Crash, PowerCut, Pause, Suspend, Restart];
 

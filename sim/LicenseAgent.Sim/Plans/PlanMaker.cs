@@ -15,11 +15,12 @@ internal sealed record Profile(
         new("swarm", 4, 48, 240, 40,
             [
                 .. FaultKinds.Network, .. FaultKinds.Malice, .. FaultKinds.Server, .. FaultKinds.Tpm, .. FaultKinds.Disk,
-                .. FaultKinds.Process, .. FaultKinds.Clock, .. FaultKinds.Tampering,
+                .. FaultKinds.Process, .. FaultKinds.Clock, .. FaultKinds.Tampering, .. FaultKinds.Upgrade,
             ],
             Orders: true),
         new("rotation", 2, 48, 120, 40,
-            [.. FaultKinds.Network, .. FaultKinds.Process, .. FaultKinds.Malice, FaultKinds.ServerRestored], Orders: true),
+            [.. FaultKinds.Network, .. FaultKinds.Process, .. FaultKinds.Malice, FaultKinds.ServerRestored,
+                FaultKinds.ServerStale, FaultKinds.KeyRollover, .. FaultKinds.Upgrade], Orders: true),
         new("degraded", 2, 240, 480, 8,
             [FaultKinds.Cut, FaultKinds.ServerDown, FaultKinds.PowerCut, FaultKinds.Kill, FaultKinds.Portal], Orders: false),
         new("tpm", 2, 48, 120, 24, [.. FaultKinds.Tpm, .. FaultKinds.Process], Orders: false),
@@ -86,10 +87,14 @@ internal static class PlanMaker
         }
 
         bool quick = profile.Name is not ("lite" or "degraded") && chance.Chance(0.5);
+        int rotation = quick ? (int)chance.Between(3_600, 43_200) : 86_400;
+
+        // An agent holds 16 secrets in GRACE and rotates no further; orders need some of them.
+        int grace = quick ? (int)chance.Between(rotation, 8L * rotation) : 604_800;
         return new Knobs(
             PosEveryS: (int)chance.Between(120, 3_600),
-            RotationS: quick ? (int)chance.Between(3_600, 43_200) : 86_400,
-            GraceS: quick ? (int)chance.Between(21_600, 259_200) : 604_800,
+            RotationS: rotation,
+            GraceS: grace,
             CheckInS: chance.Chance(0.2) ? (int)chance.Between(60, 3_000) : 900,
             OfflineS: chance.Chance(0.2) ? 7_200 : 86_400,
             TimeoutS: chance.Chance(0.2) ? (int)chance.Between(1, 10) : 30,
@@ -104,7 +109,7 @@ internal static class PlanMaker
         long at = chance.Between(QuietS, hours * 3_600L);
         long lasts = DrawLength(kind, knobs, chance);
         string till = kind is FaultKinds.ServerDown or FaultKinds.Overloaded or FaultKinds.ServerSkew
-            or FaultKinds.ServerRestored
+            or FaultKinds.ServerRestored or FaultKinds.ServerStale or FaultKinds.KeyRollover
             ? ""
             : SimWorld.NameOf((int)chance.Between(1, tills));
         (long arg, long arg2) = DrawArguments(kind, chance);
@@ -138,7 +143,8 @@ internal static class PlanMaker
         FaultKinds.Duplicates => (chance.Between(10, 100), 0),
         FaultKinds.Truncates => (chance.Between(10, 100), 0),
         FaultKinds.ServerSkew => (chance.Between(-7_200, 7_200), 0),
-        FaultKinds.ServerRestored => (chance.Between(60, 100_000), 0),
+        FaultKinds.ServerRestored or FaultKinds.ServerStale => (chance.Between(60, 100_000), 0),
+        FaultKinds.TpmRolledBack => (chance.Between(600, 200_000), 0),
         FaultKinds.TpmSlow => (chance.Between(100, 40_000), 0),
         FaultKinds.TpmFlaky => (chance.Between(2, 20), 0),
         FaultKinds.DiskFullOnce => (chance.Between(1, 60), 0),

@@ -1,7 +1,7 @@
-using LicenseAgent.Protocol.Audit;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.World;
 
@@ -18,9 +18,11 @@ internal sealed class FaultDesk(SimWorld world)
 
     public void Schedule(PlannedFault fault)
     {
-        if (fault.Kind is FaultKinds.DiskRestored or FaultKinds.ServerRestored)
+        if (fault.Kind is FaultKinds.DiskRestored or FaultKinds.TpmRolledBack or FaultKinds.ServerRestored
+            or FaultKinds.ServerStale)
         {
-            ScheduleRestore(fault);
+            // A copy is made some time before it is put back.
+            world.Loop.At(Math.Max(60, fault.AtS - fault.Arg) * Second, () => TakeCopy(fault));
             return;
         }
 
@@ -97,6 +99,9 @@ internal sealed class FaultDesk(SimWorld world)
             case FaultKinds.ServerSkew:
                 world.Server.SkewUs = fault.Arg * Second;
                 return () => world.Server.SkewUs = 0;
+            case FaultKinds.KeyRollover:
+                world.Server.RollKeys();
+                return () => { };
             default:
                 return null;
         }
@@ -193,12 +198,19 @@ internal sealed class FaultDesk(SimWorld world)
                     till.WallOffsetUs = DeadRtcUnixUs - (SimEpochUnixUs + world.Loop.NowUs);
                     till.Start();
                 };
+            case FaultKinds.TpmCleared or FaultKinds.TpmReplaced:
+                till.PowerCut();
+                (fault.Kind == FaultKinds.TpmCleared ? (Action)till.Tpm.Clear : till.Tpm.Replace)();
+                till.Start();
+                return () => world.EnrolAnew(till);
+            case FaultKinds.NewerFormat:
+                return Formats.Newer(world, till);
             default:
                 return Tampering.Of(till, fault);
         }
     }
 
-    private static long SimEpochUnixUs => Server.SimEpoch.Start.UnixMs * 1_000;
+    private static long SimEpochUnixUs => SimEpoch.Start.UnixMs * 1_000;
 
     private void Fell(SimTill till, bool power)
     {
@@ -210,100 +222,65 @@ internal sealed class FaultDesk(SimWorld world)
         world.Loop.After(2 * Second, till.Start);
     }
 
-    /// <summary>A backup is made some time before it is put back.</summary>
-    private void ScheduleRestore(PlannedFault fault)
+    private void TakeCopy(PlannedFault fault)
     {
-        long taken = Math.Max(60, fault.AtS - fault.Arg) * Second;
-        if (fault.Kind == FaultKinds.ServerRestored)
+        if (fault.Kind is FaultKinds.ServerRestored or FaultKinds.ServerStale)
         {
-            world.Loop.At(taken, () =>
-            {
-                var backup = world.Server.Backup();
-                world.Loop.At(fault.AtS * Second, () =>
-                {
-                    if (!_healed)
-                    {
-                        world.Server.Restore(backup);
-                        world.History.Add(new FaultBegan(world.Loop.NowUs, "", fault.Id, fault.Kind));
-                        world.History.Add(new FaultEnded(world.Loop.NowUs, "", fault.Id, fault.Kind));
-                    }
-                });
-            });
+            var backup = world.Server.Backup();
+            world.Loop.At(fault.AtS * Second, () => PutBack(fault, () => PutServerBack(fault, backup)));
             return;
         }
 
         SimTill till = world.Till(fault.Till);
-        world.Loop.At(taken, () =>
+        IReadOnlyDictionary<string, byte[]> files = till.Disk.Snapshot();
+        TpmImage chip = till.Tpm.Snapshot();
+        if (!files.ContainsKey("agent.json") || chip.Keys is null)
         {
-            IReadOnlyDictionary<string, byte[]> files = till.Disk.Snapshot();
-            world.Loop.At(fault.AtS * Second, () =>
+            return;
+        }
+
+        world.Loop.At(fault.AtS * Second, () => PutBack(fault, () =>
+        {
+            till.PowerCut();
+            if (fault.Kind == FaultKinds.DiskRestored)
             {
-                if (!_healed && files.ContainsKey("agent.json"))
-                {
-                    world.History.Add(new FaultBegan(world.Loop.NowUs, till.Id, fault.Id, fault.Kind));
-                    till.PowerCut();
-                    till.Disk.Restore(files);
-                    till.Start();
-                    world.History.Add(new FaultEnded(world.Loop.NowUs, till.Id, fault.Id, fault.Kind));
-                }
-            });
+                till.Disk.Restore(files);
+            }
+            else
+            {
+                till.Tpm.Restore(chip);
+            }
+
+            till.Start();
+            return null;
+        }));
+    }
+
+    /// <returns>What ends it; <see langword="null"/>: it is over at once.</returns>
+    private void PutBack(PlannedFault fault, Func<Action?> put)
+    {
+        if (_healed)
+        {
+            return;
+        }
+
+        world.History.Add(new FaultBegan(world.Loop.NowUs, fault.Till, fault.Id, fault.Kind));
+        Action end = put() ?? (() => { });
+        _open.Add((fault, end));
+        world.Loop.After(fault.Kind == FaultKinds.ServerStale ? fault.ForS * Second : 0, () =>
+        {
+            if (_open.Exists(o => o.Fault.Id == fault.Id))
+            {
+                Finish(fault, end);
+            }
         });
     }
-}
 
-/// <summary>What somebody with the disk does to it while the till is off.</summary>
-internal static class Tampering
-{
-    public static Action? Of(SimTill till, PlannedFault fault)
+    /// <summary>Restored for good, or a replica that is behind answers for a while and what it took is lost.</summary>
+    private Action? PutServerBack(PlannedFault fault, SortedDictionary<string, AgentBooks> backup)
     {
-        Action? tamper = fault.Kind switch
-        {
-            FaultKinds.RunRemoved => () => till.Disk.Put("run.json", null),
-            FaultKinds.StateDamaged => () => Damage(till.Disk, "state.json"),
-            FaultKinds.SecretDamaged => () => DamageNewestSecret(till.Disk),
-            FaultKinds.AuditTailCut => () => CutTail(till.Audit, (int)fault.Arg),
-            _ => null,
-        };
-        if (tamper is null)
-        {
-            return null;
-        }
-
-        till.PowerCut();
-        tamper();
-        return till.Start;
-    }
-
-    private static void Damage(SimDisk disk, string name)
-    {
-        if (disk.Seen(name) is { Length: > 0 } content)
-        {
-            byte[] damaged = (byte[])content.Clone();
-            damaged[damaged.Length / 2] ^= 1;
-            disk.Put(name, damaged);
-        }
-    }
-
-    private static void DamageNewestSecret(SimDisk disk)
-    {
-        string? newest = disk.Names.Where(n => n.StartsWith("secrets/v", StringComparison.Ordinal) && n.EndsWith(".jws", StringComparison.Ordinal))
-            .MaxBy(n => long.Parse(n.AsSpan(9, n.Length - 13), System.Globalization.CultureInfo.InvariantCulture));
-        if (newest is not null)
-        {
-            Damage(disk, newest);
-        }
-    }
-
-    /// <summary>Takes whole records off the end.</summary>
-    private static void CutTail(SimAudit audit, int records)
-    {
-        ReadOnlySpan<byte> bytes = audit.Newest;
-        int end = bytes.Length;
-        for (; records > 0 && end > 0; records--)
-        {
-            end = bytes[..(end - 1)].LastIndexOf((byte)'\n') + 1;
-        }
-
-        audit.Restore(bytes[..end].ToArray(), audit.Closed);
+        var present = world.Server.Backup();
+        world.Server.Restore(backup);
+        return fault.Kind == FaultKinds.ServerStale ? () => world.Server.Restore(present) : null;
     }
 }

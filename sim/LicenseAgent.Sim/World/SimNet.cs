@@ -129,7 +129,9 @@ internal sealed class SimNet(SimLoop loop, SimServer server)
             return;
         }
 
-        Deliver(till, answer, forged, chance, asked, delivered, reply.Status);
+        // What tells of contact: a signed answer to somebody who has an identity.
+        bool counts = forged != Forgery.None || (reply.IsSigned && path != AgentPaths.Enroll);
+        Deliver(till, answer, forged, chance, asked, counts ? delivered : _ => { }, reply.Status);
     }
 
     private void Deliver(

@@ -19,6 +19,7 @@ namespace LicenseAgent.Sim.World;
 internal sealed class SimPos
 {
     private const int WalletSize = 6;
+    private const double OddCalls = 0.1;
     private const int NoncesKept = 32;
     private const long NewLicenseEveryUs = 20L * 3_600 * 1_000_000;
 
@@ -30,6 +31,7 @@ internal sealed class SimPos
     private readonly SimTill _till;
     private readonly Knobs _knobs;
     private readonly SimRandom _chance;
+    private readonly SimRandom _odd;
     private readonly Faker _faker;
     private readonly List<(string License, string Token)> _wallet = [];
     private readonly List<(uint Uid, Nonce16 Nonce)> _used = [];
@@ -40,6 +42,7 @@ internal sealed class SimPos
     {
         (_loop, _history, _server, _till, _knobs) = (loop, history, server, till, knobs);
         _chance = till.Stream("pos");
+        _odd = till.Stream("pos-odd");
         _faker = new Faker { Random = new Randomizer((int)(_chance.Next() >> 33)) };
         Schedule();
     }
@@ -66,6 +69,10 @@ internal sealed class SimPos
         (string license, string token) = _wallet[at];
         (uint uid, Nonce16 nonce) = NextNonce();
         Ask(license, token, uid, nonce);
+        if (_odd.Chance(OddCalls))
+        {
+            OddCaller.Call(_loop, _history, _till, token, _odd);
+        }
     }
 
     private void Ask(string license, string token, uint uid, Nonce16 nonce)

@@ -70,6 +70,9 @@ internal sealed partial class SimTill : IDisposable
 
     public bool IsStopped { get; private set; }
 
+    /// <summary>Started so far.</summary>
+    public int Processes => _processes;
+
     public long PortCalls => _life?.Calls ?? 0;
 
     /// <summary>Told of every call of a port of every process, by name.</summary>

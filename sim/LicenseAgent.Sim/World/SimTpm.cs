@@ -186,6 +186,21 @@ internal sealed class SimTpm
         _poweredUs = _loop.NowUs;
     }
 
+    /// <summary>The owner's hierarchy is cleared: keys and indices are gone, the chip's own clocks and counts stay.</summary>
+    public void Clear()
+    {
+        (_keys, _slots[0], _slots[1], _mirror) = (null, null, null, null);
+        _counter += _chance.Between(1, 5);
+    }
+
+    /// <summary>Another chip, with a life of its own behind it.</summary>
+    public void Replace()
+    {
+        Clear();
+        (_counter, _clockMs, _resetCount) =
+            (_chance.Between(0, 50), _chance.Between(0, 1_000_000_000), _chance.Between(1, 500));
+    }
+
     /// <summary>Everything the chip stores, as a copied state file would hold it.</summary>
     public TpmImage Snapshot() => new(_keys, _slots[0], _slots[1], _mirror, _counter, Clock.ClockMs, _resetCount);
 

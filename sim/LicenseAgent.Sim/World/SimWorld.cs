@@ -1,4 +1,5 @@
 using System.Text;
+using LicenseAgent.Core;
 using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Enrolment;
@@ -30,6 +31,7 @@ internal sealed class SimWorld : IDisposable
     private readonly FaultDesk _faults;
     private readonly OrderDesk _orders;
     private readonly long _lookEveryUs;
+    private readonly HashSet<string> _anew = new(StringComparer.Ordinal);
 
     public SimWorld(Plan plan)
     {
@@ -101,6 +103,7 @@ internal sealed class SimWorld : IDisposable
         foreach (SimTill till in Tills)
         {
             till.Look();
+            History.Add(new TpmUsed(Loop.NowUs, till.Id, till.Tpm.Commands, till.Tpm.AuthFailures, till.Processes));
         }
 
         return ended;
@@ -132,6 +135,30 @@ internal sealed class SimWorld : IDisposable
         Loop.After(_lookEveryUs, () => KeepLooking(till));
     }
 
+    /// <summary>The TPM is another one, or empty: somebody comes with a new bundle until the till has an identity again.</summary>
+    public void EnrolAnew(SimTill till)
+    {
+        if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is LockReason.TpmReplaced or LockReason.NotEnrolled)
+        {
+            Enrol(till, replace: true);
+        }
+
+        // Looked at again: the till may be off, starting, or on its way.
+        if (_anew.Add(till.Id))
+        {
+            Loop.After(EnrolPatienceUs, () => KeepEnrolling(till));
+        }
+    }
+
+    private void KeepEnrolling(SimTill till)
+    {
+        _anew.Remove(till.Id);
+        if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is not null || !till.IsRunning)
+        {
+            EnrolAnew(till);
+        }
+    }
+
     /// <summary>Somebody stands at the till until it is enrolled.</summary>
     private void Enrol(SimTill till)
     {
@@ -140,13 +167,10 @@ internal sealed class SimWorld : IDisposable
             return;
         }
 
-        EnrollmentBundle bundle = Server.Add(till.Id);
-        byte[] body = StrictJson.Write(new EnrollCall(bundle), ManagementRequestJsonContext.Wire.EnrollCall);
         bool answered = false;
-        Order(till, "POST", ManagementPaths.Enroll, body, (status, _) =>
+        Enrol(till, replace: false, status =>
         {
             answered = true;
-            History.Add(new Ordered(Loop.NowUs, till.Id, "enroll", $"{status}"));
             if (status != 200)
             {
                 Loop.After(EnrolAgainUs, () => Enrol(till));
@@ -160,6 +184,18 @@ internal sealed class SimWorld : IDisposable
                 Enrol(till);
             }
         });
+    }
+
+    private void Enrol(SimTill till, bool replace, Action<int>? answered = null)
+    {
+        EnrollmentBundle bundle = Server.Add(till.Id);
+        EnrollCall call = new(bundle, Replace: replace ? true : null);
+        Order(till, "POST", ManagementPaths.Enroll,
+            StrictJson.Write(call, ManagementRequestJsonContext.Wire.EnrollCall), (status, _) =>
+            {
+                History.Add(new Ordered(Loop.NowUs, till.Id, replace ? "enroll --replace" : "enroll", $"{status}"));
+                answered?.Invoke(status);
+            });
     }
 
     private static AgentConfig ConfigOf(Knobs knobs)
@@ -176,6 +212,7 @@ internal sealed class SimWorld : IDisposable
             allowed_uids = [1000, 1001]
             [management]
             admin_uids = [500]
+            viewer_uids = [501]
             [audit]
             on_failure = "{(knobs.RefuseWithoutAudit ? "refuse" : "continue")}"
             """;

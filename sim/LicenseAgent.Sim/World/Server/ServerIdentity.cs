@@ -31,27 +31,19 @@ internal sealed class ServerIdentity
     // One authority for all runs; nothing of a certificate goes into a trace.
     private static readonly Lazy<X509Certificate2> Authority = new(MakeAuthority);
 
-    private readonly EcPublicJwk _response;
-    private readonly EcPublicJwk _license;
+    // Response and keyset key are exchanged by a roll-over; license keys stay, for licenses last longer.
+    private readonly List<EcPublicJwk> _licenses = [];
+    private readonly List<SignedKeyset> _links = [];
+    private EcPublicJwk _own;
+    private EcPublicJwk _response;
 
     public ServerIdentity(SimRandom chance, UtcTime now)
     {
-        EcPublicJwk own = StandInCrypto.NewSigningKey(chance);
+        _own = StandInCrypto.NewSigningKey(chance);
         _response = StandInCrypto.NewSigningKey(chance);
-        _license = StandInCrypto.NewSigningKey(chance);
-        Keyset keyset = new(
-            1, now, now + TimeSpan.FromDays(36_500),
-            [
-                KeysetKey.Of(own, KeyScopes.Keyset), KeysetKey.Of(_response, KeyScopes.Response),
-                KeysetKey.Of(_license, KeyScopes.License),
-            ],
-            []);
-        SignedKeyset signed = SignedKeyset.Create(
-            keyset, new KeysetSigner(own.Thumbprint().ToString(), data => StandInCrypto.Sign(own, data)));
-        KeysetPin = new KeysetPin(1, signed.PayloadSha256);
-        Chain = KeysetChain.Write([signed]);
-        LicenseKid = _license.Thumbprint().ToString();
-        ResponseKid = _response.Thumbprint().ToString();
+        _licenses.Add(StandInCrypto.NewSigningKey(chance));
+        Publish(_own, now);
+        KeysetPin = new KeysetPin(1, _links[0].PayloadSha256);
         BaseKey = chance.Next().ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
         byte[] spki = new byte[32];
         chance.Fill(spki);
@@ -60,12 +52,9 @@ internal sealed class ServerIdentity
 
     public KeysetPin KeysetPin { get; }
 
-    /// <summary>What <c>GET /api/v1/keyset</c> gives.</summary>
-    public byte[] Chain { get; }
+    public long KeysetVersion => _links.Count;
 
-    public string LicenseKid { get; }
-
-    public string ResponseKid { get; }
+    public string LicenseKid => _licenses[^1].Thumbprint().ToString();
 
     /// <summary>Secrets are derived from it.</summary>
     public string BaseKey { get; }
@@ -73,6 +62,19 @@ internal sealed class ServerIdentity
     public string Pin { get; }
 
     public string CaCertificate => Base64UrlText.Encode(Authority.Value.RawData);
+
+    /// <summary>What <c>GET /api/v1/keyset</c> gives: the keysets after a number.</summary>
+    public byte[] ChainAfter(long version) => KeysetChain.Write([.. _links.Skip((int)Math.Min(version, _links.Count))]);
+
+    /// <summary>New keys for everything; the old license keys go on being good.</summary>
+    public void Rollover(SimRandom chance, UtcTime now)
+    {
+        EcPublicJwk before = _own;
+        _own = StandInCrypto.NewSigningKey(chance);
+        _response = StandInCrypto.NewSigningKey(chance);
+        _licenses.Add(StandInCrypto.NewSigningKey(chance));
+        Publish(before, now);
+    }
 
     /// <summary>
     /// A real certificate over the agent's key, because agents check that the two belong together. An ECDSA signature
@@ -94,9 +96,24 @@ internal sealed class ServerIdentity
     }
 
     public byte[] SignAnswer(byte[] payload) => CompactJws.Create(
-        new JwsHeader(ResponseKid, JoseTypes.ServerResponse), payload, data => StandInCrypto.Sign(_response, data));
+        new JwsHeader(_response.Thumbprint().ToString(), JoseTypes.ServerResponse), payload, data => StandInCrypto.Sign(_response, data));
 
-    public byte[] SignLicense(ReadOnlySpan<byte> data) => StandInCrypto.Sign(_license, data);
+    public byte[] SignLicense(ReadOnlySpan<byte> data) => StandInCrypto.Sign(_licenses[^1], data);
+
+    private void Publish(EcPublicJwk before, UtcTime now)
+    {
+        Keyset keyset = new(
+            _links.Count + 1, now, now + TimeSpan.FromDays(36_500),
+            [
+                KeysetKey.Of(_own, KeyScopes.Keyset), KeysetKey.Of(_response, KeyScopes.Response),
+                .. _licenses.Select(key => KeysetKey.Of(key, KeyScopes.License)),
+            ],
+            []);
+        EcPublicJwk[] signers = before == _own ? [_own] : [before, _own];
+        _links.Add(SignedKeyset.Create(
+            keyset, [.. signers.Select(key => new KeysetSigner(
+                key.Thumbprint().ToString(), data => StandInCrypto.Sign(key, data)))]));
+    }
 
     private static X509Certificate2 MakeAuthority()
     {

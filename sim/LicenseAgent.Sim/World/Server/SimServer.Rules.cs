@@ -189,7 +189,7 @@ internal sealed partial class SimServer
             _loop.NowUs, request.AgentId, request.Mode, request.LockReason ?? "", request.RevocationsVersion,
             books.InvalidBelow, books.Suspended, request.ActiveVersion));
         return new CheckInAnswer(
-            request.AgentId, request.RequestId, request.Nonce, request.Action, Now, levels, 1,
+            request.AgentId, request.RequestId, request.Nonce, request.Action, Now, levels, _identity.KeysetVersion,
             new Witness(request.Audit.Seq, request.Audit.Head, conflict),
             (int)Policy.CheckInInterval.TotalSeconds, revoked);
     }

@@ -12,7 +12,7 @@ using LicenseAgent.Sim.Kernel;
 namespace LicenseAgent.Sim.World.Server;
 
 /// <summary>An answer as it leaves the server.</summary>
-internal sealed record ServerReply(int Status, byte[] Body);
+internal sealed record ServerReply(int Status, byte[] Body, bool IsSigned = false);
 
 /// <summary>
 /// The license server's rules, written down a second time from the protocol and sharing nothing with the real one but
@@ -105,18 +105,19 @@ internal sealed partial class SimServer
         }
     }
 
+    public void RollKeys() => _identity.Rollover(_chance, Now);
+
     /// <summary>One request, whoever sent it over whichever way.</summary>
     public ServerReply Handle(string method, string path, ReadOnlySpan<byte> body)
     {
         if (method == "GET")
         {
-            // There is one keyset for ever: nothing follows the first.
-            return path switch
-            {
-                AgentPaths.Keyset or AgentPaths.Keyset + "?after=0" => new ServerReply(200, _identity.Chain),
-                AgentPaths.Keyset + "?after=1" => new ServerReply(200, KeysetChain.Write([])),
-                _ => Unsigned(404),
-            };
+            const string After = AgentPaths.Keyset + "?after=";
+            return path == AgentPaths.Keyset ? new ServerReply(200, _identity.ChainAfter(0))
+                : path.StartsWith(After, StringComparison.Ordinal) && long.TryParse(
+                    path.AsSpan(After.Length), System.Globalization.CultureInfo.InvariantCulture, out long version)
+                    ? new ServerReply(200, _identity.ChainAfter(version))
+                    : Unsigned(404);
         }
 
         if (!CompactJws.TryParse(body, JoseTypes.AgentRequest, AgentApiLimits.RequestBytes, out ParsedJws? jws))
@@ -260,7 +261,7 @@ internal sealed partial class SimServer
             _ => throw new InvalidOperationException($"{answer.GetType().Name} is never sent."),
         };
         int status = answer is RefusalAnswer refusal ? ServerErrors.StatusOf(refusal.Error) : 200;
-        return new ServerReply(status, _identity.SignAnswer(payload));
+        return new ServerReply(status, _identity.SignAnswer(payload), IsSigned: true);
     }
 
     private static ServerReply Unsigned(int status) => new(status, """{"title":"refused"}"""u8.ToArray());

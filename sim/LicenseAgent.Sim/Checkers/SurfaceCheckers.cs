@@ -1,0 +1,138 @@
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Plans;
+
+namespace LicenseAgent.Sim.Checkers;
+
+/// <summary>
+/// A refusal that the server signed is contact, like any answer of it; and nobody else's word does anything: a till is
+/// suspended, and a license revoked, only where the server said so.
+/// </summary>
+internal sealed class RefusalsAreContact : Checker
+{
+    public override string Id => "I16";
+
+    public override string Claim => "Authenticated refusals never look like an outage; unauthenticated answers never act";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (string node in run.Nodes)
+        {
+            // An answer waits while the loop waits for the disk; one under a new key is none before the keyset is there.
+            bool slow = run.Had(node, [
+                .. FaultKinds.Disk, FaultKinds.TpmReplaced, FaultKinds.TpmCleared, FaultKinds.KeyRollover,
+            ]);
+            bool suspended = false;
+            HashSet<string> revoked = new(StringComparer.Ordinal);
+            foreach (Happening h in run.Of(node))
+            {
+                switch (h)
+                {
+                    case AnswerJudged { Kind: "None", ContactBeforeMs: { } before } a
+                        when a.ContactAfterMs == before && !slow:
+                        yield return Broken(a, "a signed answer was delivered and is no contact");
+                        break;
+                    case Ordered { What: OrderKinds.Suspend }: suspended = true; break;
+                    case Revoked r: revoked.Add(r.License); break;
+                    case Seen { Lock: "suspended" } s when !suspended:
+                        yield return Broken(s, "the till is suspended, and the server never said so");
+                        break;
+                    case Validated { Reason: "REVOKED" } v when !revoked.Contains(v.License):
+                        yield return Broken(v, $"{v.License} is REVOKED, and the server never said so");
+                        break;
+                }
+            }
+        }
+    }
+}
+
+/// <summary>Users nobody listed get no answer, and users without a role no effect.</summary>
+internal sealed class OnlyListedPeers : Checker
+{
+    public override string Id => "I22";
+
+    public override string Claim => "Only listed peers get answers; roles hold for every management call";
+
+    public override IEnumerable<Violation> Check(RunRecord run) =>
+        from call in run.History.OfType<OddCall>()
+        where call.Kind is "stranger" or "viewer" && call.Status is not (401 or 403)
+        select Broken(call, $"{call.Kind} called {call.What} and was answered {call.Status}");
+}
+
+/// <summary>Nonsense is refused as such. Bytes on real sockets are another suite's.</summary>
+internal sealed class NonsenseIsRefused : Checker
+{
+    public override string Id => "I23";
+
+    public override string Claim => "Any bytes in a call are answered, as a refusal, and harm nobody";
+
+    public override IEnumerable<Violation> Check(RunRecord run) =>
+        from call in run.History.OfType<OddCall>()
+        where call.Kind == "garbage" && call.Status is not (>= 400 and < 500 or 503)
+        select Broken(call, $"garbage on {call.What} was answered {call.Status}");
+}
+
+/// <summary>The agent asks its TPM for what it needs, and never with a wrong auth value.</summary>
+internal sealed class TpmUseIsBounded : Checker
+{
+    // A check-in takes a signature, a clock and a nonce; an hour a checkpoint and a mirror; a start and a rotation
+    // what they take. Some of it is repeated where commands fail.
+    private const long PerCheckIn = 8;
+
+    // DEGRADED, check-in and rotation are both tried so often.
+    private const int RetryS = 120;
+    private const long PerHour = 60;
+    private const long PerProcess = 80;
+    private const long PerRotation = 60;
+
+    public override string Id => "I26";
+
+    public override string Claim => "TPM use is bounded, and never a step towards lockout";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (TpmUsed used in run.History.OfType<TpmUsed>())
+        {
+            long hours = (used.AtUs / 3_600_000_000) + 1;
+            long checkIns = hours * 3_600 / Math.Min(run.Plan.Knobs.CheckInS, RetryS);
+            long rotations = run.History.OfType<Received>().LongCount(
+                r => r.Node == used.Node && r.Action is "rotate-secret" or "confirm-rotation" or "reject-rotation");
+            long allowed = (checkIns * PerCheckIn) + (hours * PerHour) + (used.Processes * PerProcess)
+                + (rotations * PerRotation);
+            if (used.AuthFailures > 0)
+            {
+                yield return Broken(used, $"{used.AuthFailures} commands had a wrong auth value");
+            }
+            else if (used.Commands > allowed)
+            {
+                yield return Broken(used, $"{used.Commands} commands, {allowed} are explained");
+            }
+        }
+    }
+}
+
+/// <summary>A program that is too old for the files refuses to start and changes no byte of them.</summary>
+internal sealed class NewerFilesAreLeft : Checker
+{
+    public override string Id => "I28";
+
+    public override string Claim => "A newer format is refused untouched";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (string node in run.Nodes.Where(
+            n => !run.Had(n, [FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.OlderFormat])))
+        {
+            foreach (NewerFormatLeft left in run.History.OfType<NewerFormatLeft>().Where(l => l.Node == node))
+            {
+                if (!left.IsUntouched)
+                {
+                    yield return Broken(left, "run.json of a newer program was changed");
+                }
+                else if (!left.IsRefused)
+                {
+                    yield return Broken(left, "the program runs on files of a newer one");
+                }
+            }
+        }
+    }
+}
