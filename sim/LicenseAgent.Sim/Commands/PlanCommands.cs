@@ -4,6 +4,7 @@ using LicenseAgent.Sim.Checkers;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.Report;
 
 namespace LicenseAgent.Sim.Commands;
 
@@ -42,6 +43,16 @@ internal static class PlanCommands
             output.WriteLine($"{VirtualTime.Text(h.AtUs),16}  {HappeningText.Of(h)}");
         }
 
+        return Tell(run, output);
+    }
+
+    /// <summary>The run as an HTML page.</summary>
+    public static int Report(Options options, TextWriter output)
+    {
+        RunOutcome run = Runner.Run(PlanOf(options));
+        string file = options.Text("out", $"run-{run.Plan.Profile}-{run.Plan.Seed}.html");
+        File.WriteAllText(file, RunPage.Write(run));
+        output.WriteLine(file);
         return Tell(run, output);
     }
 
@@ -107,19 +118,5 @@ internal static class PlanCommands
 
         output.WriteLine(run.Violations.Count == 0 ? "clean" : $"{run.Violations.Count} findings");
         return run.Violations.Count == 0 ? ExitCodes.Ok : ExitCodes.Violation;
-    }
-}
-
-/// <summary>A happening as a line: its record's text without what the line shows already.</summary>
-internal static class HappeningText
-{
-    public static string Of(Happening h)
-    {
-        string text = h.ToString();
-        int members = text.IndexOf('{', StringComparison.Ordinal);
-        string name = text[..(members - 1)];
-        string rest = text[(members + 2)..^2];
-        string[] parts = [.. rest.Split(", ").Where(p => !p.StartsWith("AtUs =", StringComparison.Ordinal) && !p.StartsWith("Node =", StringComparison.Ordinal))];
-        return $"{h.Node,-9} {name,-14} {string.Join("  ", parts.Select(p => p.Replace(" = ", "=", StringComparison.Ordinal)))}";
     }
 }

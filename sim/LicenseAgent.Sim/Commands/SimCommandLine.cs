@@ -49,6 +49,7 @@ internal static class SimCommandLine
           run      --profile P --seeds N [--from SEED|COMMIT] [--jobs N] [--broken N]   many seeds; every 20th twice
           replay   --seed S --profile P | --plan FILE           one run, its findings, its trace hash
           explain  --seed S --profile P | --plan FILE           one run, line by line   [--node TILL]
+          report   --seed S --profile P | --plan FILE [--out FILE]   one run as an HTML page
           shrink   --seed S --profile P | --plan FILE [--out FILE]   the smallest plan that still breaks it
           plan     --seed S --profile P                         the plan of a seed
           corpus   [--folder tests/corpus]                      every kept plan
@@ -71,6 +72,7 @@ internal static class SimCommandLine
                     Profile.Named(options.Text("profile", "lite")), Console.In, output),
                 "replay" => PlanCommands.Replay(options, output),
                 "explain" => PlanCommands.Explain(options, output),
+                "report" => PlanCommands.Report(options, output),
                 "shrink" => PlanCommands.Shrink(options, output),
                 "plan" => PlanCommands.Show(options, output),
                 "corpus" => PlanCommands.Corpus(options, output),
