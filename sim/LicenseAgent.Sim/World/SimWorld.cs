@@ -127,6 +127,11 @@ internal sealed class SimWorld : IDisposable
         _faults.EndAll();
         _orders.LiftAll();
         History.Add(new Healed(Loop.NowUs, "all"));
+        foreach (SimTill till in Tills)
+        {
+            // A TPM or a disk of before its last enrolment was put back.
+            EnrolAnew(till);
+        }
     }
 
     private void KeepLooking(SimTill till)

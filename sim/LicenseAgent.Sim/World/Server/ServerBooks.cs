@@ -71,6 +71,14 @@ internal sealed class AgentBooks(string agentId)
 
     public List<UtcTime> Recoveries { get; private set; } = [];
 
+    /// <summary>Takes over an enrolment, and with it which audit log is the agent's.</summary>
+    public void EnrolledAs(AgentBooks other)
+    {
+        (Signing, Decryption, Token) = (other.Signing, other.Decryption, other.Token);
+        Witnessed = new SortedDictionary<long, Digest32>(other.Witnessed);
+        (WitnessedLast, WitnessTime) = (other.WitnessedLast, other.WitnessTime);
+    }
+
     public AgentBooks Copy()
     {
         AgentBooks copy = (AgentBooks)MemberwiseClone();

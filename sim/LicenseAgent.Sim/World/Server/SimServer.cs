@@ -98,6 +98,13 @@ internal sealed partial class SimServer
             old.InvalidBelow = Math.Max(old.InvalidBelow, now.InvalidBelow);
             old.RevocationsVersion = now.RevocationsVersion;
             old.Revoked.UnionWith(now.Revoked);
+
+            // An enrolment that a restored server does not know is not mended by any rule: somebody repeats it.
+            if (old.Signing != now.Signing)
+            {
+                old.EnrolledAs(now);
+            }
+
             if (old.Signing is not null)
             {
                 _agents[id] = old;
