@@ -29,6 +29,29 @@ public sealed class DeterminismTests
     }
 
     [Fact]
+    public void A_task_that_leaves_the_loop_of_a_running_agent_ends_the_run()
+    {
+        bool left = false;
+        RunOutcome run = Runner.Run(PlanMaker.Make(5, Profile.Named("lite")) with { Hours = 1 }, world =>
+            world.Tills[0].PortCalled = name =>
+            {
+                if (name == "disk.replace" && !left)
+                {
+                    left = true;
+                    using ManualResetEventSlim done = new();
+                    Task.Run(() =>
+                    {
+                        Record.Exception(world.Loop.AssertThread);
+                        done.Set();
+                    });
+                    done.Wait();
+                }
+            });
+        Assert.True(left);
+        Assert.IsType<LeftTheLoopException>(run.Escape);
+    }
+
+    [Fact]
     public void A_plan_is_the_same_after_it_was_written_and_read()
     {
         Plan plan = PlanMaker.Make(11, Profile.Named("swarm"));

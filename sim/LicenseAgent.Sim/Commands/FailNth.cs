@@ -29,17 +29,19 @@ internal static class FailNth
             ]),
     ];
 
-    public static int Run(string scenario, int limit, TextWriter output)
+    /// <param name="every">Walks every n-th call only, from <paramref name="first"/> on: a sample.</param>
+    public static int Run(string scenario, int limit, int every, int first, TextWriter output)
     {
         int runs = 0, broken = 0;
         foreach (Plan golden in Golden.Where(g => scenario.Length == 0 || g.Profile == scenario))
         {
             foreach ((bool power, bool after) in ((bool, bool)[])[(false, false), (false, true), (true, false), (true, true)])
             {
-                int k = 0;
-                for (bool fell = true; fell && k < limit; runs++)
+                int k = first;
+                bool fell = true;
+                for (; fell && k <= limit; k += every, runs++)
                 {
-                    (RunOutcome run, fell) = With(golden, ++k, after, power);
+                    (RunOutcome run, fell) = With(golden, k, after, power);
                     if (!run.IsClean)
                     {
                         broken++;
@@ -48,7 +50,7 @@ internal static class FailNth
                     }
                 }
 
-                output.WriteLine($"{golden.Profile}: {Text(power, after)} each of {k - 1} calls");
+                output.WriteLine($"{golden.Profile}: {Text(power, after)} {(every == 1 ? "each" : $"every {every}th")} of {k - every} calls");
                 output.Flush();
             }
         }

@@ -15,6 +15,9 @@ internal sealed class MutantRunner(Options options, TextWriter output)
 {
     private const string Hint = "profile: ";
 
+    // A mutant of a window of milliseconds is found where every call is walked, not by chance.
+    private const string FailNthProfile = "failnth";
+
     // A mutant need not please the analyzers.
     private static readonly string[] BuildOf =
     [
@@ -86,10 +89,16 @@ internal sealed class MutantRunner(Options options, TextWriter output)
             Require("git", ["apply", Path.GetFullPath(patch)], _copy);
             Require("dotnet", BuildOf, _copy);
             string program = Path.Combine(_copy, "sim/LicenseAgent.Sim/bin/Release/net10.0/license-agent-sim");
+            by = profile;
+            if (profile == FailNthProfile)
+            {
+                (int walked, _) = Start(program, [FailNthProfile, "--scenario", "enrol", "--every", "3"], _copy);
+                return walked == ExitCodes.Violation ? 1 : null;
+            }
+
             (int code, string said) = Start(
                 program,
                 ["run", "--profile", profile, "--seeds", $"{_seeds}", "--broken", "1", "--jobs", _jobs], _copy);
-            by = profile;
             return code == ExitCodes.Violation ? FoundIn(said, ref by) : null;
         }
         finally

@@ -67,8 +67,8 @@ internal static class PlanCommands
         }
 
         string invariant = options.Text("invariant", run.Violations[0].Id);
-        Shrinker shrinker = new(invariant, ShrinkBudget);
-        Plan smallest = shrinker.Shrink(plan);
+        Shrinker shrinker = Shrinker.For(invariant, ShrinkBudget);
+        Plan smallest = shrinker.Shrink(plan, run.Violations.First(v => v.Id == invariant).AtUs);
         output.WriteLine($"{invariant}: {plan.Faults.Count} faults and {plan.Orders.Count} orders became "
             + $"{smallest.Faults.Count} and {smallest.Orders.Count} in {shrinker.Tries} runs");
         if (options.Text("out") is { } file)

@@ -53,7 +53,7 @@ internal static class SimCommandLine
           shrink   --seed S --profile P | --plan FILE [--out FILE]   the smallest plan that still breaks it
           plan     --seed S --profile P                         the plan of a seed
           corpus   [--folder tests/corpus]                      every kept plan
-          failnth  [--scenario enrol|orders] [--limit N]        a crash at the k-th call of a port, for every k
+          failnth  [--scenario enrol|orders] [--limit N] [--every N --from COMMIT]   a crash at the k-th call of a port, for every k
           bench                                                 seeds and agent-years a second
           mutants  [--seeds N] [--only NN,NN] [--sample N --from COMMIT] [--jobs N]   every mutant must be caught
         """;
@@ -76,8 +76,7 @@ internal static class SimCommandLine
                 "shrink" => PlanCommands.Shrink(options, output),
                 "plan" => PlanCommands.Show(options, output),
                 "corpus" => PlanCommands.Corpus(options, output),
-                "failnth" => FailNth.Run(
-                    options.Text("scenario", ""), options.Number("limit", int.MaxValue), output),
+                "failnth" => RunFailNth(options, output),
                 "bench" => Bench.Run(output),
                 "mutants" => new MutantRunner(options, output).Run(),
                 _ => Help(output),
@@ -88,6 +87,14 @@ internal static class SimCommandLine
             output.WriteLine(e.Message);
             return ExitCodes.Usage;
         }
+    }
+
+    private static int RunFailNth(Options options, TextWriter output)
+    {
+        int every = options.Number("every", 1);
+        int first = 1 + (int)(SeedCampaign.SeedOf(options.Text("from", "0")) % (ulong)every);
+        return FailNth.Run(
+            options.Text("scenario", ""), options.Number("limit", int.MaxValue - every), every, first, output);
     }
 
     private static int Help(TextWriter output)

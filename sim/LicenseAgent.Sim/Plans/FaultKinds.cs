@@ -50,6 +50,7 @@ internal static class FaultKinds
     public const string Kill = "kill";
     public const string Crash = "crash";
     public const string PowerCut = "power_cut";
+    public const string PowerCutAtSend = "power_cut_at_send";
     public const string Pause = "pause";
     public const string Suspend = "suspend";
     public const string Restart = "restart";
@@ -81,7 +82,8 @@ internal static class FaultKinds
 
     public static readonly IReadOnlyList<string> Upgrade = [OlderFormat, NewerFormat];
 
-    public static readonly IReadOnlyList<string> Process = [Kill, Crash, Crash, PowerCut, Pause, Suspend, Restart];
+    public static readonly IReadOnlyList<string> Process = 
+        [Kill, Crash, Crash, PowerCut, PowerCutAtSend, Pause, Suspend, Restart];
 
     public static readonly IReadOnlyList<string> Clock = [WallStep, DeadRtc, Suspend];
 }

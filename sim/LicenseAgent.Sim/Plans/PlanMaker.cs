@@ -126,7 +126,7 @@ internal static class PlanMaker
     {
         FaultKinds.Kill or FaultKinds.Restart => chance.Between(1, 600),
         FaultKinds.PowerCut or FaultKinds.DeadRtc => chance.Between(1, chance.Chance(0.2) ? 200_000 : 3_600),
-        FaultKinds.Crash => chance.Between(600, 7_200),
+        FaultKinds.Crash or FaultKinds.PowerCutAtSend => chance.Between(1_800, 7_200),
         FaultKinds.Pause => chance.Between(1, 300),
         FaultKinds.Suspend => chance.Between(60, 100_000),
         FaultKinds.Cut or FaultKinds.ServerDown => chance.Chance(0.2)
@@ -152,6 +152,7 @@ internal static class PlanMaker
         FaultKinds.DiskRestored => (chance.Between(600, 200_000), 0),
         FaultKinds.AuditTailCut => (chance.Between(1, 60), 0),
         FaultKinds.Crash => (chance.Between(1, 60), chance.Between(0, 3)),
+        FaultKinds.PowerCutAtSend => (chance.Between(0, 120), 0),
         FaultKinds.WallStep => (chance.Chance(0.5)
             ? chance.Between(-5L * 365 * 86_400, 5L * 365 * 86_400)
             : chance.Between(-7_200, 7_200), 0),

@@ -8,16 +8,22 @@ namespace LicenseAgent.Sim.Plans;
 /// Makes a plan that breaks an invariant smaller while it still breaks the same one: fewer faults and orders (ddmin),
 /// fewer tills, less time. Streams of chance belong to nodes and concerns, so what stays is not moved by what goes.
 /// </summary>
-internal sealed class Shrinker(string invariant, TimeSpan budget)
+/// <param name="breaks">Whether a plan still breaks the same invariant.</param>
+internal sealed class Shrinker(Func<Plan, bool> breaks, TimeSpan budget)
 {
     private readonly Stopwatch _watch = Stopwatch.StartNew();
 
     /// <summary>Runs made.</summary>
     public int Tries { get; private set; }
 
-    public Plan Shrink(Plan plan)
+    /// <summary>Of a finding made by running.</summary>
+    public static Shrinker For(string invariant, TimeSpan budget) =>
+        new(plan => Runner.Run(plan).Violations.Any(v => v.Id == invariant), budget);
+
+    /// <param name="atUs">When it broke; what comes later is cut off first.</param>
+    public Plan Shrink(Plan plan, long atUs)
     {
-        Plan smallest = plan;
+        Plan smallest = UntilThen(plan, atUs);
         int size;
         do
         {
@@ -39,6 +45,18 @@ internal sealed class Shrinker(string invariant, TimeSpan budget)
         return smallest;
     }
 
+    private Plan UntilThen(Plan plan, long atUs)
+    {
+        long seconds = Math.Min(atUs / 1_000_000, plan.Hours * 3_600L);
+        Plan until = plan with
+        {
+            Hours = (int)Math.Min(plan.Hours, (seconds / 3_600) + 1),
+            Faults = [.. plan.Faults.Where(f => f.AtS <= seconds)],
+            Orders = [.. plan.Orders.Where(o => o.AtS <= seconds)],
+        };
+        return SizeOf(until) < SizeOf(plan) && Breaks(until) ? until : plan;
+    }
+
     private bool IsOver => _watch.Elapsed > budget;
 
     private static int SizeOf(Plan plan) => plan.Tills + plan.Faults.Count + plan.Orders.Count + plan.Hours;
@@ -46,7 +64,7 @@ internal sealed class Shrinker(string invariant, TimeSpan budget)
     private bool Breaks(Plan plan)
     {
         Tries++;
-        return !IsOver && Runner.Run(plan).Violations.Any(v => v.Id == invariant);
+        return !IsOver && breaks(plan);
     }
 
     /// <summary>ddmin: takes away halves, then quarters, and so on down to single items.</summary>

@@ -182,6 +182,14 @@ internal sealed class FaultDesk(SimWorld world)
                 bool power = (fault.Arg2 & 2) != 0;
                 till.CrashAt(new CrashPoint(Math.Max(1, fault.Arg), (fault.Arg2 & 1) != 0), _ => Fell(till, power));
                 return till.Start;
+            case FaultKinds.PowerCutAtSend:
+                // While the request is on its way: what it shows must be on the disk by then.
+                till.RequestLeaves = () => world.Loop.After(fault.Arg * 1_000, () => Fell(till, power: true));
+                return () =>
+                {
+                    till.RequestLeaves = null;
+                    till.Start();
+                };
             case FaultKinds.Pause:
                 till.Pause();
                 return till.Resume;

@@ -216,6 +216,9 @@ internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string s
                 till.NoteConfirm(sent);
             }
 
+            Action? leaves = till.RequestLeaves;
+            till.RequestLeaves = null;
+            leaves?.Invoke();
             cancel.Register(() => asked.Fail(new OperationCanceledException(cancel)));
             net.Send(till, method, path, sent, deadline, chance, asked, till.NoteAnswer);
         });

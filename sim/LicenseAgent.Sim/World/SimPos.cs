@@ -37,6 +37,7 @@ internal sealed class SimPos
     private readonly List<(uint Uid, Nonce16 Nonce)> _used = [];
     private long _mintedUs = long.MinValue / 2;
     private int _licenses;
+    private int _process;
 
     public SimPos(SimLoop loop, Chronicle history, SimServer server, SimTill till, Knobs knobs)
     {
@@ -67,12 +68,20 @@ internal sealed class SimPos
         // Mostly the newest, for that is what an application stores; now and then one from the back of the drawer.
         int at = _chance.Chance(0.7) ? _wallet.Count - 1 : (int)_chance.Below(_wallet.Count);
         (string license, string token) = _wallet[at];
-        (uint uid, Nonce16 nonce) = NextNonce();
+        (uint uid, Nonce16 nonce) = IsNewProcess() && _used.Count > 0 && _odd.Chance(0.5) ? _used[^1] : NextNonce();
         Ask(license, token, uid, nonce);
         if (_odd.Chance(OddCalls))
         {
             OddCaller.Call(_loop, _history, _till, token, _odd);
         }
+    }
+
+    /// <summary>The first call after a restart: who recorded a nonce tries it then.</summary>
+    private bool IsNewProcess()
+    {
+        bool isNew = _till.Processes != _process;
+        _process = _till.Processes;
+        return isNew;
     }
 
     private void Ask(string license, string token, uint uid, Nonce16 nonce)

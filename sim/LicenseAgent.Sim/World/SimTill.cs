@@ -34,6 +34,7 @@ internal sealed partial class SimTill : IDisposable
     private SimClock? _clock;
     private CancellationTokenSource? _stop;
     private int _processes;
+    private bool _startAgain;
     private int _boots;
     private readonly int _index;
 
@@ -81,6 +82,9 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>Where operational log lines go; nowhere unless somebody wants to read them.</summary>
     public ILogger Logger { get; set; } = NullLogger.Instance;
 
+    /// <summary>Told once when a request leaves.</summary>
+    public Action? RequestLeaves { get; set; }
+
     public SimRandom Stream(string concern) => SimRandom.Of(_loop.Seed, Id, concern);
 
     /// <summary>Switches the machine on, if it is off, and starts the agent, if it is not running.</summary>
@@ -88,6 +92,8 @@ internal sealed partial class SimTill : IDisposable
     {
         if (IsRunning)
         {
+            // Told to stop while it was held, it ends when it goes on; the service manager still has the start to do.
+            _startAgain = _stop is { IsCancellationRequested: true };
             return;
         }
 
@@ -221,6 +227,11 @@ internal sealed partial class SimTill : IDisposable
             IsStopped = false;
             Boot?.Resume();
             Release();
+            if (_startAgain)
+            {
+                _startAgain = false;
+                _loop.After(1_000_000, Start);
+            }
         }
 
         _history.Add(new Ended(_loop.NowUs, Id, how, detail));

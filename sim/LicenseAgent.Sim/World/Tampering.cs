@@ -96,8 +96,11 @@ internal static class Formats
         return () =>
         {
             bool isUntouched = written is null || till.Disk.Seen(Run).AsSpan().SequenceEqual(written);
-            world.History.Add(new NewerFormatLeft(
-                world.Loop.NowUs, till.Id, written is null || !till.IsRunning, isUntouched));
+
+            // LOCKED over something else, it has not come to read the file.
+            bool isRefused = written is null || !till.IsRunning
+                || till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is not null;
+            world.History.Add(new NewerFormatLeft(world.Loop.NowUs, till.Id, isRefused, isUntouched));
             till.PowerCut();
             if (isUntouched && before is not null)
             {

@@ -4,16 +4,13 @@ using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Plans;
 using LicenseAgent.Sim.World.Server;
 using Xunit;
+using static LicenseAgent.SimTests.Checkers.Histories;
 
 namespace LicenseAgent.SimTests.Checkers;
 
 /// <summary>Each checker on a history that is right and on one that is not.</summary>
 public sealed class CheckerTests
 {
-    private const long Second = 1_000_000;
-    private const long Hour = 3_600 * Second;
-    private const string Till = "till-0001";
-
     [Fact]
     public void I00_a_process_that_ends_by_itself_is_found()
     {
@@ -117,6 +114,15 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void I14_trusted_now_ahead_by_more_than_a_clock_may_lead_is_found()
+    {
+        AnswerJudged contact = new(Hour, Till, "None", 1, 2);
+        Seen leads = Shown(5 * Hour, 1) with { TrustedMs = SimServer.At(45 * Hour).UnixMs };
+        Assert.Empty(Found<DegradedEnds>(contact, leads));
+        Assert.Single(Found<DegradedEnds>(contact, leads with { TrustedMs = SimServer.At(60 * Hour).UnixMs }));
+    }
+
+    [Fact]
     public void I15_a_till_that_does_not_come_back_is_found()
     {
         Healed healed = new(Hour, "all");
@@ -162,18 +168,4 @@ public sealed class CheckerTests
         string[] ids = [.. AllCheckers.List.Select(c => c.Id)];
         Assert.Equal(ids.Distinct(), ids);
     }
-
-    private static Violation[] Found<T>(params Happening[] history)
-        where T : Checker, new() => [.. new T().Check(new RunRecord(Plan(), history, []))];
-
-    private static Plan Plan() => new(1, 1, "test", 1, 1, new Knobs(), [], []);
-
-    private static VersionChanged Active(long at, long version, int graceHours) =>
-        new(at, Till, version, VersionState.Active, SimServer.At(graceHours * Hour));
-
-    private static Validated Answer(long at, string reason) =>
-        new(at, Till, 1000, default(Nonce16), "lic", 1, 200, reason, "NORMAL", AuditedFirst: true);
-
-    private static Seen Shown(long at, long active) => new(
-        at, Till, "NORMAL", "", active, 0, 1, 0, active, SimServer.At(at).UnixMs, null);
 }

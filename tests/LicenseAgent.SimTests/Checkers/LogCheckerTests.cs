@@ -1,0 +1,86 @@
+using System.Security.Cryptography;
+using System.Text;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Sim.Checkers;
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.Plans;
+using Xunit;
+using static LicenseAgent.SimTests.Checkers.Histories;
+
+namespace LicenseAgent.SimTests.Checkers;
+
+/// <summary>The checkers of the log, on logs made by hand.</summary>
+public sealed class LogCheckerTests
+{
+    private static readonly Received Confirmed = new(5, Till, "confirm-rotation", 1, "ok");
+
+    [Fact]
+    public void I18_a_whole_chain_is_good() =>
+        Assert.Empty(FoundIn<ChainHolds>(Log((1, "started", "a"), (2, "secret_staged", "r1"), (3, "stopped", "a"))));
+
+    [Fact]
+    public void I18_a_number_left_out_is_found() =>
+        Assert.Single(FoundIn<ChainHolds>(Log((1, "started", "a"), (3, "stopped", "a"))));
+
+    [Fact]
+    public void I18_a_changed_byte_is_found()
+    {
+        byte[] log = Log((1, "started", "a"), (2, "secret_staged", "r1"));
+        log[Encoding.ASCII.GetString(log).IndexOf("staged", StringComparison.Ordinal)] ^= 1;
+        Assert.Single(FoundIn<ChainHolds>(log));
+    }
+
+    [Fact]
+    public void I18_a_record_that_does_not_follow_the_one_before_is_found()
+    {
+        byte[] one = Log((1, "started", "a"), (2, "secret_staged", "r1"));
+        byte[] other = Log((1, "started", "b"), (2, "secret_staged", "r2"));
+        byte[] spliced = [.. one[..(Array.IndexOf(one, (byte)'\n') + 1)], .. other[(Array.IndexOf(other, (byte)'\n') + 1)..]];
+        Assert.Single(FoundIn<ChainHolds>(spliced));
+    }
+
+    [Fact]
+    public void I18_a_chain_that_begins_in_the_middle_is_found() =>
+        Assert.Single(FoundIn<ChainHolds>(Log((2, "started", "a"))));
+
+    [Fact]
+    public void I18_a_torn_last_line_is_no_record() =>
+        Assert.Empty(FoundIn<ChainHolds>([.. Log((1, "started", "a")), .. "{\"seq\":2,"u8]));
+
+    [Fact]
+    public void I18_a_log_that_somebody_cut_is_the_witness_to_tell() => Assert.Empty(FoundIn<ChainHolds>(
+        Log((2, "started", "a")), new FaultBegan(1, Till, 1, FaultKinds.AuditTailCut)));
+
+    [Fact]
+    public void I20_a_version_confirmed_and_never_recorded_is_found()
+    {
+        Assert.Empty(FoundIn<TransitionsRecorded>(Log((1, "secret_staged", "r1")), Confirmed));
+        Assert.Single(FoundIn<TransitionsRecorded>(Log((1, "started", "a")), Confirmed));
+    }
+
+    [Fact]
+    public void I20_a_generation_recorded_twice_is_found_unless_a_crash_explains_it()
+    {
+        byte[] twice = Log(
+            (1, "secret_staged", "r1"), (2, "generation_committed", "generation-2"),
+            (3, "generation_committed", "generation-2"));
+        Assert.Single(FoundIn<TransitionsRecorded>(twice, Confirmed));
+        Assert.Empty(FoundIn<TransitionsRecorded>(twice, Confirmed, new Ended(3, Till, EndOf.Kill, "")));
+    }
+
+    private static byte[] Log(params (long Seq, string Event, string Op)[] records)
+    {
+        List<byte> log = [];
+        byte[] prev = new byte[32];
+        foreach ((long seq, string what, string op) in records)
+        {
+            byte[] line = Encoding.ASCII.GetBytes(
+                $$"""{"seq":{{seq}},"event":"{{what}}","op":"{{op}}","outcome":"ok","prev":"{{Base64UrlText.Encode(prev)}}" """
+                    .TrimEnd());
+            prev = SHA256.HashData([.. prev, .. line]);
+            log.AddRange([.. line, .. Encoding.ASCII.GetBytes($",\"hash\":\"{Base64UrlText.Encode(prev)}\"}}\n")]);
+        }
+
+        return [.. log];
+    }
+}
