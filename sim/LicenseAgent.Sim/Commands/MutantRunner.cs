@@ -14,6 +14,7 @@ namespace LicenseAgent.Sim.Commands;
 internal sealed class MutantRunner(Options options, TextWriter output)
 {
     private const string Hint = "profile: ";
+    private const string Caught = "caught: ";
 
     // A mutant of a window of milliseconds is found where every call is walked, not by chance.
     private const string FailNthProfile = "failnth";
@@ -73,9 +74,16 @@ internal sealed class MutantRunner(Options options, TextWriter output)
             return all.Where(p => only.Any(o => Path.GetFileName(p).StartsWith(o, StringComparison.Ordinal)));
         }
 
-        int sample = options.Number("sample", all.Length);
+        int sample = options.Number("sample", 0);
+        if (sample == 0)
+        {
+            return all;
+        }
+
+        // Of those that were seen to be caught: a sample tells of what got worse.
         SimRandom chance = SimRandom.Of(SeedCampaign.SeedOf(options.Text("from", "1")), "mutants", "sample");
-        return all.OrderBy(_ => chance.Next()).Take(sample).Order(StringComparer.Ordinal);
+        return all.Where(p => File.ReadLines(p).Take(2).Any(l => l.StartsWith(Caught, StringComparison.Ordinal)))
+            .OrderBy(_ => chance.Next()).Take(sample).Order(StringComparer.Ordinal);
     }
 
     /// <returns>How many seeds it took.</returns>
