@@ -125,7 +125,7 @@ internal sealed class MutantRunner(Options options, TextWriter output)
         return ulong.Parse(words[Array.IndexOf(words, "--seed") + 1], CultureInfo.InvariantCulture);
     }
 
-    private void Require(string program, IReadOnlyList<string> arguments, string folder)
+    private void Require(string program, string[] arguments, string folder)
     {
         (int code, string said) = Start(program, arguments, folder);
         if (code != 0)
@@ -135,7 +135,7 @@ internal sealed class MutantRunner(Options options, TextWriter output)
         }
     }
 
-    private static (int Code, string Said) Start(string program, IReadOnlyList<string> arguments, string folder)
+    private static (int Code, string Said) Start(string program, string[] arguments, string folder)
     {
         ProcessStartInfo start = new(program, arguments)
         {

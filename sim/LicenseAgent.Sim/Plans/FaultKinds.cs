@@ -68,10 +68,10 @@ internal static class FaultKinds
 
     public static readonly IReadOnlyList<string> Malice = [Replays, CrossAgent, Flips, Portal];
 
-    public static readonly IReadOnlyList<string> Server = 
+    public static readonly IReadOnlyList<string> Server =
         [ServerDown, Overloaded, ServerSkew, ServerRestored, ServerStale, KeyRollover];
 
-    public static readonly IReadOnlyList<string> Tpm = 
+    public static readonly IReadOnlyList<string> Tpm =
         [TpmAbsent, TpmLockout, TpmSlow, TpmFlaky, TpmCleared, TpmReplaced, TpmRolledBack];
 
     public static readonly IReadOnlyList<string> Disk =
@@ -82,7 +82,7 @@ internal static class FaultKinds
 
     public static readonly IReadOnlyList<string> Upgrade = [OlderFormat, NewerFormat];
 
-    public static readonly IReadOnlyList<string> Process = 
+    public static readonly IReadOnlyList<string> Process =
         [Kill, Crash, Crash, PowerCut, PowerCutAtSend, Pause, Suspend, Restart];
 
     public static readonly IReadOnlyList<string> Clock = [WallStep, DeadRtc, Suspend];
