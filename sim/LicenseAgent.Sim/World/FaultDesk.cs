@@ -183,8 +183,13 @@ internal sealed class FaultDesk(SimWorld world)
                 till.CrashAt(new CrashPoint(Math.Max(1, fault.Arg), (fault.Arg2 & 1) != 0), _ => Fell(till, power));
                 return till.Start;
             case FaultKinds.PowerCutAtSend:
-                // While the request is on its way: what it shows must be on the disk by then.
-                till.RequestLeaves = () => world.Loop.After(fault.Arg * 1_000, () => Fell(till, power: true));
+                // Somebody pays while a request is composed, and the power goes while it is on its way: what it shows
+                // of the log must be on the disk by then.
+                till.AtNextCall("tpm.random", () =>
+                {
+                    world.Pos.First(p => p.IsOf(till)).Validate();
+                    till.RequestLeaves = () => world.Loop.After(fault.Arg * 1_000, () => Fell(till, power: true));
+                });
                 return () =>
                 {
                     till.RequestLeaves = null;

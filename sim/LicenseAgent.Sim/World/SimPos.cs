@@ -51,13 +51,16 @@ internal sealed class SimPos
     /// <summary>Ids of the licenses this till ever had.</summary>
     public IEnumerable<string> Licenses => _wallet.Select(w => w.License);
 
+    public bool IsOf(SimTill till) => ReferenceEquals(till, _till);
+
     private void Schedule() => _loop.After(1_000_000 + _chance.Exponential(_knobs.PosEveryS * 1_000_000L), () =>
     {
         Validate();
         Schedule();
     });
 
-    private void Validate()
+    /// <summary>Somebody pays.</summary>
+    public void Validate()
     {
         RenewWallet();
         if (_wallet.Count == 0 || !_till.IsRunning || _till.IsStopped)

@@ -187,6 +187,15 @@ internal sealed partial class SimTill : IDisposable
         _clock?.Resume();
     }
 
+    /// <summary>Told once, when the running process calls a port of this name next.</summary>
+    public void AtNextCall(string name, Action then)
+    {
+        if (_life is { IsOver: false } life)
+        {
+            life.AtNext = (name, then);
+        }
+    }
+
     /// <summary>Nothing is to die any more.</summary>
     public void CrashNever()
     {
