@@ -38,6 +38,8 @@ internal sealed class Campaign(IReadOnlyList<Experiment> chosen, bool sampled, s
     {
         if (experiment.IsSweep)
             return await new SweepSteps(experiment, sampled, Progress).RunAsync(cancel);
+        if (experiment.IsLoad)
+            return await new LoadSteps(experiment, Progress).RunAsync(cancel);
         await using ScriptRun run = new(experiment, Progress);
         return await run.RunAsync(cancel);
     }

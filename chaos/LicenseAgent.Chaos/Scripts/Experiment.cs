@@ -22,6 +22,13 @@ internal sealed record Step(int Line, string Verb, IReadOnlyList<string> Words)
         int at = Words.ToList().IndexOf(word);
         return at < 0 ? otherwise : Number(at + 1);
     }
+
+    /// <summary>The word behind a word, such as <c>reason tpm_replaced</c>; null without it.</summary>
+    public string? After(string word)
+    {
+        int at = Words.ToList().IndexOf(word);
+        return at < 0 ? null : Word(at + 1);
+    }
 }
 
 /// <summary>A numbered folder below <c>chaos/</c>: its README and its steps.</summary>
@@ -36,6 +43,11 @@ internal sealed record Experiment(string Folder, string Title, IReadOnlyList<Ste
     public bool InSmoke => Steps.Any(s => s.Verb == "smoke");
 
     public bool IsSweep => Steps.Any(s => s.Verb == "sweep");
+
+    public bool IsLoad => Steps.Any(s => s.Verb == "load");
+
+    /// <summary>The number behind a step that says what the stage begins with; 0 without it.</summary>
+    public int Setting(string verb) => Steps.FirstOrDefault(s => s.Verb == verb)?.Number(0) ?? 0;
 
     /// <exception cref="FormatException">A line no runner understands; the message names it.</exception>
     public static Experiment Read(string folder)
@@ -69,7 +81,7 @@ internal static class Verbs
     public static readonly IReadOnlySet<string> All = new HashSet<string>(StringComparer.Ordinal)
     {
         "smoke", "traffic", "wait", "fault", "healed", "kill", "start", "stop", "continue", "network", "rotate",
-        "mode", "expect", "save", "restore", "replace", "power-cuts", "disk", "fill", "free", "generation",
-        "sweep", "strikes", "layers",
+        "mode", "expect", "save", "restore", "replace", "power-cuts", "disk", "fill", "free", "sweep",
+        "strikes", "layers", "load", "segments", "kept", "validate", "end", "tamper", "twin", "alert", "approve",
     };
 }

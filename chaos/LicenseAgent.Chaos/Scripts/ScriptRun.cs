@@ -47,8 +47,9 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
         string broken = "";
         try
         {
-            int disk = experiment.Steps.FirstOrDefault(s => s.Verb == "disk")?.Number(0) ?? 0;
-            await using Stage stage = await Stage.OpenAsync(disk, limit.Token);
+            StageSettings settings = new(
+                experiment.Setting("disk"), experiment.Setting("segments"), experiment.Setting("kept"));
+            await using Stage stage = await Stage.OpenAsync(settings, limit.Token);
             _clock.Restart();
             try
             {
@@ -118,14 +119,20 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
             case "network": stage.Network.Mode = NetworkOf(step.Word(0)); break;
             case "rotate": await RotateAsync(stage, step.Word(0), cancel); break;
             case "mode": await ModeAsync(stage, step, cancel); break;
-            case "expect": Expect(step.Word(0)); break;
+            case "expect": await ExpectAsync(step.Word(0), cancel); break;
             case "save": stage.Save(step.Word(0), step.Word(1)); break;
             case "restore": await stage.RestoreAsync(step.Word(0), step.Word(1), cancel); break;
             case "replace": await stage.ReplaceTpmAsync(cancel); break;
             case "power-cuts": await PowerCutsAsync(stage, step.Number(0), cancel); break;
             case "fill": stage.FillDisk(); break;
             case "free": stage.FreeDisk(); break;
-            case "smoke" or "disk": break;
+            case "validate": await ValidateAsync(stage, step.Number(0), cancel); break;
+            case "end": await stage.Agent.Process.TerminateAsync(cancel); break;
+            case "tamper": await new TamperSteps(stage.Folder, progress).RunAsync(cancel); break;
+            case "twin": await stage.TwinAsync(step.Word(0), cancel); break;
+            case "alert": await AlertAsync(stage, step, cancel); break;
+            case "approve": await stage.ApproveAsync(cancel); break;
+            case "smoke" or "disk" or "segments" or "kept": break;
             default: throw new FormatException($"line {step.Line}: {step.Verb} is not for an experiment of steps.");
         }
     }
@@ -184,39 +191,71 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
         {
             outcome = (await stage.Operator.RotateAsync(cancel)).Value;
         }
-        catch (AgentException e) when (expected == "fails" && e.Fault == AgentFault.Refused)
+        catch (AgentException e) when (expected is "fails" or "any" && e.Fault == AgentFault.Refused)
         {
             // Refused at once: that is how it fails where nothing can be recorded.
             return;
         }
 
         bool rotated = outcome.Outcome == "rotated";
-        if (rotated != (expected == "ok"))
+        if (expected != "any" && rotated != (expected == "ok"))
             throw new NotMetException($"the rotation was {outcome.Outcome} ({outcome.Reason})");
         if (rotated && outcome.Version <= _versionSeen)
             throw new NotMetException($"I06: version {outcome.Version} after {_versionSeen}");
         _versionSeen = Math.Max(_versionSeen, rotated ? outcome.Version ?? 0 : 0);
     }
 
-    /// <summary><c>mode A or B [reason R] [within S]</c>; the version seen on the way must never go down.</summary>
+    private static async Task ValidateAsync(Stage stage, int times, CancellationToken cancel)
+    {
+        using LicenseAgentClient application = stage.Connect();
+        for (int i = 0; i < times; i++)
+        {
+            if (await application.ValidateAsync(stage.Token, cancel) is { IsValid: false } refused)
+                throw new NotMetException($"validation {i + 1} is {refused.Reason}");
+        }
+    }
+
+    private async Task AlertAsync(Stage stage, Step step, CancellationToken cancel)
+    {
+        TimeSpan start = _clock.Elapsed, within = TimeSpan.FromSeconds(step.Behind("within", ModeSeconds));
+        using PeriodicTimer turn = new(s_poll);
+        while (_clock.Elapsed - start < within)
+        {
+            StatusResponse? status = await stage.TryStatusAsync(cancel);
+            if (status?.Alerts.Any(a => a.Id == step.Word(0)) == true)
+                return;
+            await turn.WaitForNextTickAsync(cancel);
+        }
+
+        throw new NotMetException("the alert was never raised");
+    }
+
+    /// <summary><c>mode A or B [reason R] [tpm T] [of twin] [within S]</c>; the version seen on the way must never go
+    /// down.</summary>
     private async Task ModeAsync(Stage stage, Step step, CancellationToken cancel)
     {
-        string[] wanted = [.. step.Words.TakeWhile(w => w is not ("within" or "reason")).Where(w => w != "or")];
-        string? reason = step.Words.SkipWhile(w => w != "reason").Skip(1).FirstOrDefault();
+        string[] wanted =
+            [.. step.Words.TakeWhile(w => w is not ("within" or "reason" or "tpm" or "of")).Where(w => w != "or")];
+        string? reason = step.After("reason"), tpm = step.After("tpm");
+        bool ofTwin = step.After("of") == "twin";
         TimeSpan within = TimeSpan.FromSeconds(step.Behind("within", ModeSeconds));
         TimeSpan start = _clock.Elapsed;
         StatusResponse? status = null;
         using PeriodicTimer turn = new(s_poll);
         while (_clock.Elapsed - start < within)
         {
-            status = await stage.TryStatusAsync(cancel);
-            _mode = status?.Mode ?? "";
-            long active = status?.ActiveSecret?.Version ?? 0;
+            status = ofTwin ? await stage.Twin.TryStatusAsync(cancel) : await stage.TryStatusAsync(cancel);
+            long active = ofTwin ? 0 : status?.ActiveSecret?.Version ?? 0;
+            _mode = ofTwin ? _mode : status?.Mode ?? "";
             if (active != 0 && active < _versionSeen)
                 throw new NotMetException($"I06: version {active} was ACTIVE after {_versionSeen}");
             _versionSeen = Math.Max(_versionSeen, active);
-            if (status is not null && wanted.Contains(status.Mode) && (reason is null || status.LockReason == reason))
+            if (status is not null && wanted.Contains(status.Mode) && (reason is null || status.LockReason == reason)
+                && (tpm is null || status.TpmStatus.State == tpm))
+            {
                 return;
+            }
+
             await turn.WaitForNextTickAsync(cancel);
         }
 
@@ -227,9 +266,10 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
 
     /// <summary>Of what applications saw since the last <c>expect</c>: <c>valid</c>: all valid; <c>no-refusal</c>: none but
     /// LOCKED, which an agent says while it starts; <c>anything</c>: only starts counting anew.</summary>
-    private void Expect(string what)
+    private async Task ExpectAsync(string what, CancellationToken cancel)
     {
-        Seen seen = (_traffic ?? throw new NotMetException("there is no traffic")).Take();
+        Traffic traffic = _traffic ?? throw new NotMetException("there is no traffic");
+        Seen seen = await traffic.TakeAsync(cancel);
         bool met = what switch
         {
             "valid" => seen is { Valid: > 0, Locked: 0, Refused: 0, Errors: 0 },

@@ -7,9 +7,16 @@ using LicenseAgent.Protocol.Keysets;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Net;
 using LicenseAgent.Testbed.Processes;
+using LicenseAgent.Testbed.Tills;
 using LicenseAgent.Testbed.Tpm;
 
 namespace LicenseAgent.Chaos.Scripts;
+
+/// <summary>What a stage begins with that others do not; 0: as everywhere else.</summary>
+/// <param name="DiskMiB">State and log on a file system of their own of this size.</param>
+/// <param name="SegmentKiB">Size of a file of the audit log.</param>
+/// <param name="Kept">The kept state of this file format instead of a till enrolled anew; there is no server then.</param>
+internal sealed record StageSettings(int DiskMiB, int SegmentKiB, int Kept);
 
 /// <summary>
 /// One enrolled till of real processes with a network between it and the license server, and what can be done to each.
@@ -26,6 +33,8 @@ internal sealed class Stage : IAsyncDisposable
     private ByteProxy? _network;
     private SwtpmProcess? _tpm;
     private AgentProcess? _agent;
+    private TillSettings? _settings;
+    private Twin? _twin;
     private bool _hasDisk;
 
     private Stage()
@@ -46,31 +55,21 @@ internal sealed class Stage : IAsyncDisposable
 
     public ByteProxy Network => _network ?? throw new InvalidOperationException("There is no network.");
 
+    public Twin Twin => _twin ?? throw new InvalidOperationException("There is no twin.");
+
     public string Token { get; private set; } = "";
 
-    /// <param name="diskMiB">State and log on a file system of their own of this size; 0: where everything is.</param>
-    public static async Task<Stage> OpenAsync(int diskMiB, CancellationToken cancel)
+    public static async Task<Stage> OpenAsync(StageSettings settings, CancellationToken cancel)
     {
         Stage stage = new();
         try
         {
-            if (diskMiB > 0)
-                await stage.MountAsync(diskMiB, cancel);
-            ServerSettings settings = new() { CheckInInterval = TimeSpan.FromSeconds(2) };
-            stage._server = await LicenseServerProcess.StartAsync(stage._place, settings, cancel);
-            stage._network = ByteProxy.Start(stage._server.Port);
-            stage._tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
-            stage._folder.WriteConfig(new TillSettings
-            {
-                TpmDevice = stage._tpm.Device,
-                PosRate = 10_000,
-                CheckInInterval = settings.CheckInInterval,
-                ServerTimeout = TimeSpan.FromSeconds(8),
-                OfflineAfter = TimeSpan.FromSeconds(10),
-                ServerUrl = string.Create(CultureInfo.InvariantCulture, $"https://localhost:{stage._network.Port}"),
-            });
-            await stage.StartAgentAsync(null, cancel);
-            await stage.EnrolAsync(cancel);
+            if (settings.DiskMiB > 0)
+                await stage.MountAsync(settings.DiskMiB, cancel);
+            if (settings.Kept > 0)
+                await stage.OpenKeptAsync(settings.Kept, cancel);
+            else
+                await stage.OpenNewAsync(settings, cancel);
             return stage;
         }
         catch (Exception)
@@ -148,6 +147,33 @@ internal sealed class Stage : IAsyncDisposable
         await Tpm.RestoreStateAsync(Kept("tpm", "other"), cancel);
     }
 
+    /// <summary>
+    /// <c>disk</c>: a second machine with a copy of the disk; <c>machine</c>: with the memory of the TPM too;
+    /// <c>gone</c>.
+    /// </summary>
+    public async Task TwinAsync(string what, CancellationToken cancel)
+    {
+        Twin? before = _twin;
+        _twin = null;
+        if (before is not null)
+            await before.DisposeAsync();
+        if (what == "gone")
+            return;
+        TillFolder folder = _place.AddTill($"twin-{what}");
+
+        // A copy of one moment, as a snapshot of a disk is.
+        Agent.Process.Stop();
+        Workplace.CopyTree(_folder.State, folder.State);
+        Workplace.CopyTree(_folder.Logs, folder.Logs);
+        if (what == "machine")
+            Tpm.SaveState(Kept("tpm", "twin"));
+        Agent.Process.Continue();
+        _twin = await Twin.StartAsync(folder, _settings!, what == "machine" ? Kept("tpm", "twin") : null, cancel);
+    }
+
+    /// <summary>An operator of the server has looked, and decides that there is one machine.</summary>
+    public Task ApproveAsync(CancellationToken cancel) => Server.CommandAsync(cancel, "agents", "approve-recovery", Name);
+
     public void FillDisk()
     {
         using FileStream filler = new(Filler, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
@@ -168,6 +194,8 @@ internal sealed class Stage : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _operator.Dispose();
+        if (_twin is not null)
+            await _twin.DisposeAsync();
         if (_agent is not null)
             await _agent.DisposeAsync();
         if (_network is not null)
@@ -184,6 +212,38 @@ internal sealed class Stage : IAsyncDisposable
     private string Filler => Path.Combine(_folder.Root, "filler");
 
     private string Kept(string what, string name) => Path.Combine(_place.Root, $"kept-{what}-{name}");
+
+    private async Task OpenNewAsync(StageSettings settings, CancellationToken cancel)
+    {
+        ServerSettings intervals = new() { CheckInInterval = TimeSpan.FromSeconds(2) };
+        _server = await LicenseServerProcess.StartAsync(_place, intervals, cancel);
+        _network = ByteProxy.Start(_server.Port);
+        _tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
+        TillSettings own = new()
+        {
+            TpmDevice = _tpm.Device,
+            PosRate = 10_000,
+            CheckInInterval = intervals.CheckInInterval,
+            ServerTimeout = TimeSpan.FromSeconds(8),
+            OfflineAfter = TimeSpan.FromSeconds(10),
+            ServerUrl = string.Create(CultureInfo.InvariantCulture, $"https://localhost:{_network.Port}"),
+        };
+        _settings = settings.SegmentKiB > 0 ? own with { AuditSegmentBytes = settings.SegmentKiB * 1024L } : own;
+        _folder.WriteConfig(_settings);
+        await StartAgentAsync(null, cancel);
+        await EnrolAsync(cancel);
+    }
+
+    private async Task OpenKeptAsync(int format, CancellationToken cancel)
+    {
+        FormatFolder kept = new(format);
+        kept.CopyTo(_folder);
+        _tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel, kept.Tpm);
+        _settings = new TillSettings { TpmDevice = _tpm.Device, GracePeriod = FormatFolder.Grace, PosRate = 10_000 };
+        _folder.WriteConfig(_settings);
+        Token = kept.ActiveToken;
+        await StartAgentAsync(null, cancel);
+    }
 
     private async Task EnrolAsync(CancellationToken cancel)
     {

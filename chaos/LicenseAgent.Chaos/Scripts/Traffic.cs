@@ -24,12 +24,12 @@ internal sealed record Seen(long Valid, long Locked, long Refused, long Errors, 
 
 /// <summary>
 /// Applications that validate one token at a steady rate, each request at its intended time, and keep what they saw by
-/// stretches of a quarter of a second. At most 256 wait; what would be sent beyond counts as an error.
+/// stretches of a quarter of a second. At most 2 048 wait; what would be sent beyond counts as an error.
 /// </summary>
 internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, int rate, Stopwatch clock) : IAsyncDisposable
 {
     public const double BinSeconds = 0.25;
-    private const int WaitingMax = 256, BinsMax = 4096;
+    private const int WaitingMax = 2048, BinsMax = 4096;
     private static readonly TimeSpan s_turn = TimeSpan.FromMilliseconds(10), s_drainMax = TimeSpan.FromSeconds(10);
 
     private readonly CancellationTokenSource _stop = new();
@@ -39,6 +39,7 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
     private Seen _seen = new(0, 0, 0, 0, null);
     private Task _sending = Task.CompletedTask;
     private int _waiting;
+    private long _sent, _ended;
 
     public Func<string> Mode { get; init; } = () => "";
 
@@ -53,9 +54,14 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
 
     public void Start() => _sending = SendAsync();
 
-    /// <summary>What was seen since the last time this was asked.</summary>
-    public Seen Take()
+    /// <summary>What was seen since the last time this was asked, with the answers to what has been sent until
+    /// now.</summary>
+    public async Task<Seen> TakeAsync(CancellationToken cancel)
     {
+        long sent = Volatile.Read(ref _sent), start = Stopwatch.GetTimestamp();
+        using PeriodicTimer turn = new(s_turn);
+        while (Volatile.Read(ref _ended) < sent && Stopwatch.GetElapsedTime(start) < s_drainMax)
+            await turn.WaitForNextTickAsync(cancel);
         lock (_gate)
         {
             Seen seen = _seen;
@@ -86,7 +92,10 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
             while (await turn.WaitForNextTickAsync(_stop.Token))
             {
                 for (; sent < (clock.Elapsed.TotalSeconds - begin) * rate; sent++)
+                {
+                    Interlocked.Increment(ref _sent);
                     _ = AskAsync(begin + (sent / (double)rate));
+                }
             }
         }
         catch (OperationCanceledException)
@@ -100,7 +109,7 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
         if (Interlocked.Increment(ref _waiting) > WaitingMax)
         {
             Interlocked.Decrement(ref _waiting);
-            Note(intended, b => b.Errors++, s => s with { Errors = s.Errors + 1, LastReason = "256 wait" });
+            Note(intended, b => b.Errors++, s => s with { Errors = s.Errors + 1, LastReason = "2 048 wait already" });
             return;
         }
 
@@ -142,6 +151,7 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
             if (index < _bins.Count)
                 add(_bins[index]);
             _seen = count(_seen);
+            _ended++;
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
@@ -12,7 +13,7 @@ namespace LicenseAgent.Chaos.Sweep;
 internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
 {
     private const int AsksMax = 4;
-    private static readonly TimeSpan s_deathMax = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_deathMax = TimeSpan.FromSeconds(10), s_again = TimeSpan.FromSeconds(5);
 
     /// <summary>The scenario without a strike: which points it has.</summary>
     public async Task<IReadOnlyList<CrashPoint>> EnumerateAsync(CancellationToken cancel)
@@ -227,7 +228,7 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
         try
         {
             await scenario.AskAsync(till, cancel);
-            await CompleteAsync(till, cancel);
+            await CompleteAsync(till, cancel, asks: 1);
             await till.QuietAsync(cancel);
         }
         catch (Exception e) when (e is AgentException or OperationCanceledException)
@@ -240,11 +241,13 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
 
     /// <summary>Waits until the operation is done, and asks again where a crash before its first durable step made the
     /// agent forget it.</summary>
-    private async Task CompleteAsync(SweepTill till, CancellationToken cancel)
+    /// <param name="asks">How often this life of the agent has been asked already.</param>
+    private async Task CompleteAsync(SweepTill till, CancellationToken cancel, int asks = 0)
     {
-        for (int asks = 0; ; asks++)
+        for (; ; asks++)
         {
             bool done = false;
+            long asked = Stopwatch.GetTimestamp();
             await SweepTill.UntilAsync(
                 async () =>
                 {
@@ -255,7 +258,10 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
                         return false;
                     Books books = till.Read();
                     done = books.Active == scenario.ActiveAfter && IsRetired(books) && scenario.IsOver(till.Folder);
-                    return books is { Agree: true, Run.Intent: null };
+
+                    // What was accepted is carried out in its own time: only what has not begun then was forgotten.
+                    bool forgotten = asks == 0 || Stopwatch.GetElapsedTime(asked) > s_again;
+                    return done || (forgotten && books is { Agree: true, Run.Intent: null });
                 },
                 () => till.Read() + "\n" + Tail(till.Agent.Process.Said), cancel);
             if (done)

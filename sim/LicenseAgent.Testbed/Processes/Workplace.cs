@@ -45,8 +45,11 @@ public sealed class Workplace : IDisposable
         File.SetUnixFileMode(to, File.GetUnixFileMode(from));
         foreach (string directory in Directory.GetDirectories(from))
             CopyTree(directory, Path.Combine(to, Path.GetFileName(directory)));
-        foreach (string file in Directory.GetFiles(from).Where(f => !f.EndsWith(".sock", StringComparison.Ordinal)))
+        foreach (string file in Directory.GetFiles(from).Where(f =>
+            !f.EndsWith(".sock", StringComparison.Ordinal) && Path.GetFileName(f) != "lock"))
+        {
             File.Copy(file, Path.Combine(to, Path.GetFileName(file)), overwrite: true);
+        }
     }
 
     public void Dispose() => Directory.Delete(Root, recursive: true);

@@ -4,6 +4,7 @@ using LicenseAgent.IntegrationTests.EndToEnd;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Testbed.Processes;
 using LicenseAgent.Testbed.Servers;
+using LicenseAgent.Testbed.Tills;
 using Xunit;
 
 namespace LicenseAgent.IntegrationTests.Formats;

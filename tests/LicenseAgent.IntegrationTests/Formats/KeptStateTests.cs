@@ -3,6 +3,7 @@ using LicenseAgent.Client;
 using LicenseAgent.IntegrationTests.EndToEnd;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Processes;
+using LicenseAgent.Testbed.Tills;
 using LicenseAgent.Testbed.Tpm;
 using Xunit;
 
@@ -130,7 +131,7 @@ public sealed class KeptStateTests : IAsyncLifetime
     private void Prepare(FormatFolder folder)
     {
         folder.CopyTo(_till);
-        _till.WriteConfig(new TillSettings { TpmDevice = _tpm!.Device, GracePeriod = TimeSpan.FromDays(3650) });
+        _till.WriteConfig(new TillSettings { TpmDevice = _tpm!.Device, GracePeriod = FormatFolder.Grace });
     }
 
     private async Task<StatusResponse> StatusAsync()

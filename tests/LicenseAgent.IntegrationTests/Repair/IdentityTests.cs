@@ -1,10 +1,10 @@
 using LicenseAgent.Client;
 using LicenseAgent.IntegrationTests.EndToEnd;
-using LicenseAgent.IntegrationTests.Formats;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Testbed.Processes;
 using LicenseAgent.Testbed.Servers;
+using LicenseAgent.Testbed.Tills;
 using LicenseAgent.Testbed.Tpm;
 using Xunit;
 

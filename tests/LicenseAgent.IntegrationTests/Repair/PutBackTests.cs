@@ -1,7 +1,7 @@
 using LicenseAgent.IntegrationTests.EndToEnd;
-using LicenseAgent.IntegrationTests.Formats;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Servers;
+using LicenseAgent.Testbed.Tills;
 using Xunit;
 
 namespace LicenseAgent.IntegrationTests.Repair;

@@ -1,15 +1,18 @@
 using LicenseAgent.Testbed.Processes;
 
-namespace LicenseAgent.IntegrationTests.Formats;
+namespace LicenseAgent.Testbed.Tills;
 
 /// <summary>
 /// A folder of <c>tests/formats</c>: what an agent of one file format left behind, with the memory of its TPM. Tests
-/// work on copies; the original is never written to.
+/// and experiments work on copies; the original is never written to.
 /// </summary>
-internal sealed record FormatFolder(int Format)
+public sealed record FormatFolder(int Format)
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode SecretsMode = OwnerOnly | UnixFileMode.UserExecute;
+
+    /// <summary>The local grace of a till on this state: the server's, which is long, is not to be shortened.</summary>
+    public static TimeSpan Grace { get; } = TimeSpan.FromDays(3650);
 
     public string Root { get; } = Path.Combine(Above(), "tests", "formats", $"format-{Format}");
 
