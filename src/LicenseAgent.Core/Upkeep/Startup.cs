@@ -227,7 +227,9 @@ internal static class Startup
             (run.Levels.Revocations?.Version ?? 0) > (bound.Revocations?.Version ?? 0)
                 ? run.Levels.Revocations
                 : bound.Revocations,
-            run.Levels.Invalidated);
+
+            // A crash between the generation and this file leaves orders here that are bound already.
+            Binding.StillToBind(run.Levels, bound, highest));
         return run with
         {
             Pending = pending,
