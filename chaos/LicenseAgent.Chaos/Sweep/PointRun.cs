@@ -12,7 +12,7 @@ namespace LicenseAgent.Chaos.Sweep;
 /// <summary>One point on a copy of the snapshot: strike, look at what is left, start again, go on to the end, judge.</summary>
 internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
 {
-    private const int AsksMax = 4;
+    private const int AsksMax = 8;
     private static readonly TimeSpan s_deathMax = TimeSpan.FromSeconds(10), s_again = TimeSpan.FromSeconds(5);
 
     /// <summary>The scenario without a strike: which points it has.</summary>
@@ -244,6 +244,7 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
     /// <param name="asks">How often this life of the agent has been asked already.</param>
     private async Task CompleteAsync(SweepTill till, CancellationToken cancel, int asks = 0)
     {
+        string? refused = null;
         for (; ; asks++)
         {
             bool done = false;
@@ -251,24 +252,23 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
             await SweepTill.UntilAsync(
                 async () =>
                 {
+                    // What was accepted is carried out in its own time: only what has not begun then was forgotten.
+                    bool forgotten = asks == 0 || Stopwatch.GetElapsedTime(asked) > s_again;
                     StatusResponse status = await till.StatusAsync(cancel);
                     if (status is { Mode: "LOCKED", LockReason: "not_enrolled" })
-                        return !scenario.Enrolled;
+                        return forgotten && !scenario.Enrolled;
                     if (status is not { Mode: "NORMAL", PendingSecret: null })
                         return false;
                     Books books = till.Read();
                     done = books.Active == scenario.ActiveAfter && IsRetired(books) && scenario.IsOver(till.Folder);
-
-                    // What was accepted is carried out in its own time: only what has not begun then was forgotten.
-                    bool forgotten = asks == 0 || Stopwatch.GetElapsedTime(asked) > s_again;
                     return done || (forgotten && books is { Agree: true, Run.Intent: null });
                 },
                 () => till.Read() + "\n" + Tail(till.Agent.Process.Said), cancel);
             if (done)
                 return;
             if (asks == AsksMax)
-                throw new TimeoutException($"Asked {asks} times, and it is not done: {till.Read()}");
-            await scenario.AskAsync(till, cancel);
+                throw new TimeoutException($"Asked {asks} times, and it is not done: {refused} {till.Read()}");
+            refused = await scenario.AskAsync(till, cancel);
         }
     }
 

@@ -50,7 +50,7 @@ public sealed partial class ChaosTests
     [Fact]
     public void Every_experiment_expects_something() => Assert.All(
         Folders,
-        name => Assert.Contains(Steps(name), step => step is "mode" or "expect" or "rotate" or "sweep"));
+        name => Assert.Contains(Steps(name), step => step is "mode" or "expect" or "rotate" or "sweep" or "load"));
 
     private static IEnumerable<string> Steps(string folder)
     {
