@@ -21,14 +21,6 @@ public sealed class InvalidationTests
     }
 
     [Fact]
-    public void An_order_that_is_not_bound_yet_outlives_a_restart()
-    {
-        RunState run = RunState.Empty with { Highest = 2, Levels = Levels.None with { Invalidated = [1] } };
-        CoreDriver till = CoreDriver.Enrolled(Given.Bound(Given.Grace(1, Week), Given.Active(2)), run);
-        Assert.True(till.Run.Levels.Forbids(1));
-    }
-
-    [Fact]
     public void A_GRACE_version_is_out_of_use_at_once()
     {
         Invalidate(1);
