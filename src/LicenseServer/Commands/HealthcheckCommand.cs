@@ -20,7 +20,7 @@ internal static class HealthcheckCommand
         using var client = new HttpClient { Timeout = Timeout };
         try
         {
-            var page = new Uri($"http://{listen}/readyz");
+            var page = new Uri($"http://{Reachable(listen)}/readyz");
             using var answer = await client.GetAsync(page, context.Stop);
             context.Output.Write(await answer.Content.ReadAsStringAsync(context.Stop));
             return answer.IsSuccessStatusCode ? CommandLine.Ok : CommandLine.No;
@@ -31,4 +31,10 @@ internal static class HealthcheckCommand
             return CommandLine.Unreachable;
         }
     }
+
+    /// <summary>A server that listens everywhere is asked on loopback: one cannot connect to everywhere.</summary>
+    private static IPEndPoint Reachable(IPEndPoint listen) =>
+        listen.Address.Equals(IPAddress.Any) ? new IPEndPoint(IPAddress.Loopback, listen.Port)
+        : listen.Address.Equals(IPAddress.IPv6Any) ? new IPEndPoint(IPAddress.IPv6Loopback, listen.Port)
+        : listen;
 }

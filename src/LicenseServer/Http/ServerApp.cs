@@ -56,7 +56,7 @@ public sealed class ServerApp : IAsyncDisposable
     public Uri AgentUrl => new($"https://localhost:{Ports()[0]}");
 
     /// <summary>Where the management pages listen, once started.</summary>
-    public Uri ManagementUrl => new($"http://{_store.Options.ManagementListen.Address}:{Ports()[1]}");
+    public Uri ManagementUrl => new($"http://{new IPEndPoint(_store.Options.ManagementListen.Address, Ports()[1])}");
 
     internal ServerStore Store => _store;
 

@@ -131,13 +131,35 @@ public sealed class ServerCommandTests : IDisposable
         var context = Context(_ => null) with { Output = ready, Stop = stop.Token };
         var serving = CommandLine.RunAsync(
             [.. Full("serve"), "--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0"], context);
-        var line = await ready.Line.WaitAsync(TestContext.Current.CancellationToken);
+        await Task.WhenAny(ready.Line, serving);
+        var line = ready.Line.IsCompleted ? await ready.Line : $"ended with {await serving}: {_error}";
         var management = new Uri(line.Split("management=")[1]);
         string[] check = ["healthcheck", "--management-listen", "127.0.0.1:" + management.Port];
         Assert.Equal(0, await CommandLine.RunAsync(check, Context(_ => null)));
         await stop.CancelAsync();
         Assert.Equal(0, await serving);
         Assert.Equal(3, await CommandLine.RunAsync(check, Context(_ => null)));
+    }
+
+    [Theory]
+    [InlineData("0.0.0.0:0", "0.0.0.0")]
+    [InlineData("[::]:0", "[::]")]
+    public async Task A_server_that_listens_everywhere_is_asked_on_loopback(string listen, string everywhere)
+    {
+        using var stop = new CancellationTokenSource();
+        var ready = new FirstLine();
+        var context = Context(_ => null) with { Output = ready, Stop = stop.Token };
+        var serving = CommandLine.RunAsync(
+            [.. Full("serve"), "--listen", "127.0.0.1:0", "--management-listen", listen], context);
+        await Task.WhenAny(ready.Line, serving);
+        var line = ready.Line.IsCompleted ? await ready.Line : $"ended with {await serving}: {_error}";
+        var port = line.Split("management=")[1].Split(':')[^1].TrimEnd('/');
+        Assert.Equal(
+            0,
+            await CommandLine.RunAsync(
+                ["healthcheck", "--management-listen", everywhere + ":" + port], Context(_ => null)));
+        await stop.CancelAsync();
+        Assert.Equal(0, await serving);
     }
 
     [Fact]
