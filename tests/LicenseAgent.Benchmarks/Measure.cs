@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using LicenseAgent.Benchmarks.Hostile;
 using LicenseAgent.Benchmarks.Micro;
+using LicenseAgent.Benchmarks.Peers;
 using LicenseAgent.Benchmarks.Till;
 
 namespace LicenseAgent.Benchmarks;
@@ -23,6 +24,8 @@ internal static class Measure
         try
         {
             int exit = what is "agent" or "all" ? await AgentRun.RunAsync(round, gate, stop.Token) : 0;
+            if (what is "peers" or "all")
+                await PeerRun.RunAsync(round, stop.Token);
             if (what is "steady" or "all")
                 await SteadyRun.RunAsync(round * SteadyRounds, stop.Token);
             if (what is "hostile" or "all")

@@ -24,7 +24,7 @@ public sealed record EnrolledTillSettings(ServerSettings Server, IReadOnlyList<u
 /// </summary>
 public sealed class EnrolledTill : IAsyncDisposable
 {
-    private const string Name = "pos-001";
+    public const string Name = "pos-001";
 
     // The largest that leaves room for a burst of twice it.
     private const int PosRate = 500_000;
@@ -49,6 +49,12 @@ public sealed class EnrolledTill : IAsyncDisposable
 
     /// <summary>Where a handler to compare with may listen.</summary>
     public string EmptySocket => Path.Combine(_folder.Runtime, "empty.sock");
+
+    /// <summary>Directory of the license server's database and keys.</summary>
+    public string ServerData => _place.ServerData;
+
+    /// <summary>The till's directory, for files of who measures it; gone with the till.</summary>
+    public string Scratch => _folder.Root;
 
     public int AgentId => Agent.Process.Id;
 

@@ -13,7 +13,7 @@ namespace LicenseAgent.Benchmarks.Till;
 /// One keep-alive connection of an application, on a blocking socket, so that the client costs as little as it can. The
 /// request is built once for a token; only the nonce in it changes. One request is open at a time.
 /// </summary>
-internal sealed class PosConnection : IDisposable
+internal sealed class PosConnection : IExchange
 {
     private const int AnswerTimeoutMs = 10_000;
 
@@ -44,6 +44,9 @@ internal sealed class PosConnection : IDisposable
 
     /// <summary>Bytes of the body of every answer.</summary>
     public int BodyLength { get; private set; }
+
+    /// <summary>Bytes of every request.</summary>
+    public int RequestLength => _request.Length;
 
     public void Use(string token)
     {

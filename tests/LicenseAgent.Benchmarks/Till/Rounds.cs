@@ -17,10 +17,10 @@ internal static class Rounds
     private const int LatencyMax = 100_000;
 
     /// <summary>Answers a second over all connections.</summary>
-    public static double Throughput(IReadOnlyList<PosConnection> connections, TimeSpan length, CancellationToken cancel)
+    public static double Throughput(IReadOnlyList<IExchange> connections, TimeSpan length, CancellationToken cancel)
     {
         long start = Stopwatch.GetTimestamp();
-        foreach (PosConnection connection in connections)
+        foreach (IExchange connection in connections)
             connection.Send();
         int answered = 0;
         TimeSpan took;
@@ -29,19 +29,19 @@ internal static class Rounds
             cancel.ThrowIfCancellationRequested();
 
             // The others are being answered meanwhile, so this thread hardly ever waits.
-            foreach (PosConnection connection in connections)
+            foreach (IExchange connection in connections)
             {
                 connection.Receive();
                 connection.Send();
             }
             answered += connections.Count;
         }
-        foreach (PosConnection connection in connections)
+        foreach (IExchange connection in connections)
             connection.Receive();
         return answered / took.TotalSeconds;
     }
 
-    public static Latency OneByOne(PosConnection connection, TimeSpan length, CancellationToken cancel)
+    public static Latency OneByOne(IExchange connection, TimeSpan length, CancellationToken cancel)
     {
         var took = new List<double>(LatencyMax);
         long start = Stopwatch.GetTimestamp();
@@ -71,7 +71,7 @@ internal static class Rounds
         return sorted[sorted.Length / 2];
     }
 
-    private static double Once(PosConnection connection)
+    private static double Once(IExchange connection)
     {
         long start = Stopwatch.GetTimestamp();
         connection.Send();
