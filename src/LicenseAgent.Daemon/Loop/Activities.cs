@@ -179,7 +179,7 @@ internal sealed class Activities(
 
     private async Task<AgentEvent> EnrollAsync(long? ticket, CancellationToken cancel)
     {
-        Enroller enroller = new(ports, config, settings.BuildTime);
+        Enroller enroller = new(ports, config with { Server = till.Upstream }, settings.BuildTime);
         try
         {
             if (ticket is { } number && tickets.EnrollCallOf(number) is { } call)
