@@ -30,7 +30,7 @@ internal static class TpmCommand
         yield return ("SRK Name", Blocks.Text(tpm.SrkName));
         yield return ("owner password", tpm.OwnerAuthSet is { } set ? Blocks.Text(set ? "set" : "empty") : null);
         yield return ("when it is lost",
-            Blocks.Text(tpm.Fallback == "off" ? "LOCKED at the next start" : "software keys"));
+            tpm.Fallback == "off" ? null : Blocks.Text("software keys, where the server allows them"));
     }
 
     private static string? Key(string? thumbprint, string? handle) =>

@@ -1,6 +1,5 @@
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Audit;
-using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Enrolment;
 using LicenseAgent.Daemon.Logging;
 using LicenseAgent.Daemon.Metrics;
@@ -19,7 +18,7 @@ namespace LicenseAgent.Daemon.Loop;
 /// Reads what is on disk at start, in the order it depends on each other, and builds the till from it.
 /// </summary>
 internal sealed class Opening(
-    AgentPorts ports, AgentConfig config, CoreSettings settings, Till till, AgentMetrics metrics, ILogger logger)
+    AgentPorts ports, CoreSettings settings, Till till, AgentMetrics metrics, ILogger logger)
 {
     private readonly TillFiles _files = new(ports.StateFiles);
     private readonly KeysetFetch _keysets = new(ports, () => till.Upstream);

@@ -28,7 +28,6 @@ public sealed class ReloadingTests
         { "[audit]\npath = \"/elsewhere/audit.log\"", "audit.path" },
         { "[pos]\nconnections = 300", "pos.connections" },
         { "[pos]\nrate = 100", "pos.rate" },
-        { "[alerts]\nwebhook_url = \"https://alerts.example\"\nwebhook_secret_file = \"/secret\"", "alerts.webhook_" },
         { "[security]\nstrict = true", "security.strict" },
     };
 
