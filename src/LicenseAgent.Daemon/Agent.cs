@@ -75,7 +75,7 @@ internal sealed class Agent : IDisposable
 
         AuditLog audit = opening.Log;
         Till till = new(
-            memory, audit, new AuditReader(ports.AuditFile, () => audit.Newest));
+            memory, audit, new AuditReader(ports.AuditFile, () => audit.Newest), config.Server);
         CoreSettings settings = SettingsOf(config, program);
         if (settings.FallbackOnLoss)
         {
@@ -88,7 +88,12 @@ internal sealed class Agent : IDisposable
             ports, config, settings, till, trustedNow, metrics, publisher, new AlertReports(outbox, logger), logger);
         Reloading reloading = new(
             config, readConfig ?? (() => new ConfigOutcome(config, [])), entry => audit.SyncAsync(audit.Append(entry)),
-            replaced => loop.Post(new AgentEvent.SettingsChanged(SettingsOf(replaced, program))));
+            replaced =>
+            {
+                till.Upstream = replaced.Server;
+                audit.Use(replaced.Audit);
+                loop.Post(new AgentEvent.SettingsChanged(SettingsOf(replaced, program)));
+            });
         LocalSurfaces surfaces = LocalWiring.Connect(
             config, ports, till, loop, replay, metrics, reloading.RunAsync);
         reloading.Serve(surfaces);

@@ -29,7 +29,7 @@ internal static class LocalWiring
         ReloadCall reload)
     {
         LocalContext context = new(
-            () => loop.Snapshot, ports.BootClock, ports.Time, LocalJournal.Over(till.Audit, config.Audit.OnFailure));
+            () => loop.Snapshot, ports.BootClock, ports.Time, LocalJournal.Over(till.Audit));
         return LocalSurfaces.Create(config, new LocalSources(
             context, loop.Tickets.Commands(), ports.Randomness, ports.VerifyEs256,
             token => TagOf(till, token), replay.TryAccept, metrics.Validated, Denials(ports, loop, metrics),

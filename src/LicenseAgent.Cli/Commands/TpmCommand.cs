@@ -28,6 +28,9 @@ internal static class TpmCommand
         yield return ("signing key", Blocks.Text(Key(tpm.SigningKey, tpm.SigningHandle)));
         yield return ("decryption key", Blocks.Text(tpm.DecryptionHandle));
         yield return ("SRK Name", Blocks.Text(tpm.SrkName));
+        yield return ("owner password", tpm.OwnerAuthSet is { } set ? Blocks.Text(set ? "set" : "empty") : null);
+        yield return ("when it is lost",
+            tpm.Fallback == "off" ? null : Blocks.Text("software keys, where the server allows them"));
     }
 
     private static string? Key(string? thumbprint, string? handle) =>

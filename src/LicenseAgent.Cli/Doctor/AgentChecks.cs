@@ -17,6 +17,9 @@ internal static class AgentChecks
         if (!status.Alerts.Any(alert => alert.Id == "tpm_unavailable"))
             yield return Tpm(tpm);
         yield return Lockout(tpm);
+        if (tpm.OwnerAuthSet is { } owned)
+            yield return Owner(owned);
+        yield return Fallback(tpm);
         yield return Clock(status.TrustedNow, wallClock);
         yield return Certificate(metrics, status.TrustedNow);
         yield return AuditLog(metrics);
@@ -57,6 +60,21 @@ internal static class AgentChecks
             "The agent's keys do not count there, so something else guesses or loses power. Find it; then "
             + "tpm2_dictionarylockout --clear-lockout.")
         : new Check("tpm_lockout", Level.Ok, "The TPM's lockout counter is 0.");
+
+    private static Check Owner(bool hasPassword) => hasPassword
+        ? new Check("tpm_owner", Level.Ok, "The TPM's owner hierarchy has a password.")
+        : new Check(
+            "tpm_owner", Level.Warning,
+            "The TPM's owner password is empty: who gets at the TPM can delete the agent's keys and indices.",
+            "tpm2_changeauth -c owner PASSWORD; keep it for enroll --replace --owner-auth-file.");
+
+    /// <summary>A choice of the configuration, and so no finding; but it is said.</summary>
+    private static Check Fallback(TpmResponse tpm) => new(
+        "tpm_fallback", Level.Ok,
+        tpm.Fallback == "off"
+            ? "Without its TPM this till gets no new secret (tpm.fallback is off)."
+            : "tpm.fallback is on_loss: against extraction this till is as strong as its fallback_key_file is kept "
+                + "apart.");
 
     private static Check Clock(UtcTime trusted, UtcTime wall)
     {

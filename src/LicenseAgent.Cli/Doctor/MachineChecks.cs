@@ -1,4 +1,6 @@
 using System.Globalization;
+using LicenseAgent.Protocol;
+using LicenseAgent.Protocol.Keysets;
 
 namespace LicenseAgent.Cli.Doctor;
 
@@ -25,6 +27,8 @@ internal static class MachineChecks
         yield return Socket("pos_socket", paths.PosSocket);
         yield return Folder("state_permissions", paths.State, OfOthers);
         yield return StateFiles(paths.State);
+        if (Pins(Path.Combine(paths.State, "keysets.json")) is { } pins)
+            yield return pins;
         yield return Folder("log_permissions", paths.Logs, WritableByOthers);
         yield return Disk("state_disk", paths.State);
         yield return Disk("log_disk", paths.Logs);
@@ -109,6 +113,29 @@ internal static class MachineChecks
         {
             return new Check(
                 "state_files", Level.Ok, $"The files in {path} cannot be listed by this user, as it should be.");
+        }
+    }
+
+    /// <summary>Null where this user cannot read the file, or there is none yet.</summary>
+    private static Check? Pins(string file)
+    {
+        try
+        {
+            IReadOnlyList<string> pins = KeysetChain.Read(File.ReadAllBytes(file))[^1].Keyset.Pins;
+            return new Check(
+                "pins", pins.Count > 0 ? Level.Ok : Level.Warning,
+                $"The keyset accepts {pins.Count} server keys; server.cert_pins adds to them.",
+                pins.Count > 0 ? null : "Without one the server is reached by the configured pins alone.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+        catch (Exception e) when (e is ProtocolException or ArgumentOutOfRangeException)
+        {
+            return new Check(
+                "pins", Level.Error, $"{file} is damaged: the keys of the server cannot be read.",
+                "Restart the agent where the server can be reached: it fetches the file anew.");
         }
     }
 

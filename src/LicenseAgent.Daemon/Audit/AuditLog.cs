@@ -37,7 +37,7 @@ internal sealed partial class AuditLog : IDisposable
     private readonly IWorkItems _work;
     private readonly IBootClock _clock;
     private readonly Func<long, UtcTime> _trustedNow;
-    private readonly AuditConfig _config;
+    private volatile AuditConfig _config;
     private readonly AuditRetention _retention;
     private readonly ITimer _syncTimer;
     private readonly Action _writeNext;
@@ -67,6 +67,16 @@ internal sealed partial class AuditLog : IDisposable
         (_sinceCheckpoint, _checkpointUpMs) = (end.SinceCheckpoint, end.CheckpointUpMs ?? ports.Clock.BootMs);
         _writeNext = WriteNext;
         _syncTimer = ports.Time.CreateTimer(OnSyncTimer, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>What validations do while the log cannot be written.</summary>
+    public AuditFailure OnFailure => _config.OnFailure;
+
+    /// <summary>Other limits and another policy from now on; the path stays. Any thread.</summary>
+    public void Use(AuditConfig config)
+    {
+        _config = config;
+        _retention.Use(config);
     }
 
     /// <summary>Newest record in the kernel's hands.</summary>

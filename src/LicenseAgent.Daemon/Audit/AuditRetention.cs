@@ -26,7 +26,7 @@ internal sealed class AuditRetention : IDisposable
 
     private readonly Lock _gate = new();
     private readonly AuditLogPorts _ports;
-    private readonly AuditConfig _config;
+    private volatile AuditConfig _config;
     private readonly AuditLog _log;
     private readonly ITimer _timer;
     private bool _looking;
@@ -55,6 +55,13 @@ internal sealed class AuditRetention : IDisposable
     {
         if (_ports.File.Segments().Count > 1)
             Wake();
+    }
+
+    /// <summary>Other limits; what is too much by them goes soon.</summary>
+    public void Use(AuditConfig config)
+    {
+        _config = config;
+        Start();
     }
 
     /// <summary>Looks soon; any thread.</summary>

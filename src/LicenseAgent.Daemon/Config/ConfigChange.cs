@@ -10,11 +10,14 @@ internal sealed record ConfigChange(IReadOnlyList<string> Changed, IReadOnlyList
     private static readonly HashSet<string> Reloadable = new(StringComparer.Ordinal)
     {
         "agent.rotation_interval", "agent.grace_period", "agent.offline_after", "agent.check_in_interval",
+        "server.url", "server.cert_pin", "server.cert_pins", "server.timeout", ServerAuthorityKey,
+        "audit.on_failure", "audit.retention", "audit.max_bytes", "audit.segment_bytes",
         "degraded.allowed", "pos.allowed_uids", "pos.allowed_gids",
         "management.admin_uids", "management.viewer_uids", "management.allowed_uids",
         "management.require_certificate", AuthorityKey, ListKey,
     };
 
+    private const string ServerAuthorityKey = "server.ca_cert", WebhookSecretKey = "alerts.webhook_secret_file";
     private const string AuthorityKey = "management.ca_cert", ListKey = "management.crl";
 
     public static ConfigChange Between(AgentConfig before, AgentConfig after)
@@ -31,6 +34,10 @@ internal sealed record ConfigChange(IReadOnlyList<string> Changed, IReadOnlyList
             changed.Add(AuthorityKey);
         if (Differ(before.Management.Crl, after.Management.Crl))
             changed.Add(ListKey);
+        if (Differ(before.Server.CaPem, after.Server.CaPem))
+            changed.Add(ServerAuthorityKey);
+        if (Differ(before.Alerts.WebhookSecret, after.Alerts.WebhookSecret))
+            changed.Add(WebhookSecretKey);
         return new ConfigChange(
             [.. changed],
             [

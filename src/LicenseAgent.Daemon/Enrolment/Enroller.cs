@@ -209,11 +209,11 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
             $"The license server refused the enrolment: {refusal.Error}, {refusal.Detail}", passing);
     }
 
-    private KeysetFetch Keysets() => new(ports, config.Server.Timeout);
+    private KeysetFetch Keysets() => new(ports, () => config.Server);
 
     private void Configure(
         string url, string name, IReadOnlyList<string> pins, string ca, ReadOnlyMemory<byte>? client) =>
-        ports.Upstream.Configure(ServerAddress.Of(config, url, name, pins, [], ca, client, buildTime));
+        ports.Upstream.Configure(ServerAddress.Of(config.Server, url, name, pins, [], ca, client, buildTime));
 
     private UtcTime RequestTime() => UtcTime.Max(UtcTime.From(ports.Time.GetUtcNow()), buildTime);
 

@@ -18,13 +18,12 @@ internal sealed record LocalJournal(
     ValidationAppend Validated, Action<AuditEntry> Noted, Func<AuditEntry, Task> Called, Func<Task> Synced,
     Func<bool> Refusing)
 {
-    /// <param name="onFailure">What validations do while the log cannot be written.</param>
-    public static LocalJournal Over(AuditLog log, AuditFailure onFailure) => new(
+    public static LocalJournal Over(AuditLog log) => new(
         (in AuditedValidation validation) => log.Append(validation).Batch.Written,
         entry => log.Append(entry),
         entry => log.SyncAsync(log.Append(entry)),
         log.SyncAsync,
-        () => onFailure == AuditFailure.Refuse && log.Failing is not null);
+        () => log.OnFailure == AuditFailure.Refuse && log.Failing is not null);
 }
 
 internal delegate Task ValidationAppend(in AuditedValidation validation);

@@ -23,7 +23,7 @@ internal sealed class Activities(
     AgentPorts ports, AgentConfig config, CoreSettings settings, Till till, CommandTickets tickets,
     AgentMetrics metrics, ILogger logger)
 {
-    private readonly Opening _opening = new(ports, config, settings, till, metrics, logger);
+    private readonly Opening _opening = new(ports, settings, till, metrics, logger);
     private readonly Anchors _anchors = new(ports, till);
     private readonly StateStore _store = new(ports.StateFiles, ports.TpmMemory);
     private Task _running = Task.CompletedTask;
@@ -179,7 +179,7 @@ internal sealed class Activities(
 
     private async Task<AgentEvent> EnrollAsync(long? ticket, CancellationToken cancel)
     {
-        Enroller enroller = new(ports, config, settings.BuildTime);
+        Enroller enroller = new(ports, config with { Server = till.Upstream }, settings.BuildTime);
         try
         {
             if (ticket is { } number && tickets.EnrollCallOf(number) is { } call)

@@ -1,6 +1,5 @@
 using LicenseAgent.Core;
 using LicenseAgent.Daemon.Audit;
-using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Enrolment;
 using LicenseAgent.Daemon.Logging;
 using LicenseAgent.Daemon.Metrics;
@@ -19,10 +18,10 @@ namespace LicenseAgent.Daemon.Loop;
 /// Reads what is on disk at start, in the order it depends on each other, and builds the till from it.
 /// </summary>
 internal sealed class Opening(
-    AgentPorts ports, AgentConfig config, CoreSettings settings, Till till, AgentMetrics metrics, ILogger logger)
+    AgentPorts ports, CoreSettings settings, Till till, AgentMetrics metrics, ILogger logger)
 {
     private readonly TillFiles _files = new(ports.StateFiles);
-    private readonly KeysetFetch _keysets = new(ports, config.Server.Timeout);
+    private readonly KeysetFetch _keysets = new(ports, () => till.Upstream);
     private readonly StateLoader _loader = new(
         ports.StateFiles, ports.TpmMemory, new StateStore(ports.StateFiles, ports.TpmMemory));
     private bool _countersRestored;
@@ -80,7 +79,7 @@ internal sealed class Opening(
         till.Agent = agent;
         TrustedChain? chain = await _files.ReadKeysetsAsync(agent.KeysetPin, ports.VerifyEs256, cancel);
         till.Connection = new ServerConnection(
-            ports, config, agent, chain?.Current.Pins ?? [], settings.BuildTime);
+            ports, () => till.Upstream, agent, chain?.Current.Pins ?? [], settings.BuildTime);
         await till.Connection.OpenAsync(cancel);
         if (chain is null)
         {
@@ -104,7 +103,7 @@ internal sealed class Opening(
             till.Software?.Trust(server);
             till.Exchanger = new Exchanger(
                 ports, agent.AgentId, server, till, AuditEvidenceAsync,
-                cancel => till.Connection!.RequestAsync(cancel), config.Server.Timeout, settings.ProgramVersion);
+                cancel => till.Connection!.RequestAsync(cancel), () => till.Upstream, settings.ProgramVersion);
         }
 
         AuditIdentity identity = new(agent.AgentId, agent.Keys!.Signing);

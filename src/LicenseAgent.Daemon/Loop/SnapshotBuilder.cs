@@ -104,7 +104,11 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
         till.TpmFacts?.LockoutCounter, state.Bound?.Generation, Clock?.ClockMs, Clock?.ResetCount, Clock?.RestartCount,
         till.Agent?.Keys?.Signing.Thumbprint().ToString(), Hex(config.Tpm.SigningHandle),
         Hex(config.Tpm.DecryptionHandle), till.Agent?.Keys?.SrkName,
-        state.TpmDetail.Length == 0 ? null : state.TpmDetail);
+        state.TpmDetail.Length == 0 ? null : state.TpmDetail)
+    {
+        OwnerAuthSet = till.TpmFacts?.OwnerAuthSet,
+        Fallback = config.Tpm.Fallback is null ? "off" : "on_loss",
+    };
 
     private static SecretView ViewOf(AgentState state, SecretEntry s, UtcTime trusted)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using LicenseAgent.Daemon.Audit;
+using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Daemon.State;
@@ -13,10 +14,12 @@ namespace LicenseAgent.Daemon.Loop;
 
 /// <summary>
 /// What the loop and its activities share: the audit log, and what exists only once the till has an identity, its
-/// server, secrets and revocations. Owned by the loop's thread, but for the log.
+/// server, secrets and revocations. Owned by the loop's thread, but for the log and the way to the server.
 /// </summary>
-internal sealed class Till(ProtectedMemory memory, AuditLog audit, AuditReader auditReader) : IDisposable
+internal sealed class Till(
+    ProtectedMemory memory, AuditLog audit, AuditReader auditReader, ServerConfig upstream) : IDisposable
 {
+    private volatile ServerConfig _upstream = upstream;
     private AuditPoint? _witnessed;
 
     public SecretMemory Memory { get; } = memory.Secrets;
@@ -28,6 +31,13 @@ internal sealed class Till(ProtectedMemory memory, AuditLog audit, AuditReader a
     public AuditLog Audit { get; } = audit;
 
     public AuditReader AuditReader { get; } = auditReader;
+
+    /// <summary>How the server is reached by the configuration in force; a reload sets it from any thread.</summary>
+    public ServerConfig Upstream
+    {
+        get => _upstream;
+        set => _upstream = value;
+    }
 
     public AgentFile? Agent { get; set; }
 

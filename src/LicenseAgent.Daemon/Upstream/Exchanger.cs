@@ -1,4 +1,5 @@
 using LicenseAgent.Core;
+using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Loop;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.Secrets;
@@ -21,7 +22,7 @@ internal sealed record RequestMoment(UtcTime TrustedNow, UtcTime Wall, long? Gen
 internal sealed class Exchanger(
     AgentPorts ports, string agentId, TrustedServer server, Till till,
     Func<AuditPoint?, Task<AuditEvidence>> auditEvidence, Func<CancellationToken, Task<byte[]>> certificateRequest,
-    TimeSpan timeout, string programVersion)
+    Func<ServerConfig> config, string programVersion)
 {
     private readonly NonceSource _nonces = new(ports.Randomness, ports.TpmClock);
     private readonly NonceSource _softwareNonces = new(ports.Randomness, null);
@@ -37,7 +38,8 @@ internal sealed class Exchanger(
             ? await _signer.SignBySoftwareAsync(request, cancel)
             : await _signer.SignAsync(request, cancel);
         long sent = ports.BootClock.BootMs;
-        UpstreamAnswer answer = await ports.Upstream.ExchangeAsync("POST", PathOf(plan), body, timeout, cancel);
+        UpstreamAnswer answer = await ports.Upstream.ExchangeAsync(
+            "POST", PathOf(plan), body, config().Timeout, cancel);
         try
         {
             return new Exchanged(server.Read(answer.Body, request), answer.Body, sent, ReadingOf(request));

@@ -1,3 +1,4 @@
+using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Enrolment;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol;
@@ -10,7 +11,7 @@ namespace LicenseAgent.Daemon.Upstream;
 /// Gets keysets from the server. What comes is unsigned as an answer and proves nothing about it; each keyset is signed
 /// by the one before.
 /// </summary>
-internal sealed class KeysetFetch(AgentPorts ports, TimeSpan timeout)
+internal sealed class KeysetFetch(AgentPorts ports, Func<ServerConfig> config)
 {
     // Thousands of keysets: no honest server rotates that often, and another one must not keep the agent busy.
     private const int PagesMax = 4;
@@ -67,7 +68,7 @@ internal sealed class KeysetFetch(AgentPorts ports, TimeSpan timeout)
     private async Task<byte[]> GetAsync(long after, CancellationToken cancel)
     {
         UpstreamAnswer answer = await ports.Upstream.ExchangeAsync(
-            "GET", $"{AgentPaths.Keyset}?after={after}", ReadOnlyMemory<byte>.Empty, timeout, cancel);
+            "GET", $"{AgentPaths.Keyset}?after={after}", ReadOnlyMemory<byte>.Empty, config().Timeout, cancel);
         return answer.Body;
     }
 

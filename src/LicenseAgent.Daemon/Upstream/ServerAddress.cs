@@ -11,13 +11,13 @@ namespace LicenseAgent.Daemon.Upstream;
 internal static class ServerAddress
 {
     public static UpstreamSettings Of(
-        AgentConfig config, string url, string name, IReadOnlyList<string> bundlePins,
+        ServerConfig config, string url, string name, IReadOnlyList<string> bundlePins,
         IReadOnlyList<string> keysetPins, string bundleCa, ReadOnlyMemory<byte>? clientPem, UtcTime verificationTime)
     {
         Base64UrlText.TryDecode(bundleCa, out byte[] fromBundle);
-        IReadOnlyList<string> pins = config.Server.CertPins.Count > 0 ? config.Server.CertPins : bundlePins;
+        IReadOnlyList<string> pins = config.CertPins.Count > 0 ? config.CertPins : bundlePins;
         return new UpstreamSettings(
-            config.Server.Url ?? url, name, [.. pins.Concat(keysetPins).Distinct(StringComparer.Ordinal)],
-            config.Server.CaPem ?? fromBundle, clientPem ?? config.Server.ClientPem, verificationTime);
+            config.Url ?? url, name, [.. pins.Concat(keysetPins).Distinct(StringComparer.Ordinal)],
+            config.CaPem ?? fromBundle, clientPem ?? config.ClientPem, verificationTime);
     }
 }

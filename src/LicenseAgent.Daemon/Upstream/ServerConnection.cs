@@ -11,8 +11,9 @@ namespace LicenseAgent.Daemon.Upstream;
 /// How the server is reached by an enrolled till: which certificate the agent shows, and by which time the server's is
 /// judged. Owned by the loop's thread.
 /// </summary>
+/// <param name="config">What is in force now; a reload replaces it, and the next request goes by it.</param>
 internal sealed class ServerConnection(
-    AgentPorts ports, AgentConfig config, AgentFile agent, IReadOnlyList<string> keysetPins, UtcTime buildTime)
+    AgentPorts ports, Func<ServerConfig> config, AgentFile agent, IReadOnlyList<string> keysetPins, UtcTime buildTime)
 {
     /// <summary>
     /// How much proven now may have moved before connections are made anew. They live for seconds, and no certificate
@@ -24,6 +25,7 @@ internal sealed class ServerConnection(
     private IReadOnlyList<byte[]> _pairs = [];
     private IReadOnlyList<string> _keysetPins = keysetPins;
     private UtcTime? _judgedBy;
+    private ServerConfig? _configured;
 
     /// <summary>Of the certificate shown at present.</summary>
     public CertificateLife? Certificate { get; private set; }
@@ -32,7 +34,7 @@ internal sealed class ServerConnection(
     public async Task OpenAsync(CancellationToken cancel)
     {
         IReadOnlyList<byte[]> own = await _files.ReadAsync(cancel);
-        if (own.Count == 0 && config.Server.ClientPem is { } configured)
+        if (own.Count == 0 && config().ClientPem is { } configured)
         {
             own = [configured.ToArray()];
         }
@@ -42,11 +44,15 @@ internal sealed class ServerConnection(
             "tls.pem is missing or damaged in the state directory; restore it or enrol the till again."));
     }
 
-    /// <summary>Before a request: the server's certificate must not have ended before what is proven.</summary>
+    /// <summary>
+    /// Before a request: the server's certificate must not have ended before what is proven, and the address is the one
+    /// that is configured now.
+    /// </summary>
     public void JudgeBy(UtcTime? provenNow)
     {
         UtcTime by = UtcTime.Max(provenNow ?? buildTime, buildTime);
-        if (_judgedBy is not { } before || (by - before).Duration() >= JudgedAfresh)
+        bool replaced = !ReferenceEquals(_configured, config());
+        if (replaced || _judgedBy is not { } before || (by - before).Duration() >= JudgedAfresh)
         {
             _judgedBy = by;
             Configure();
@@ -90,7 +96,11 @@ internal sealed class ServerConnection(
         Configure();
     }
 
-    private void Configure() => ports.Upstream.Configure(ServerAddress.Of(
-        config, agent.ServerUrl, agent.ServerName, agent.Pins, _keysetPins, agent.CaCert, _pairs[0],
-        _judgedBy ?? buildTime));
+    private void Configure()
+    {
+        _configured = config();
+        ports.Upstream.Configure(ServerAddress.Of(
+            _configured, agent.ServerUrl, agent.ServerName, agent.Pins, _keysetPins, agent.CaCert, _pairs[0],
+            _judgedBy ?? buildTime));
+    }
 }

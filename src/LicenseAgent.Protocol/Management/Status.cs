@@ -52,4 +52,11 @@ public sealed record SecretsResponse(
 public sealed record TpmResponse(
     string State, string Device, string? Manufacturer, string? Firmware,
     long? LockoutCounter, long? Generation, long? ClockMs, long? ResetCount, long? RestartCount,
-    string? SigningKey, string? SigningHandle, string? DecryptionHandle, string? SrkName, string? LastError);
+    string? SigningKey, string? SigningHandle, string? DecryptionHandle, string? SrkName, string? LastError)
+{
+    /// <summary>Whether the owner hierarchy has a password; <see langword="null"/> while it was not read.</summary>
+    public bool? OwnerAuthSet { get; init; }
+
+    /// <summary>What a lost TPM leads to by the configuration: <c>off</c> or <c>on_loss</c>.</summary>
+    public string Fallback { get; init; } = "off";
+}

@@ -70,6 +70,34 @@ public sealed class DoctorTests : IDisposable
             "counts 3 failed authorisations", Flat(await RunAsync("--socket", agent.SocketPath)), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(true, "owner hierarchy has a password")]
+    [InlineData(false, "tpm2_changeauth -c owner PASSWORD")]
+    public async Task An_empty_owner_password_is_a_finding(bool set, string said)
+    {
+        await using FakeAgent agent = await FakeAgent.StartAsync();
+        agent.Tpm = SampleAnswers.Tpm with { OwnerAuthSet = set };
+        Assert.Contains(said, Flat(await RunAsync("--socket", agent.SocketPath)), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("off", "tpm.fallback is off")]
+    [InlineData("on_loss", "as strong as its fallback_key_file")]
+    public async Task What_a_lost_TPM_leads_to_is_said(string fallback, string said)
+    {
+        await using FakeAgent agent = await FakeAgent.StartAsync();
+        agent.Tpm = SampleAnswers.Tpm with { Fallback = fallback };
+        Assert.Contains(said, Flat(await RunAsync("--socket", agent.SocketPath)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_damaged_keyset_file_is_named()
+    {
+        await File.WriteAllTextAsync(_scratch["state/keysets.json"], "[{]", TestContext.Current.CancellationToken);
+        CliRun run = await RunAsync("--socket", _scratch["none.sock"]);
+        Assert.Contains("keysets.json is damaged", Flat(run), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_state_file_that_others_may_read_is_named()
     {

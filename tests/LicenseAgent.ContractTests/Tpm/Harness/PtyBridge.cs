@@ -37,9 +37,7 @@ internal sealed partial class PtyBridge : IAsyncDisposable
 
     public string Device => $"device:{_path}";
 
-    public static PtyBridge Start(SwtpmProcess swtpm) => Start(swtpm.SocketPath);
-
-    public static PtyBridge Start(string socketPath)
+    public static PtyBridge Start(SwtpmProcess swtpm)
     {
         var master = PosixOpenPt(ReadWriteNoTerminal);
         Require(master, "posix_openpt");
@@ -58,7 +56,7 @@ internal sealed partial class PtyBridge : IAsyncDisposable
         Require(TcSetAttr(slave, 0, termios), "tcsetattr");
 
         var tpm = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        tpm.Connect(new UnixDomainSocketEndPoint(socketPath));
+        tpm.Connect(new UnixDomainSocketEndPoint(swtpm.SocketPath));
         return new PtyBridge(new SafeFileHandle(master, true), new SafeFileHandle(slave, true), tpm, path);
     }
 

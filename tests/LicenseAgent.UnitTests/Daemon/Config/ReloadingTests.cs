@@ -27,6 +27,8 @@ public sealed class ReloadingTests
         { "[management]\nsocket = \"/elsewhere/admin.sock\"", "management.socket" },
         { "[audit]\npath = \"/elsewhere/audit.log\"", "audit.path" },
         { "[pos]\nconnections = 300", "pos.connections" },
+        { "[pos]\nrate = 100", "pos.rate" },
+        { "[security]\nstrict = true", "security.strict" },
     };
 
     [Fact]
@@ -54,6 +56,22 @@ public sealed class ReloadingTests
         Assert.StartsWith(key + " ", Assert.Single(outcome.Errors), StringComparison.Ordinal);
         Assert.Empty(_used);
         Assert.Equal(AuditOutcome.Refused, Assert.Single(_records).Outcome);
+    }
+
+    [Theory]
+    [InlineData("[server]\nurl = \"https://other.example:8443\"", "server.url")]
+    [InlineData("[server]\ncert_pins = [\"sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"]", "server.cert_pins")]
+    [InlineData("[server]\ntimeout = 5", "server.timeout")]
+    [InlineData("[audit]\non_failure = \"refuse\"", "audit.on_failure")]
+    [InlineData("[audit]\nretention = 172800", "audit.retention")]
+    [InlineData("[audit]\nmax_bytes = 4294967296", "audit.max_bytes")]
+    public async Task What_can_change_while_it_runs_does(string section, string key)
+    {
+        Reloading reloading = Begin();
+        _file = "[management]\nadmin_uids = [1]\n" + section + "\n";
+        ReloadOutcome outcome = (await reloading.RunAsync()).Done!;
+        Assert.Empty(outcome.Errors);
+        Assert.Equal([key], outcome.Changed);
     }
 
     [Fact]

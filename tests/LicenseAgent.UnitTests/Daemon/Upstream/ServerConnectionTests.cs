@@ -20,6 +20,7 @@ public sealed class ServerConnectionTests
 
     private readonly KeptFiles _files = new();
     private readonly SeenUpstream _upstream = new();
+    private ServerConfig _server = new(null, [], null, null, TimeSpan.FromSeconds(30));
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -57,6 +58,17 @@ public sealed class ServerConnectionTests
         int before = _upstream.Settings.Count;
         connection.JudgeBy(Built + TimeSpan.FromDays(90) + TimeSpan.FromMinutes(59));
         Assert.Equal(before, _upstream.Settings.Count);
+    }
+
+    [Fact]
+    public async Task The_request_after_a_reload_goes_where_it_says()
+    {
+        ServerConnection connection = await OpenAsync();
+        connection.JudgeBy(null);
+        _server = _server with { Url = "https://other", CertPins = ["sha256:other"] };
+        connection.JudgeBy(null);
+        Assert.Equal("https://other", _upstream.Settings[^1].Url);
+        Assert.Equal(["sha256:other"], _upstream.Settings[^1].Pins);
     }
 
     [Fact]
@@ -148,12 +160,10 @@ public sealed class ServerConnectionTests
 
         AgentPorts ports = new(
             null!, null!, null!, null!, _files, null!, null!, _upstream, null!, null!, TimeProvider.System);
-        ServerConfig server = new(null, [], null, null, TimeSpan.FromSeconds(30));
-        AgentConfig config = new(server, null!, null!, null!, null!, null!, null!, null!, null!);
         AgentFile agent = new(
             AgentFile.CurrentFormat, EnrollmentPhase.Enrolled, "pos-001", "https://server", "server", [], "",
             new KeysetPin(1, default), null, null, default, default, null, 0, 0);
-        ServerConnection connection = new(ports, config, agent, [], Built);
+        ServerConnection connection = new(ports, () => _server, agent, [], Built);
         await connection.OpenAsync(Cancel);
         return connection;
     }
