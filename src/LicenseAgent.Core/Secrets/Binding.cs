@@ -193,13 +193,13 @@ internal static class Binding
 
     /// <summary>
     /// An operator's order is done with when its version has left the list. One that was never bound (PENDING) is kept
-    /// while it is the highest, or the server could give it out again.
+    /// while none above it is known, or the server could give it out again.
     /// </summary>
     public static ImmutableSortedSet<long> StillToBind(Levels levels, BoundState bound, long highest) =>
     [
         .. levels.Invalidated.Where(v => bound.Secrets.FirstOrDefault(s => s.Version == v) is { } entry
             ? entry.State != SecretState.Invalidated
-            : v == highest),
+            : v >= highest),
     ];
 
     private static void Commit(Turn turn, BoundState next)

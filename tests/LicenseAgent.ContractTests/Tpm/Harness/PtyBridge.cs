@@ -37,7 +37,9 @@ internal sealed partial class PtyBridge : IAsyncDisposable
 
     public string Device => $"device:{_path}";
 
-    public static PtyBridge Start(SwtpmProcess swtpm)
+    public static PtyBridge Start(SwtpmProcess swtpm) => Start(swtpm.SocketPath);
+
+    public static PtyBridge Start(string socketPath)
     {
         var master = PosixOpenPt(ReadWriteNoTerminal);
         Require(master, "posix_openpt");
@@ -56,7 +58,7 @@ internal sealed partial class PtyBridge : IAsyncDisposable
         Require(TcSetAttr(slave, 0, termios), "tcsetattr");
 
         var tpm = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        tpm.Connect(new UnixDomainSocketEndPoint(swtpm.SocketPath));
+        tpm.Connect(new UnixDomainSocketEndPoint(socketPath));
         return new PtyBridge(new SafeFileHandle(master, true), new SafeFileHandle(slave, true), tpm, path);
     }
 
