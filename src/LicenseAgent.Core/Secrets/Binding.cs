@@ -119,7 +119,7 @@ internal static class Binding
         turn.UpdateRun(run => run with
         {
             Highest = Math.Max(run.Highest, next.HighestVersionSeen),
-            Levels = run.Levels with { Invalidated = StillToBind(run.Levels, next, next.HighestVersionSeen) },
+            Levels = run.Levels with { Invalidated = StillToBind(run.Levels, next) },
         });
         turn.SaveRun();
         TpmCare.AnchorSoon(turn);
@@ -195,11 +195,11 @@ internal static class Binding
     /// An operator's order is done with when its version has left the list. One that was never bound (PENDING) is kept
     /// while it is the highest, or the server could give it out again.
     /// </summary>
-    public static ImmutableSortedSet<long> StillToBind(Levels levels, BoundState bound, long highest) =>
+    private static ImmutableSortedSet<long> StillToBind(Levels levels, BoundState next) =>
     [
-        .. levels.Invalidated.Where(v => bound.Secrets.FirstOrDefault(s => s.Version == v) is { } entry
+        .. levels.Invalidated.Where(v => next.Secrets.FirstOrDefault(s => s.Version == v) is { } entry
             ? entry.State != SecretState.Invalidated
-            : v == highest),
+            : v == next.HighestVersionSeen),
     ];
 
     private static void Commit(Turn turn, BoundState next)

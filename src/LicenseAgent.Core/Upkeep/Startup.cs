@@ -227,9 +227,7 @@ internal static class Startup
             (run.Levels.Revocations?.Version ?? 0) > (bound.Revocations?.Version ?? 0)
                 ? run.Levels.Revocations
                 : bound.Revocations,
-
-            // A crash between the generation and this file leaves orders here that are bound already.
-            Binding.StillToBind(run.Levels, bound, highest));
+            run.Levels.Invalidated);
         return run with
         {
             Pending = pending,

@@ -12,14 +12,6 @@ public sealed class InvalidationTests
 
     private readonly CoreDriver _till = CoreDriver.Enrolled(Given.Bound(Given.Grace(1, Week), Given.Active(2)));
 
-    // A kill between the generation that took it off the list and the file that says so; chaos/22 found it.
-    [Fact]
-    public void An_order_that_is_bound_is_not_carried_on_after_a_restart()
-    {
-        RunState run = RunState.Empty with { Highest = 2, Levels = Levels.None with { Invalidated = [1] } };
-        Assert.Empty(CoreDriver.Enrolled(Given.Bound(Given.Active(2)), run).Run.Levels.Invalidated);
-    }
-
     [Fact]
     public void A_GRACE_version_is_out_of_use_at_once()
     {
