@@ -182,7 +182,7 @@ internal sealed class OffTime
         Starts = h is AnswerJudged { Kind: "None" } ? 0 : Starts + (h is Started ? 1 : 0);
         switch (h)
         {
-            case Ended { How: EndOf.PowerCut or EndOf.Kill }: _offSinceUs = h.AtUs; break;
+            case Ended { How: EndOf.PowerCut or EndOf.Kill } when _offSinceUs < 0: _offSinceUs = h.AtUs; break;
             case Started when _offSinceUs >= 0:
                 // A new process in the same boot loses nothing; counted all the same, it is a bound.
                 _lostUs += h.AtUs - _offSinceUs + 60_000_000;

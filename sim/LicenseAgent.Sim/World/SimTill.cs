@@ -123,9 +123,16 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>The plug is pulled.</summary>
     public void PowerCut()
     {
+        bool ran = _life is { IsOver: false };
         End(EndOf.PowerCut);
         if (Boot is not null)
         {
+            // What the disk forgets counts from here, even where a kill at a call of a port came first.
+            if (!ran)
+            {
+                _history.Add(new Ended(_loop.NowUs, Id, EndOf.PowerCut, "no process ran"));
+            }
+
             Boot = null;
             Disk.PowerCut(_kills);
             Audit.PowerCut(_kills);
