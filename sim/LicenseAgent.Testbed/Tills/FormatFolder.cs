@@ -35,10 +35,12 @@ public sealed record FormatFolder(int Format)
         CopyFiles(Path.Combine(Root, "log"), till.Logs);
     }
 
+    /// <summary>The agent may run: what it is about to put in a file's place is left out, it may be gone any moment.</summary>
     public static void CopyFiles(string from, string to)
     {
         Directory.CreateDirectory(to);
-        foreach (string file in Directory.GetFiles(from).Where(f => Path.GetFileName(f) != "lock"))
+        foreach (string file in Directory.GetFiles(from).Where(
+            f => Path.GetFileName(f) != "lock" && Path.GetExtension(f) != ".tmp"))
         {
             string copy = Path.Combine(to, Path.GetFileName(file));
             File.Copy(file, copy, overwrite: true);

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LicenseAgent.Client;
 using LicenseAgent.IntegrationTests.EndToEnd;
+using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Processes;
 using LicenseAgent.Testbed.Tills;
@@ -82,7 +83,7 @@ public sealed class KeptStateTests : IAsyncLifetime
 
         // GRACE secrets are opened while the agent serves already.
         LicenseValidation answer = await Eventually.GetAsync(
-            async () => await ValidateAsync(folder.RevokedToken) is { Reason: not "SECRET_INVALIDATED" } known
+            async () => await ValidateAsync(folder.RevokedToken) is { Reason: not ValidationReasons.Locked } known
                 ? known
                 : null,
             () => "the secret of the token was not opened", Cancel);
