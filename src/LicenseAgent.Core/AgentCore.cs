@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace LicenseAgent.Core;
 
 /// <summary>
@@ -22,8 +24,9 @@ public static class AgentCore
         Planner.Advance(turn);
         Alerts.Evaluate(turn);
         turn.State.Bound?.CheckInvariants();
-        turn.State = turn.State with { LastEffects = turn.Effects };
-        return new StepResult(turn.State, turn.Effects);
+        ImmutableArray<AgentEffect> effects = turn.Effects;
+        turn.State = turn.State with { LastEffects = effects };
+        return new StepResult(turn.State, effects);
     }
 
     /// <summary>CLOCK_BOOTTIME, milliseconds, at which <see cref="AgentEvent.Ticked"/> is due at the latest.</summary>

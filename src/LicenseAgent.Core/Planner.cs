@@ -61,7 +61,7 @@ internal static class Planner
     public static long NextWakeBootMs(AgentState state, Now now)
     {
         long wake = now.BootMs + Timing.HighWaterEveryMs;
-        foreach (long gate in (long[])
+        foreach (long gate in (ReadOnlySpan<long>)
         [
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,

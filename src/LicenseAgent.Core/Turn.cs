@@ -9,9 +9,10 @@ namespace LicenseAgent.Core;
 /// </summary>
 internal sealed class Turn(AgentState state, Now now)
 {
-    private readonly List<AgentEffect> _writes = [];
-    private readonly List<AgentEffect> _erasures = [];
-    private readonly List<AgentEffect> _completions = [];
+    // Most steps want one thing done or none.
+    private List<AgentEffect>? _writes;
+    private List<AgentEffect>? _erasures;
+    private List<AgentEffect>? _completions;
     private AgentEffect? _begun;
 
     public AgentState State { get; set; } = state;
@@ -23,16 +24,17 @@ internal sealed class Turn(AgentState state, Now now)
     /// thing that begins: a failed write leaves nothing done that relies on it.
     /// </summary>
     public ImmutableArray<AgentEffect> Effects =>
-        [.. _writes, .. _erasures, .. _completions, .. _begun is null ? [] : (AgentEffect[])[_begun]];
+        [.. _writes ?? [], .. _erasures ?? [], .. _completions ?? [], .. _begun is null ? [] : (AgentEffect[])[_begun]];
 
     public UtcTime TrustedNow => State.Clock.At(Now.BootMs);
 
     public void Emit(AgentEffect effect) => (effect switch
     {
-        AgentEffect.EraseSecret or AgentEffect.EraseSoftware => _erasures,
+        AgentEffect.EraseSecret or AgentEffect.EraseSoftware => _erasures ??= [],
         AgentEffect.CompleteRotate or AgentEffect.CompleteInvalidate or AgentEffect.CompleteEnroll
-            or AgentEffect.CompleteDegraded or AgentEffect.CompleteRenewal or AgentEffect.CountRotation => _completions,
-        _ => _writes,
+            or AgentEffect.CompleteDegraded or AgentEffect.CompleteRenewal or AgentEffect.CountRotation =>
+            _completions ??= [],
+        _ => _writes ??= [],
     }).Add(effect);
 
     /// <summary>Begins the activity of <paramref name="effect"/>.</summary>
@@ -86,7 +88,13 @@ internal sealed class Turn(AgentState state, Now now)
     public void Trouble(string id, string detail) =>
         State = State with { Troubles = State.Troubles.SetItem(id, detail) };
 
-    public void TroubleOver(string id) => State = State with { Troubles = State.Troubles.Remove(id) };
+    public void TroubleOver(string id)
+    {
+        if (State.Troubles.ContainsKey(id))
+        {
+            State = State with { Troubles = State.Troubles.Remove(id) };
+        }
+    }
 
     public RetryGate Backoff(RetryGate gate, int stream)
     {

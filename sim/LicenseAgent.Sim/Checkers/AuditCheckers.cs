@@ -61,10 +61,10 @@ internal sealed class ChainHolds : Checker
     {
         foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, FaultKinds.AuditTailCut)))
         {
-            foreach (byte[] chain in log.Chains)
+            foreach (IReadOnlyList<LogLine> chain in log.Lines)
             {
                 LogLine? before = null;
-                foreach (LogLine line in LogLine.Read(chain))
+                foreach (LogLine line in chain)
                 {
                     string? wrong = !line.HashRight ? "its hash is not that of its bytes"
                         : before is null ? (line.Seq == 1 ? null : $"the chain begins with record {line.Seq}")
@@ -125,7 +125,7 @@ internal sealed class TransitionsRecorded : Checker
         string[] excuses = [.. FaultKinds.Disk, FaultKinds.AuditTailCut];
         foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, excuses)))
         {
-            LogLine[] lines = [.. log.Chains.SelectMany(LogLine.Read)];
+            LogLine[] lines = [.. log.Lines.SelectMany(chain => chain)];
             Dictionary<string, int> staged = lines.Where(l => l.Event == "secret_staged" && l.Op is not null)
                 .GroupBy(l => l.Op!).ToDictionary(g => g.Key, g => g.Count());
             int confirmed = run.History.OfType<Received>().Where(

@@ -25,7 +25,14 @@ internal sealed record RunRecord(
 
 /// <summary>The audit log of a till as it stands on its disk.</summary>
 /// <param name="Chains">Whole files, each chain's own, oldest first.</param>
-internal sealed record LogAtEnd(string Node, IReadOnlyList<byte[]> Chains);
+internal sealed record LogAtEnd(string Node, IReadOnlyList<byte[]> Chains)
+{
+    private IReadOnlyList<IReadOnlyList<LogLine>>? _lines;
+
+    /// <summary>The lines of each chain; read once, for reading is dear.</summary>
+    public IReadOnlyList<IReadOnlyList<LogLine>> Lines =>
+        _lines ??= [.. Chains.Select(chain => LogLine.Read(chain).ToArray())];
+}
 
 /// <summary>One invariant, judged by what was observed and nothing else.</summary>
 internal abstract class Checker

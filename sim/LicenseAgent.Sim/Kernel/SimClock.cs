@@ -29,7 +29,8 @@ internal sealed class SimBoot(SimLoop loop, string id, long driftPpm)
     }
 
     /// <summary>How much virtual time passes until the monotonic clock has gone on by so much.</summary>
-    public long Undrifted(long us) => Math.Max(0, us - (long)((Int128)us * driftPpm / (1_000_000 + driftPpm)));
+    public long Undrifted(long us) => Math.Max(
+        0, driftPpm == 0 ? us : us - (long)((Int128)us * driftPpm / (1_000_000 + driftPpm)));
 
     private long Drifted(long us) => us + (us / 1_000_000 * driftPpm) + (us % 1_000_000 * driftPpm / 1_000_000);
 }
@@ -89,21 +90,29 @@ internal sealed class SimClock(SimLoop loop, SimContext context, SimBoot boot, F
         Context.Continue();
     }
 
-    private sealed class SimTimer(SimClock clock, TimerCallback callback, object? state) : ITimer
+    private sealed class SimTimer : ITimer
     {
+        private readonly SimClock _clock;
+        private readonly Action _onAlarm;
+        private readonly SendOrPostCallback _call;
         private Alarm? _alarm;
         private long _dueUs;
         private TimeSpan _period;
 
+        public SimTimer(SimClock clock, TimerCallback callback, object? state)
+        {
+            (_clock, _onAlarm, _call) = (clock, OnAlarm, _ => callback(state));
+        }
+
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
-            clock.Loop.AssertThread();
+            _clock.Loop.AssertThread();
             Disarm();
             _period = period;
-            if (dueTime != Timeout.InfiniteTimeSpan && !clock.Context.IsDead)
+            if (dueTime != Timeout.InfiniteTimeSpan && !_clock.Context.IsDead)
             {
-                _dueUs = clock.Boot.MonotonicUs + Math.Max(0, dueTime.Ticks / 10);
-                clock._armed.Add(this);
+                _dueUs = _clock.Boot.MonotonicUs + Math.Max(0, dueTime.Ticks / 10);
+                _clock._armed.Add(this);
                 Arm();
             }
 
@@ -124,7 +133,8 @@ internal sealed class SimClock(SimLoop loop, SimContext context, SimBoot boot, F
             return default;
         }
 
-        private void Arm() => _alarm = clock.Loop.After(clock.Boot.Undrifted(_dueUs - clock.Boot.MonotonicUs), OnAlarm);
+        private void Arm() =>
+            _alarm = _clock.Loop.After(_clock.Boot.Undrifted(_dueUs - _clock.Boot.MonotonicUs), _onAlarm);
 
         private void Disarm()
         {
@@ -132,18 +142,19 @@ internal sealed class SimClock(SimLoop loop, SimContext context, SimBoot boot, F
             {
                 _alarm.TurnOff();
                 _alarm = null;
-                clock._armed.Remove(this);
+                _clock._armed.Remove(this);
             }
         }
 
         private void OnAlarm()
         {
-            if (clock.Boot.MonotonicUs < _dueUs)
+            if (_clock.Boot.MonotonicUs < _dueUs)
             {
                 // Asleep meanwhile, or a rounding: the rest is waited for.
-                if (!clock.Boot.IsAsleep)
+                if (!_clock.Boot.IsAsleep)
                 {
-                    _alarm = clock.Loop.After(clock.Boot.Undrifted(_dueUs - clock.Boot.MonotonicUs) + 1, OnAlarm);
+                    _alarm = _clock.Loop.After(
+                        _clock.Boot.Undrifted(_dueUs - _clock.Boot.MonotonicUs) + 1, _onAlarm);
                 }
 
                 return;
@@ -155,7 +166,7 @@ internal sealed class SimClock(SimLoop loop, SimContext context, SimBoot boot, F
                 Change(_period, _period);
             }
 
-            clock.Context.Post(_ => callback(state), null);
+            _clock.Context.Post(_call, null);
         }
     }
 }

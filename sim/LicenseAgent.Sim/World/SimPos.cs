@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Bogus;
+using Bogus.DataSets;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Local;
@@ -32,7 +33,10 @@ internal sealed class SimPos
     private readonly Knobs _knobs;
     private readonly SimRandom _chance;
     private readonly SimRandom _odd;
-    private readonly Faker _faker;
+
+    // Not a Faker, which compiles expressions of its own for every instance.
+    private readonly Commerce _commerce;
+    private readonly Company _company;
     private readonly List<(string License, string Token)> _wallet = [];
     private readonly List<(uint Uid, Nonce16 Nonce)> _used = [];
     private long _mintedUs = long.MinValue / 2;
@@ -44,7 +48,8 @@ internal sealed class SimPos
         (_loop, _history, _server, _till, _knobs) = (loop, history, server, till, knobs);
         _chance = till.Stream("pos");
         _odd = till.Stream("pos-odd");
-        _faker = new Faker { Random = new Randomizer((int)(_chance.Next() >> 33)) };
+        Randomizer names = new((int)(_chance.Next() >> 33));
+        (_commerce, _company) = (new Commerce { Random = names }, new Company { Random = names });
         Schedule();
     }
 
@@ -134,8 +139,8 @@ internal sealed class SimPos
         long now = SimServer.At(_loop.NowUs).UnixSeconds;
         LicenseClaims claims = new(
             SimServer.Name, license, [_till.Id], $"jti-{_till.Id}-{_licenses + 1}", now, now, now + (40 * 86_400),
-            _faker.Commerce.ProductName(), [_faker.Commerce.Department(), _faker.Commerce.ProductMaterial()],
-            new Dictionary<string, string> { ["store"] = _faker.Company.CompanyName() });
+            _commerce.ProductName(), [_commerce.Department(), _commerce.ProductMaterial()],
+            new Dictionary<string, string> { ["store"] = _company.CompanyName() });
         if (_server.Mint(_till.Id, claims) is { } minted)
         {
             _licenses++;

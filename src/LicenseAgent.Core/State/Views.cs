@@ -113,16 +113,24 @@ public static class Views
     /// <summary>Named by the state and not out of use, neither in memory nor known to be unreadable.</summary>
     internal static IEnumerable<SecretEntry> Unopened(AgentState state)
     {
-        IEnumerable<SecretEntry> all = state.Bound?.Secrets ?? [];
-        if (state.Run.Pending is { } pending)
+        SecretEntry? pending = state.Run.Pending?.Entry;
+        foreach (SecretEntry entry in state.Bound?.Secrets ?? [])
         {
-            all = all.Where(s => s.Version != pending.Entry.Version).Append(pending.Entry);
+            if (entry.Version != pending?.Version && IsUnopened(state, entry))
+            {
+                yield return entry;
+            }
         }
 
-        return all
-            .Where(s => s.State != SecretState.Invalidated && IsWanted(state, s.Version))
-            .Where(s => !state.Loaded.Contains(s.Version) && !state.Unreadable.Contains(s.Version));
+        if (pending is not null && IsUnopened(state, pending))
+        {
+            yield return pending;
+        }
     }
+
+    private static bool IsUnopened(AgentState state, SecretEntry entry) =>
+        !state.Loaded.Contains(entry.Version) && !state.Unreadable.Contains(entry.Version)
+        && entry.State != SecretState.Invalidated && IsWanted(state, entry.Version);
 
     internal static bool IsWanted(AgentState state, long version) =>
         !state.Run.Levels.Forbids(version) && !state.Erased.Contains(version);

@@ -43,11 +43,19 @@ internal static class JumpingClocks
         {
             case TimeEvidence.WallClock:
                 ClockTrack wall = Track(watch.WallTrack, turn.Now, reading);
-                turn.State = turn.State with { Watch = watch with { WallTrack = wall } };
+                if (wall != watch.WallTrack)
+                {
+                    turn.State = turn.State with { Watch = watch with { WallTrack = wall } };
+                }
+
                 return turn.Now.BootMs - wall.SinceBootMs;
             case TimeEvidence.TpmClock:
                 ClockTrack tpm = Track(watch.TpmTrack, turn.Now, reading);
-                turn.State = turn.State with { Watch = watch with { TpmTrack = tpm } };
+                if (tpm != watch.TpmTrack)
+                {
+                    turn.State = turn.State with { Watch = watch with { TpmTrack = tpm } };
+                }
+
                 return turn.Now.BootMs - tpm.SinceBootMs;
             case TimeEvidence.Sleep:
                 return turn.Now.BootMs - watch.SleptBootMs;

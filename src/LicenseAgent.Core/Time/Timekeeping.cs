@@ -211,7 +211,11 @@ internal static class Timekeeping
         JumpingClock? nearest = judged.Where(c => c.Verdict == ClockVerdict.TooFarAhead).MinBy(c => c.AheadMs);
         if (nearest is null)
         {
-            turn.State = turn.State with { Watch = turn.State.Watch with { DoubtSinceBootMs = null } };
+            if (turn.State.Watch.DoubtSinceBootMs is not null)
+            {
+                turn.State = turn.State with { Watch = turn.State.Watch with { DoubtSinceBootMs = null } };
+            }
+
             return;
         }
 

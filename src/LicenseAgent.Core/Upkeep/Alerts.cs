@@ -30,10 +30,10 @@ internal static class Alerts
     {
         ReportMode(turn);
         ImmutableSortedDictionary<string, Alert> before = turn.State.Alerts;
-        ImmutableSortedDictionary<string, Alert>.Builder holds = ImmutableSortedDictionary.CreateBuilder<string, Alert>(
-            StringComparer.Ordinal);
+        ImmutableSortedDictionary<string, Alert>.Builder? holds = null;
         foreach ((string id, string severity, string detail) in Conditions(turn))
         {
+            holds ??= ImmutableSortedDictionary.CreateBuilder<string, Alert>(StringComparer.Ordinal);
             holds[id] = before.TryGetValue(id, out Alert? old)
                 ? old with { Detail = detail }
                 : new Alert(severity, turn.TrustedNow, detail);
@@ -43,12 +43,20 @@ internal static class Alerts
             }
         }
 
-        foreach (string id in before.Keys.Where(id => !holds.ContainsKey(id)))
+        if (holds is null && before.IsEmpty)
+        {
+            return;
+        }
+
+        foreach (string id in before.Keys.Where(id => holds?.ContainsKey(id) != true))
         {
             turn.Audit("alert_cleared", id, "ok", durable: false, ("alert", id));
         }
 
-        turn.State = turn.State with { Alerts = holds.ToImmutable() };
+        turn.State = turn.State with
+        {
+            Alerts = holds?.ToImmutable() ?? ImmutableSortedDictionary<string, Alert>.Empty,
+        };
     }
 
     private static void ReportMode(Turn turn)

@@ -173,7 +173,7 @@ internal static class Startup
             return false;
         }
 
-        if (Wanted(turn.State, turn.TrustedNow).FirstOrDefault() is not { } first)
+        if (FirstWanted(turn.State, turn.TrustedNow) is not { } first)
         {
             return false;
         }
@@ -191,12 +191,11 @@ internal static class Startup
         CheckInUrgent = true,
     };
 
-    private static IEnumerable<SecretEntry> Wanted(AgentState state, UtcTime trustedNow) => Views.Unopened(state)
+    private static SecretEntry? FirstWanted(AgentState state, UtcTime trustedNow) => Views.Unopened(state)
 
         // ACTIVE is loaded even when its time is over: contact may prove that it is not.
         .Where(s => s.State == SecretState.Active || trustedNow < s.GraceUntil)
-        .OrderBy(s => s.State == SecretState.Active ? 0 : 1)
-        .ThenByDescending(s => s.Version);
+        .MaxBy(s => (s.State == SecretState.Active, s.Version));
 
     /// <summary>
     /// The run state may be older than the bound one (put back, or a crash between the two writes): what it says of

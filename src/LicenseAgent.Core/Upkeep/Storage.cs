@@ -13,9 +13,14 @@ internal static class Storage
 
     public static void OnWritten(Turn turn)
     {
-        if (turn.State.LastEffects.Any(e => e is AgentEffect.SaveRun))
+        if (!turn.State.LastEffects.Any(e => e is AgentEffect.SaveRun))
         {
-            turn.TroubleOver("storage_failing");
+            return;
+        }
+
+        turn.TroubleOver("storage_failing");
+        if (turn.State.StorageGate != default)
+        {
             turn.State = turn.State with { StorageGate = default };
         }
     }

@@ -19,19 +19,24 @@ internal sealed class TroubleWatch(Action<AgentEvent> post)
 
     public void Look(string? auditFailing, UtcTime? certificateExpiry, UtcTime trustedNow)
     {
-        Change(ref _auditGap, auditFailing is not null, AuditGap,
-            $"The audit log cannot be written ({auditFailing}). Make room on its disk or repair it; the record of the "
-            + "gap is written with the first that can be.");
-        Change(ref _certificateExpiring, certificateExpiry - trustedNow < CertificateWarning, CertificateExpiring,
-            $"The agent's certificate ends at {certificateExpiry}. Check the way to the license server, which renews "
-            + "it; after the end enrol the till again.");
+        if (Changes(ref _auditGap, auditFailing is not null))
+        {
+            Post(AuditGap, _auditGap ? $"The audit log cannot be written ({auditFailing}). Make room on its disk or "
+                + "repair it; the record of the gap is written with the first that can be." : null);
+        }
+        if (Changes(ref _certificateExpiring, certificateExpiry - trustedNow < CertificateWarning))
+        {
+            Post(CertificateExpiring, _certificateExpiring ? $"The agent's certificate ends at {certificateExpiry}. "
+                + "Check the way to the license server, which renews it; after the end enrol the till again." : null);
+        }
     }
 
-    private void Change(ref bool known, bool holds, string id, string detail)
+    private static bool Changes(ref bool known, bool holds)
     {
-        if (known == holds)
-            return;
+        bool changes = known != holds;
         known = holds;
-        post(new AgentEvent.TroubleNoticed(id, holds ? detail : null));
+        return changes;
     }
+
+    private void Post(string id, string? detail) => post(new AgentEvent.TroubleNoticed(id, detail));
 }

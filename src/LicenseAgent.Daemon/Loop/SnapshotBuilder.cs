@@ -18,7 +18,14 @@ namespace LicenseAgent.Daemon.Loop;
 /// </summary>
 internal sealed class SnapshotBuilder(AgentConfig config, Till till)
 {
+    // One is made after every event, and most events change none of what these were made of.
     private Keyset? _keyset;
+    private EcPublicJwk? _signing;
+    private string? _signingThumbprint;
+    private List<UsableSecret> _usableList = [];
+    private FrozenDictionary<string, UsableSecret> _usable = FrozenDictionary<string, UsableSecret>.Empty;
+    private readonly string _signingHandle = Hex(config.Tpm.SigningHandle);
+    private readonly string _decryptionHandle = Hex(config.Tpm.DecryptionHandle);
     private readonly ProtectionView[] _protections =
         [.. till.Protections.Select(p => new ProtectionView(p.Name, p.Holds, p.Fact, p.Holds ? null : p.Remedy))];
     private FrozenDictionary<string, EcPublicJwk> _licenseKeys = FrozenDictionary<string, EcPublicJwk>.Empty;
@@ -36,18 +43,29 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
 
     private FrozenDictionary<string, UsableSecret> Usable(AgentState state)
     {
-        Dictionary<string, UsableSecret> usable = new(StringComparer.Ordinal);
+        List<UsableSecret> usable = [];
         foreach (UsableEntry entry in Views.Usable(state))
         {
             SecretStore? store = entry.IsSoftware ? till.Software : till.Secrets;
             HeldSecret held = store?.Find(entry.Entry.Version)
                 ?? throw new InvariantBroken($"v{entry.Entry.Version} is loaded and not held.");
-            usable[held.Kid] = new UsableSecret(
+            usable.Add(new UsableSecret(
                 held.Version, held.Kid, entry.Entry.State, entry.End, held.TokenKey,
-                entry.IsSoftware ? Protections.Software : Protections.Tpm);
+                entry.IsSoftware ? Protections.Software : Protections.Tpm));
         }
 
-        return usable.ToFrozenDictionary(StringComparer.Ordinal);
+        if (!usable.SequenceEqual(_usableList))
+        {
+            Dictionary<string, UsableSecret> byKid = new(StringComparer.Ordinal);
+            foreach (UsableSecret secret in usable)
+            {
+                byKid[secret.Kid] = secret;
+            }
+
+            (_usableList, _usable) = (usable, byKid.ToFrozenDictionary(StringComparer.Ordinal));
+        }
+
+        return _usable;
     }
 
     private static FrozenDictionary<string, UtcTime> Awaited(AgentState state) =>
@@ -102,21 +120,39 @@ internal sealed class SnapshotBuilder(AgentConfig config, Till till)
     private TpmResponse TpmOf(AgentState state) => new(
         Views.TpmReport(state), config.Tpm.Device, till.TpmFacts?.Manufacturer, till.TpmFacts?.Firmware,
         till.TpmFacts?.LockoutCounter, state.Bound?.Generation, Clock?.ClockMs, Clock?.ResetCount, Clock?.RestartCount,
-        till.Agent?.Keys?.Signing.Thumbprint().ToString(), Hex(config.Tpm.SigningHandle),
-        Hex(config.Tpm.DecryptionHandle), till.Agent?.Keys?.SrkName,
+        SigningThumbprint(), _signingHandle, _decryptionHandle, till.Agent?.Keys?.SrkName,
         state.TpmDetail.Length == 0 ? null : state.TpmDetail)
     {
         OwnerAuthSet = till.TpmFacts?.OwnerAuthSet,
         Fallback = config.Tpm.Fallback is null ? "off" : "on_loss",
     };
 
+    private string? SigningThumbprint()
+    {
+        if (till.Agent?.Keys?.Signing is var signing && !ReferenceEquals(signing, _signing))
+        {
+            (_signing, _signingThumbprint) = (signing, signing?.Thumbprint().ToString());
+        }
+
+        return _signingThumbprint;
+    }
+
     private static SecretView ViewOf(AgentState state, SecretEntry s, UtcTime trusted)
     {
         bool over = state.Run.Levels.Forbids(s.Version) || (s.State == SecretState.Grace && trusted >= s.GraceUntil);
         SecretState shown = over ? SecretState.Invalidated : s.State;
         return new SecretView(
-            s.Version, shown.ToString().ToUpperInvariant(), s.Kcv, s.Created, s.ValidFrom, s.ValidUntil, s.GraceUntil);
+            s.Version, NameOf(shown), s.Kcv, s.Created, s.ValidFrom, s.ValidUntil, s.GraceUntil);
     }
+
+    private static string NameOf(SecretState state) => state switch
+    {
+        SecretState.Pending => "PENDING",
+        SecretState.Active => "ACTIVE",
+        SecretState.Grace => "GRACE",
+        SecretState.Invalidated => "INVALIDATED",
+        _ => throw new InvariantBroken($"Secret state {state} has no word."),
+    };
 
     private static string Hex(uint handle) => "0x" + handle.ToString("x8", CultureInfo.InvariantCulture);
 }

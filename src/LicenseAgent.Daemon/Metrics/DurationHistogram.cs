@@ -32,8 +32,8 @@ internal sealed class DurationHistogram
         {
             long count = 0;
             for (int i = 0; i < _buckets.Length; i++)
-                count += Interlocked.Read(ref _buckets[i]);
-            return (count, Interlocked.Read(ref _ticks));
+                count += Volatile.Read(ref _buckets[i]);
+            return (count, Volatile.Read(ref _ticks));
         }
     }
 
