@@ -52,8 +52,8 @@ public sealed class ServerApp : IAsyncDisposable
 
     public static string Version { get; } = typeof(ServerApp).Assembly.GetName().Version!.ToString(3);
 
-    /// <summary>Where the agent API listens, once started.</summary>
-    public Uri AgentUrl => new($"https://localhost:{Ports()[0]}");
+    /// <summary>Where agents find the agent API, as bundles say it; the port that was taken, once started.</summary>
+    public Uri AgentUrl => _store.Options.PublicUrl ?? new Uri($"https://{_store.Options.ServerName}:{Ports()[0]}");
 
     /// <summary>Where the management pages listen, once started.</summary>
     public Uri ManagementUrl => new($"http://{new IPEndPoint(_store.Options.ManagementListen.Address, Ports()[1])}");

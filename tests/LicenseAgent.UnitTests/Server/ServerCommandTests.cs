@@ -142,6 +142,24 @@ public sealed class ServerCommandTests : IDisposable
     }
 
     [Theory]
+    [InlineData("--url", "https://licenses.test:9443", "https://licenses.test:9443/")]
+    [InlineData("--name", "licenses.test", "https://licenses.test:")]
+    public async Task Serve_says_the_address_that_agents_are_told(string option, string value, string told)
+    {
+        using var stop = new CancellationTokenSource();
+        var ready = new FirstLine();
+        var context = Context(_ => null) with { Output = ready, Stop = stop.Token };
+        var serving = CommandLine.RunAsync(
+            [.. Full("serve"), "--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0", option, value], context);
+        await Task.WhenAny(ready.Line, serving);
+        var line = ready.Line.IsCompleted ? await ready.Line : $"ended with {await serving}: {_error}";
+        Assert.StartsWith("ready agents=" + told, line, StringComparison.Ordinal);
+        Assert.DoesNotContain(":0/", line, StringComparison.Ordinal);
+        await stop.CancelAsync();
+        Assert.Equal(0, await serving);
+    }
+
+    [Theory]
     [InlineData("0.0.0.0:0", "0.0.0.0")]
     [InlineData("[::]:0", "[::]")]
     public async Task A_server_that_listens_everywhere_is_asked_on_loopback(string listen, string everywhere)
