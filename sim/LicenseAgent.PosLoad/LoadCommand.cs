@@ -1,4 +1,5 @@
 using System.Globalization;
+using LicenseAgent.PosLoad.Fleet;
 using LicenseAgent.PosLoad.Load;
 using LicenseAgent.PosLoad.Measure;
 using LicenseAgent.PosLoad.Report;
@@ -12,7 +13,9 @@ namespace LicenseAgent.PosLoad;
 /// <summary>What was asked for on the command line.</summary>
 /// <param name="Socket">Of a running agent; <see langword="null"/>: a till of our own.</param>
 /// <param name="TokenFile">One token a line, for a running agent.</param>
-internal sealed record LoadOrder(string ScenarioFile, string? Socket, string? TokenFile, string OutFolder);
+/// <param name="ServerFigures">In place of a scenario: the table of the license server's figures.</param>
+internal sealed record LoadOrder(
+    string? ScenarioFile, string? Socket, string? TokenFile, string OutFolder, bool ServerFigures = false);
 
 /// <summary>Runs a scenario and writes its reports.</summary>
 internal sealed class LoadCommand(LoadOrder order)
@@ -22,14 +25,27 @@ internal sealed class LoadCommand(LoadOrder order)
     // The body of a validation's answer; what the empty handler writes.
     private const int AnswerBytes = 1024;
 
-    private const int LineEvery = 5;
-
     public async Task<int> RunAsync(CancellationToken cancel)
     {
-        Scenario scenario = ScenarioFile.Read(order.ScenarioFile);
+        if (order.ServerFigures == order.ScenarioFile is not null)
+        {
+            throw new ScenarioException("Give --scenario FILE, or --server-figures alone.");
+        }
+
+        if (order.ScenarioFile is not { } file)
+        {
+            return await new ServerFigures(cancel).RunAsync();
+        }
+
+        Scenario scenario = ScenarioFile.Read(file);
         if (scenario.Users > 1 && !Environment.IsPrivilegedProcess)
         {
             throw new ScenarioException("Several users need root: run it with sudo, or set users to 1.");
+        }
+
+        if (scenario.Target == Targets.Server)
+        {
+            return await FleetCommand.RunAsync(scenario, order, cancel);
         }
 
         return order.Socket is { } socket
@@ -41,7 +57,7 @@ internal sealed class LoadCommand(LoadOrder order)
     {
         Say("Starting a TPM emulator, a license server and an agent; enrolling; minting tokens ...");
         await using OwnTill own = await OwnTill.OpenAsync(scenario, cancel);
-        LoadRun run = new(scenario, own.Tokens, Progress);
+        LoadRun run = new(scenario, own.Tokens, ReportFiles.Progress);
         LoadResult result = await run.RunAsync(
             new LoadTarget("agent", own.Till.PosSocket, own.Till.AgentId), own.ActAsync, cancel);
         LoadResult? baseline = scenario.Baseline ? await EmptyAsync(run, own, cancel) : null;
@@ -64,7 +80,7 @@ internal sealed class LoadCommand(LoadOrder order)
             throw new ScenarioException($"{order.TokenFile} holds no token.");
         }
 
-        LoadResult result = await new LoadRun(scenario, pool, Progress)
+        LoadResult result = await new LoadRun(scenario, pool, ReportFiles.Progress)
             .RunAsync(new LoadTarget("agent", socket, null), act: null, cancel);
         return Write(scenario, result, baseline: null);
     }
@@ -82,43 +98,8 @@ internal sealed class LoadCommand(LoadOrder order)
             new LoadTarget("empty handler", socket, handler.Id, AnyAnswer: true), act: null, cancel);
     }
 
-    private int Write(Scenario scenario, LoadResult result, LoadResult? baseline)
-    {
-        Verdict verdict = new(scenario, result, baseline);
-        string machine = string.Create(CultureInfo.InvariantCulture,
-            $"{Environment.ProcessorCount} cores shared by agent, generator and everything else; .NET {Environment.Version}; ")
-            + DateTimeOffset.UtcNow.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
-        Directory.CreateDirectory(order.OutFolder);
-        string html = Path.Combine(order.OutFolder, scenario.Name + ".html");
-        File.WriteAllText(html, HtmlReport.Page(scenario, verdict, result, baseline, machine));
-        File.WriteAllBytes(
-            Path.Combine(order.OutFolder, scenario.Name + ".json"),
-            JsonReport.Bytes(scenario, verdict, result, baseline, machine));
-        foreach (Finding f in verdict.Findings)
-        {
-            string met = f.Met switch { true => "yes", false => "no", null => "" };
-            Console.WriteLine($"{f.Name,-34} {f.Measured,-28} {f.Wanted,-14} {met}".TrimEnd());
-        }
+    private int Write(Scenario scenario, LoadResult result, LoadResult? baseline) =>
+        new ReportFiles(order.OutFolder).Write(scenario, result, baseline);
 
-        foreach (string trouble in result.Troubles)
-        {
-            Console.WriteLine($"  trouble: {trouble}");
-        }
-
-        Console.WriteLine($"{verdict.Text}. Report: {html}");
-        return verdict.IsVoid ? ExitVoid : verdict.Failed ? ExitNotMet : ExitMet;
-    }
-
-    private static void Progress(LoadResult result, LoadSecond second)
-    {
-        if (second.Second % LineEvery == 0 || second.Failed > 0)
-        {
-            Say(string.Create(CultureInfo.InvariantCulture,
-                $"{result.Target,-14} {second.Second,5} s  {second.Due,6} due  {second.Failed,4} failed  "
-                + $"p50 {second.Latency.Quantile(0.5) / 1000.0:0.00}  p99 {second.Latency.Quantile(0.99) / 1000.0:0.00}  "
-                + $"longest {second.Latency.Max / 1000.0:0.0} ms"));
-        }
-    }
-
-    private static void Say(string what) => Console.Error.WriteLine(what);
+    private static void Say(string what) => ReportFiles.Say(what);
 }

@@ -16,6 +16,10 @@ try
     {
         case [EmptyHandler.Command, var socket, var bytes]:
             return await EmptyHandler.RunAsync(socket, int.Parse(bytes, CultureInfo.InvariantCulture));
+        case [BareMtls.Command, var port, var certificate, var key, var authority, var length]:
+            return await BareMtls.RunAsync(
+                int.Parse(port, CultureInfo.InvariantCulture), certificate, key, authority,
+                int.Parse(length, CultureInfo.InvariantCulture));
         case [WorkerRun.Command, var plan]:
             using (new ParentWatch(stop))
                 return WorkerRun.Run(plan, stop.Token);
@@ -25,13 +29,15 @@ try
             return 0;
     }
 
-    Option<string> scenario = new("--scenario") { Description = "A file as in scenarios/.", Required = true };
+    Option<string?> scenario = new("--scenario") { Description = "A file as in scenarios/." };
+    Option<bool> figures = new("--server-figures") { Description = "Measure what a license server has to reach." };
     Option<string?> at = new("--socket") { Description = "pos.sock of a running agent; else a till is started." };
     Option<string?> tokens = new("--tokens") { Description = "With --socket: a file with one token a line." };
     Option<string> to = new("--out") { Description = "Folder of the reports.", DefaultValueFactory = _ => "artifacts/load" };
-    RootCommand root = new("Open-model load on the agent's local API.") { scenario, at, tokens, to };
+    RootCommand root = new("Open-model load on the agent's local API and on the license server.") { scenario, figures, at, tokens, to };
     root.SetAction(parsed => new LoadCommand(new LoadOrder(
-        parsed.GetValue(scenario)!, parsed.GetValue(at), parsed.GetValue(tokens), parsed.GetValue(to)!)).RunAsync(stop.Token));
+        parsed.GetValue(scenario), parsed.GetValue(at), parsed.GetValue(tokens), parsed.GetValue(to)!,
+        parsed.GetValue(figures))).RunAsync(stop.Token));
     ParseResult parsed = root.Parse(args);
     int code = await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
     return parsed.Errors.Count > 0 ? LoadCommand.ExitUsage : code;

@@ -6,12 +6,12 @@ namespace LicenseAgent.PosLoad.Load;
 /// <summary>What one second of a worker saw; requests count in the second they were due.</summary>
 /// <param name="Second">From the start of the load.</param>
 /// <param name="Due">Requests whose time came.</param>
-/// <param name="Trouble">One of the failures of this second, for people; empty without one.</param>
+/// <param name="Troubles">Why requests of this second failed, and how often.</param>
 /// <param name="Latency">Microseconds from the due time to the whole answer, failures left out.</param>
 /// <param name="Lag">Microseconds the generator itself was late.</param>
 internal sealed record WorkerSecond(
-    int Second, long Due, long Expected, long Wrong, long Refused, long Broken, string Trouble,
-    long[][] Latency, long[][] Lag);
+    int Second, long Due, long Expected, long Wrong, long Refused, long Broken,
+    IReadOnlyDictionary<string, long> Troubles, long[][] Latency, long[][] Lag);
 
 /// <summary>
 /// The open-model generator: one thread, one poll for all connections. A request is due when its time comes, whatever
@@ -154,7 +154,10 @@ internal sealed class Generator(
     {
         Tally tally = TallyOf(dueNs);
         tally.Outcomes[(int)outcome]++;
-        tally.Trouble = trouble.Length > 0 ? trouble : tally.Trouble;
+        if (trouble.Length > 0)
+        {
+            tally.Reasons.Add(trouble);
+        }
     }
 
     private Tally TallyOf(long dueNs)
@@ -183,7 +186,7 @@ internal sealed class Generator(
             _seconds.Remove(second);
             report(new WorkerSecond(
                 second, tally.Due, tally.Outcomes[0], tally.Outcomes[1], tally.Outcomes[2], tally.Outcomes[3],
-                tally.Trouble, tally.Latency.Sparse(), tally.Lag.Sparse()));
+                tally.Reasons.Counts, tally.Latency.Sparse(), tally.Lag.Sparse()));
         }
     }
 
@@ -193,7 +196,7 @@ internal sealed class Generator(
 
         public long[] Outcomes { get; } = new long[4];
 
-        public string Trouble { get; set; } = "";
+        public Reasons Reasons { get; } = new();
 
         public LatencyHistogram Latency { get; } = new();
 

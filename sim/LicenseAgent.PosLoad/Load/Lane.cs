@@ -27,6 +27,7 @@ internal sealed class Lane(string socketPath, bool reconnect) : IDisposable
 {
     private static readonly byte[] s_ok = "HTTP/1.1 200 "u8.ToArray();
     private static readonly byte[] s_headEnd = "\r\n\r\n"u8.ToArray();
+    private static readonly byte[] s_reason = "\"reason\":\""u8.ToArray();
     private static readonly byte[] s_length = "Content-Length:"u8.ToArray();
 
     private readonly byte[] _answer = new byte[32 * 1024];
@@ -98,7 +99,9 @@ internal sealed class Lane(string socketPath, bool reconnect) : IDisposable
             : _open!.Reason.Length != 0 && answer.IndexOf(_open.Reason) < 0 ? Outcome.Wrong : Outcome.Expected;
         if (outcome != Outcome.Expected)
         {
-            LastTrouble = Encoding.UTF8.GetString(answer[(head + s_headEnd.Length)..]);
+            LastTrouble = outcome == Outcome.Wrong
+                ? "answered " + ReasonIn(answer[(head + s_headEnd.Length)..])
+                : Encoding.UTF8.GetString(answer[(head + s_headEnd.Length)..]);
         }
 
         if (reconnect || outcome == Outcome.Refused)
@@ -123,6 +126,20 @@ internal sealed class Lane(string socketPath, bool reconnect) : IDisposable
     {
         _socket?.Dispose();
         _socket = null;
+    }
+
+    // The member alone: the answer's nonce would make every failure another one.
+    private static string ReasonIn(ReadOnlySpan<byte> body)
+    {
+        int at = body.IndexOf(s_reason);
+        if (at < 0)
+        {
+            return "no reason";
+        }
+
+        ReadOnlySpan<byte> rest = body[(at + s_reason.Length)..];
+        int end = rest.IndexOf((byte)'"');
+        return Encoding.UTF8.GetString(end < 0 ? rest : rest[..end]);
     }
 
     private static int BodyLength(ReadOnlySpan<byte> head)

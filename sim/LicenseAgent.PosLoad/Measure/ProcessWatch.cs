@@ -15,6 +15,8 @@ internal sealed class ProcessWatch(int id)
     private const double TicksPerSecond = 100;
     private long _lastTicks = -1, _lastTime;
 
+    public int Id => id;
+
     /// <exception cref="IOException">The process is gone.</exception>
     public ProcessSample Sample(double second)
     {

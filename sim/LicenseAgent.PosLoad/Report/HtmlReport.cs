@@ -52,10 +52,10 @@ internal static class HtmlReport
     private static IEnumerable<Chart> Charts(LoadResult result, LoadResult? baseline)
     {
         Mark[] marks = [.. result.Events.Select(e => new Mark(e.At, e.Do))];
-        List<Series> shares = [ByShare(result, "agent", Blue)];
+        List<Series> shares = [ByShare(result, result.Target, Blue)];
         if (baseline is not null)
         {
-            shares.Add(ByShare(baseline, "empty handler", Grey));
+            shares.Add(ByShare(baseline, baseline.Target, Grey));
         }
 
         yield return new Chart("Latency by percentile", "ms, logarithmic", isLog: true)
@@ -80,19 +80,21 @@ internal static class HtmlReport
                 OverTime(result, "due", Grey, s => s.Due),
                 OverTime(result, "as expected", Green, s => s.Expected),
                 OverTime(result, "not as expected", Red, s => s.Failed),
+                OverTime(result, "while the server was away", Orange, s => s.Away),
             ],
             Marks = marks,
         };
         if (result.Samples.Count > 0)
         {
-            yield return Process(result, "Agent CPU", "% of one core", marks, ("CPU", Blue, s => s.CpuPercent));
-            yield return Process(result, "Agent memory", "MiB", marks,
+            yield return Process(result, "Its CPU", "% of one core", marks, ("CPU", Blue, s => s.CpuPercent));
+            yield return Process(result, "Its memory", "MiB", marks,
                 ("resident", Blue, s => s.ResidentMib), ("anonymous", Orange, s => s.AnonymousMib));
-            yield return Process(result, "Agent threads and descriptors", "number", marks,
+            yield return Process(result, "Its threads and descriptors", "number", marks,
                 ("threads", Blue, s => s.Threads), ("descriptors", Orange, s => s.Descriptors));
         }
 
-        yield return new Chart("The generator's own lateness", "ms; above 1 ms at p99 the run is void")
+        yield return new Chart("The generator's own lateness", string.Create(
+            CultureInfo.InvariantCulture, $"ms; above {result.LagMaxMs:0.#} ms at p99 the run is void"))
         {
             Series = [OverTime(result, "send lag p99", Grey, s => s.Lag.Quantile(0.99) / 1000.0)],
         };

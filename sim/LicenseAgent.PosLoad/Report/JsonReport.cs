@@ -39,7 +39,7 @@ internal sealed record JsonTarget(
             },
             [
                 .. r.Seconds.OrderBy(s => s.Second).Select(s => new JsonSecond(
-                    s.Second, s.Due, s.Expected, s.Wrong, s.Refused, s.Broken, s.Latency.Quantile(0.5),
+                    s.Second, s.Due, s.Expected, s.Wrong, s.Refused, s.Broken, s.Away, s.Latency.Quantile(0.5),
                     s.Latency.Quantile(0.99), s.Latency.Max, s.Lag.Quantile(0.99))),
             ],
             r.Samples, r.Events, r.Troubles);
@@ -47,7 +47,7 @@ internal sealed record JsonTarget(
 }
 
 internal sealed record JsonSecond(
-    int Second, long Due, long Expected, long Wrong, long Refused, long Broken, long P50Us, long P99Us, long MaxUs,
+    int Second, long Due, long Expected, long Wrong, long Refused, long Broken, long Away, long P50Us, long P99Us, long MaxUs,
     long LagP99Us);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]

@@ -40,8 +40,12 @@ internal static partial class ScenarioFile
         {
             if (phase.Arrivals is not ("constant" or "poisson"))
                 yield return $"phases[{i}].arrivals is '{phase.Arrivals}'; constant or poisson";
-            if (phase.Rate is <= 0 or > RateMax || phase.From is < 0 or > RateMax)
-                yield return Text($"phases[{i}]: a rate is above 0 and at most {RateMax}");
+            if (IsPaced(s, phase) ? phase.Rate is <= 0 or > RateMax || phase.From is < 0 or > RateMax
+                : phase.Rate != 0 || phase.From is not null)
+            {
+                yield return Text($"phases[{i}]: a rate is above 0 and at most {RateMax}, and stands alone");
+            }
+
             if (phase.Seconds is <= 0 or > SecondsMax)
                 yield return Text($"phases[{i}].seconds is above 0 and at most {SecondsMax}");
         }
@@ -66,9 +70,15 @@ internal static partial class ScenarioFile
                 yield return Text($"events[{i}].at is {e.At}; the load lasts {s.Seconds} s");
         }
 
+        foreach (string mistake in s.Target == Targets.Server ? FleetRules.Mistakes(s) : FleetRules.ForTheServerAlone(s))
+            yield return mistake;
         if (s.Intervals is { } v && (v.Rotation < 1 || v.Grace < 1 || v.CheckIn < 1))
             yield return "intervals: each is at least a second";
     }
+
+    private static bool IsPaced(Scenario s, Phase phase) =>
+        s.Target != Targets.Server
+        || (phase is { Closed: 0, OfClosed: null } && s.Fleet?.Action != FleetActions.Schedule);
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 

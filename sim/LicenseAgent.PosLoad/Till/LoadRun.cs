@@ -27,7 +27,6 @@ internal sealed class LoadRun(Scenario scenario, TokenPool tokens, Action<LoadRe
 
     private static readonly TimeSpan s_lead = TimeSpan.FromMilliseconds(300);
     private static readonly TimeSpan s_after = TimeSpan.FromSeconds(30);
-    private const int TroublesMax = 10;
 
     private readonly Lock _gate = new();
     private readonly SortedDictionary<int, (LoadSecond Sum, int Workers)> _open = [];
@@ -61,8 +60,10 @@ internal sealed class LoadRun(Scenario scenario, TokenPool tokens, Action<LoadRe
 
             long start = Stopwatch.GetTimestamp() + (long)(s_lead.TotalSeconds * Stopwatch.Frequency);
             Go(folder, start);
-            Task watching = WatchAsync(target, result, start, over.Token);
-            Task acting = act is null ? Task.CompletedTask : ActAsync(result, start, act, over.Token);
+            Task watching = RunWatch.SampleAsync(() => target.ProcessId, result, start, over.Token);
+            Task acting = act is null
+                ? Task.CompletedTask
+                : RunWatch.ActAsync(scenario, result, start, act, over.Token);
             await FinishAsync(workers.Take(scenario.Users), cancel);
             await acting;
             await over.CancelAsync();
@@ -144,11 +145,7 @@ internal sealed class LoadRun(Scenario scenario, TokenPool tokens, Action<LoadRe
             sum.Broken += said.Broken;
             sum.Latency.Add(LatencyHistogram.FromSparse(said.Latency));
             sum.Lag.Add(LatencyHistogram.FromSparse(said.Lag));
-            if (said.Trouble.Length > 0 && result.Troubles.Count < TroublesMax)
-            {
-                result.Troubles.Add(said.Trouble);
-            }
-
+            sum.Reasons.Add(said.Troubles);
             if (workers + 1 < scenario.Users)
             {
                 _open[said.Second] = (sum, workers + 1);
@@ -158,54 +155,6 @@ internal sealed class LoadRun(Scenario scenario, TokenPool tokens, Action<LoadRe
             _open.Remove(said.Second);
             result.Seconds.Add(sum);
             progress(result, sum);
-        }
-    }
-
-    private static async Task WatchAsync(LoadTarget target, LoadResult result, long start, CancellationToken over)
-    {
-        if (target.ProcessId is not { } id)
-        {
-            return;
-        }
-
-        ProcessWatch watch = new(id);
-        using PeriodicTimer second = new(TimeSpan.FromSeconds(1));
-        try
-        {
-            while (await second.WaitForNextTickAsync(over))
-            {
-                result.Samples.Add(watch.Sample(Stopwatch.GetElapsedTime(start).TotalSeconds));
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The load is over.
-        }
-    }
-
-    private async Task ActAsync(
-        LoadResult result, long start, Func<string, CancellationToken, Task> act, CancellationToken over)
-    {
-        foreach (StageEvent e in scenario.Events.OrderBy(e => e.At))
-        {
-            TimeSpan wait = TimeSpan.FromSeconds(e.At) - Stopwatch.GetElapsedTime(start);
-            if (wait > TimeSpan.Zero)
-            {
-                await Task.Delay(wait, over);
-            }
-
-            double at = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            string trouble = "";
-            try
-            {
-                await act(e.Do, over);
-            }
-            catch (InvalidOperationException failed)
-            {
-                trouble = failed.Message;
-            }
-
-            result.Events.Add(new EventDone(at, e.Do, Stopwatch.GetElapsedTime(start).TotalSeconds - at, trouble));
         }
     }
 }

@@ -13,6 +13,11 @@ public sealed record ServerSettings
 
     public TimeSpan CheckInInterval { get; init; } = TimeSpan.FromMinutes(15);
 
+    /// <summary>Requests of one agent a minute, and at once.</summary>
+    public int RatePerMinute { get; init; } = 6000;
+
+    public int RateBurst { get; init; } = 1000;
+
     /// <summary>Enrolments wait until somebody has compared the till's key.</summary>
     public bool EnrollmentApproval { get; init; }
 }
@@ -91,13 +96,15 @@ public sealed class LicenseServerProcess : IAsyncDisposable
         "--grace-period", Seconds(_settings.GracePeriod),
         "--check-in-interval", Seconds(_settings.CheckInInterval),
         "--enrolment-approve", _settings.EnrollmentApproval ? "true" : "false",
-        "--rate-per-minute", "6000", "--rate-burst", "1000",
+        "--rate-per-minute", _settings.RatePerMinute.ToString(CultureInfo.InvariantCulture),
+        "--rate-burst", _settings.RateBurst.ToString(CultureInfo.InvariantCulture),
     ];
 
     private static string Seconds(TimeSpan span) =>
         ((int)span.TotalSeconds).ToString(CultureInfo.InvariantCulture) + "s";
 
-    private static int FreePort()
+    /// <summary>One that nobody listens on at this moment, on loopback.</summary>
+    public static int FreePort()
     {
         using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));

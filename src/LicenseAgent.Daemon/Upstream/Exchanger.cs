@@ -40,9 +40,16 @@ internal sealed class Exchanger(
         long sent = ports.BootClock.BootMs;
         UpstreamAnswer answer = await ports.Upstream.ExchangeAsync(
             "POST", PathOf(plan), body, config().Timeout, cancel);
+        return new Exchanged(Read(server, answer, request), answer.Body, sent, ReadingOf(request));
+    }
+
+    /// <summary>The verified answer; where there is none, the unsigned wish for patience is kept.</summary>
+    /// <exception cref="NoContactException">Not a signed answer of this server to this request.</exception>
+    public static ServerAnswer Read(TrustedServer server, UpstreamAnswer answer, AgentRequest request)
+    {
         try
         {
-            return new Exchanged(server.Read(answer.Body, request), answer.Body, sent, ReadingOf(request));
+            return server.Read(answer.Body, request);
         }
         catch (NoContactException e) when (answer.RetryAfter is not null)
         {
@@ -115,7 +122,7 @@ internal sealed class Exchanger(
         return clock is { TpmClockMs: { } ms } ? new TpmReading(ms, clock.BoottimeMs) : null;
     }
 
-    private static string PathOf(RequestPlan plan) => plan switch
+    public static string PathOf(RequestPlan plan) => plan switch
     {
         RequestPlan.Prepare => AgentPaths.RotateSecret,
         RequestPlan.Confirm => AgentPaths.ConfirmRotation,

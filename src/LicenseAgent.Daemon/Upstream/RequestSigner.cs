@@ -18,7 +18,8 @@ internal sealed class RequestSigner(ITpmKeys tpm, IFallbackKeys? software = null
     public Task<byte[]> SignBySoftwareAsync(AgentRequest request, CancellationToken cancel) =>
         SignAsync(request, request.AgentId + SoftwareSuffix, software!.SignAsync, cancel);
 
-    private static async Task<byte[]> SignAsync(
+    /// <param name="sign">ES256 over a SHA-256 digest.</param>
+    public static async Task<byte[]> SignAsync(
         AgentRequest request, string kid, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> sign,
         CancellationToken cancel)
     {

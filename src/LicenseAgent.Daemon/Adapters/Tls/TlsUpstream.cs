@@ -8,11 +8,21 @@ namespace LicenseAgent.Daemon.Adapters.Tls;
 /// The license server over HTTP/1.1 and TLS 1.3. The loop makes one exchange at a time and replaces the settings
 /// between two; an exchange that is under way ends on the connections it began with.
 /// </summary>
-internal sealed class TlsUpstream(TimeProvider time) : IUpstream, IDisposable
+/// <param name="idleMax">An unused connection is closed after this.</param>
+internal sealed class TlsUpstream(TimeProvider time, TimeSpan idleMax) : IUpstream, IDisposable
 {
+    // Far below the server's own idle limit: a POST on a connection that the server just closed fails and is not
+    // repeated.
+    private static readonly TimeSpan IdleMax = TimeSpan.FromSeconds(10);
+
     private UpstreamChannel? _channel;
     private NoContactException? _unusable = new(
         "not_configured", "The address of the license server is not known yet; enrol this till.");
+
+    public TlsUpstream(TimeProvider time)
+        : this(time, IdleMax)
+    {
+    }
 
     public void Configure(UpstreamSettings settings)
     {
@@ -20,7 +30,7 @@ internal sealed class TlsUpstream(TimeProvider time) : IUpstream, IDisposable
         NoContactException? unusable = null;
         try
         {
-            next = new UpstreamChannel(settings);
+            next = new UpstreamChannel(settings, idleMax);
         }
         catch (NoContactException error)
         {

@@ -10,10 +10,6 @@ namespace LicenseAgent.Daemon.Adapters.Tls;
 /// certificate or verification time judges every byte that comes after it.</summary>
 internal sealed class UpstreamChannel : IDisposable
 {
-    // Far below the server's own idle limit: a POST on a connection that the server just closed fails and is not
-    // repeated.
-    private static readonly TimeSpan IdleMax = TimeSpan.FromSeconds(10);
-
     // The handler goes on connecting after an exchange has given up; this ends it.
     private static readonly TimeSpan ConnectMax = TimeSpan.FromSeconds(60);
 
@@ -22,7 +18,7 @@ internal sealed class UpstreamChannel : IDisposable
     private readonly string _hostHeader;
 
     /// <exception cref="NoContactException">The settings cannot be used.</exception>
-    public UpstreamChannel(UpstreamSettings settings)
+    public UpstreamChannel(UpstreamSettings settings, TimeSpan idleMax)
     {
         if (!Uri.TryCreate(settings.Url, UriKind.Absolute, out var address) || address.Scheme != Uri.UriSchemeHttps)
         {
@@ -34,7 +30,7 @@ internal sealed class UpstreamChannel : IDisposable
         _hostHeader = address.IsDefaultPort ? settings.ServerName : $"{settings.ServerName}:{address.Port}";
         var authorities = TlsMaterial.Authorities(settings.CaCertificate.Span);
         var client = settings.ClientPem is { IsEmpty: false } pem ? TlsMaterial.Client(pem.Span) : null;
-        Invoker = new HttpMessageInvoker(Handler(new ServerCheck(settings, authorities), client));
+        Invoker = new HttpMessageInvoker(Handler(new ServerCheck(settings, authorities), client, idleMax));
     }
 
     public Uri Address { get; }
@@ -61,25 +57,26 @@ internal sealed class UpstreamChannel : IDisposable
 
     public void Dispose() => Invoker.Dispose();
 
-    private static SocketsHttpHandler Handler(ServerCheck check, SslStreamCertificateContext? client) => new()
-    {
-        AllowAutoRedirect = false,
-        UseCookies = false,
-        UseProxy = false,
-        AutomaticDecompression = DecompressionMethods.None,
-        ActivityHeadersPropagator = null,
-        PooledConnectionIdleTimeout = IdleMax,
-        ConnectTimeout = ConnectMax,
-        MaxResponseHeadersLength = MaxHeaderKiB,
-        MaxResponseDrainSize = 0,
-        SslOptions = new SslClientAuthenticationOptions
+    private static SocketsHttpHandler Handler(
+        ServerCheck check, SslStreamCertificateContext? client, TimeSpan idleMax) => new()
         {
-            EnabledSslProtocols = SslProtocols.Tls13,
-            // A resumed session would skip the check of the certificate and lose the one the agent shows.
-            AllowTlsResume = false,
-            CertificateChainPolicy = check.ChainPolicy(),
-            RemoteCertificateValidationCallback = check.Accept,
-            ClientCertificateContext = client,
-        },
-    };
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            ActivityHeadersPropagator = null,
+            PooledConnectionIdleTimeout = idleMax,
+            ConnectTimeout = ConnectMax,
+            MaxResponseHeadersLength = MaxHeaderKiB,
+            MaxResponseDrainSize = 0,
+            SslOptions = new SslClientAuthenticationOptions
+            {
+                EnabledSslProtocols = SslProtocols.Tls13,
+                // A resumed session would skip the check of the certificate and lose the one the agent shows.
+                AllowTlsResume = false,
+                CertificateChainPolicy = check.ChainPolicy(),
+                RemoteCertificateValidationCallback = check.Accept,
+                ClientCertificateContext = client,
+            },
+        };
 }

@@ -1,0 +1,42 @@
+using System.Globalization;
+using LicenseServer.Storage;
+
+namespace LicenseAgent.PosLoad.Fleet;
+
+/// <summary>
+/// Agents that are in the database and never call: copies of the rows of one that enrolled and rotated, under other
+/// names. What a large fleet costs is the size of the tables.
+/// </summary>
+internal static class PassiveAgents
+{
+    // Tables whose rows belong to one agent, the referenced one first.
+    private static readonly string[] s_tables =
+        ["agents", "agent_keys", "secret_versions", "requests", "witnesses", "agent_clocks"];
+
+    public static async Task AddAsync(Database database, string like, int count)
+    {
+        if (count == 0)
+        {
+            return;
+        }
+
+        foreach (string table in s_tables)
+        {
+            await database.WriteAsync(session => Copy(session, table, like, count));
+        }
+    }
+
+    private static int Copy(SqlSession session, string table, string like, int count)
+    {
+        List<string> columns = session.All(
+            "SELECT name FROM pragma_table_info(?1)", row => row.GetString(0), table);
+        IEnumerable<string> values = columns.Select(
+            c => c == "agent_id" ? "'passive-' || n.i" : "t." + c);
+        string sql = string.Create(CultureInfo.InvariantCulture, $"""
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+            INSERT INTO {table} ({string.Join(", ", columns)})
+            SELECT {string.Join(", ", values)} FROM n, {table} AS t WHERE t.agent_id = ?1
+            """);
+        return session.Run(sql, like);
+    }
+}
