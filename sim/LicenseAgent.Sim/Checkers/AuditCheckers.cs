@@ -103,7 +103,7 @@ internal sealed class HonestLogsAgree : Checker
                     && run.Had(node, FaultKinds.TpmCleared, FaultKinds.TpmReplaced));
             if (!tampered)
             {
-                foreach (WitnessGiven w in run.History.OfType<WitnessGiven>().Where(w => w.Node == node && w.Conflict))
+                foreach (WitnessGiven w in run.Of(node).OfType<WitnessGiven>().Where(w => w.Node == node && w.Conflict))
                 {
                     yield return Broken(w, $"the server saw another log at record {w.Seq}, and nobody touched it");
                     break;
@@ -128,7 +128,7 @@ internal sealed class TransitionsRecorded : Checker
             LogLine[] lines = [.. log.Lines.SelectMany(chain => chain)];
             Dictionary<string, int> staged = lines.Where(l => l.Event == "secret_staged" && l.Op is not null)
                 .GroupBy(l => l.Op!).ToDictionary(g => g.Key, g => g.Count());
-            int confirmed = run.History.OfType<Received>().Where(
+            int confirmed = run.Of(log.Node).OfType<Received>().Where(
                 r => r.Node == log.Node && r.Action == "confirm-rotation" && r.Verdict == "ok")
                 .Select(r => r.Version).Distinct().Count();
             if (staged.Count < confirmed)
@@ -140,7 +140,7 @@ internal sealed class TransitionsRecorded : Checker
             foreach (IGrouping<string, LogLine> op in lines
                 .Where(l => l.Event == "generation_committed" && l.Outcome == "ok").GroupBy(l => l.Op ?? ""))
             {
-                if (op.Count() > 1 && !run.History.Any(h => h.Node == log.Node && h is Ended))
+                if (op.Count() > 1 && !run.Of(log.Node).Any(h => h.Node == log.Node && h is Ended))
                 {
                     yield return new Violation(Id, long.MaxValue, log.Node,
                         $"{op.Key} is recorded {op.Count()} times without a crash");

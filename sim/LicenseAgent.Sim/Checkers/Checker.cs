@@ -12,13 +12,42 @@ internal sealed record Violation(string Id, long AtUs, string Node, string Messa
 internal sealed record RunRecord(
     Plan Plan, IReadOnlyList<Happening> History, IReadOnlyList<LogAtEnd> Logs)
 {
+    // Every checker walks till by till: of a large fleet the whole history must not be walked for each.
+    private Dictionary<string, List<Happening>>? _byNode;
+    private FaultBegan[]? _faults;
+
     public IEnumerable<string> Nodes => Enumerable.Range(1, Plan.Tills).Select(World.SimWorld.NameOf);
 
-    /// <summary>What happened to one till, faults of all tills included.</summary>
-    public IEnumerable<Happening> Of(string node) => History.Where(h => h.Node == node || IsForAll(h));
+    /// <summary>What happened to one till, in order, faults of all tills included.</summary>
+    public IReadOnlyList<Happening> Of(string node) => (_byNode ??= ByNode()).TryGetValue(node, out List<Happening>? own)
+        ? own
+        : [.. History.Where(h => h.Node == node || IsForAll(h))];
 
-    public bool Had(string node, params IReadOnlyList<string> kinds) => History.OfType<FaultBegan>()
-        .Any(f => kinds.Contains(f.Kind) && (f.Node == node || f.Node.Length == 0));
+    public bool Had(string node, params IReadOnlyList<string> kinds) =>
+        (_faults ??= [.. History.OfType<FaultBegan>()])
+            .Any(f => kinds.Contains(f.Kind) && (f.Node == node || f.Node.Length == 0));
+
+    private Dictionary<string, List<Happening>> ByNode()
+    {
+        Dictionary<string, List<Happening>> nodes = Nodes.ToDictionary(
+            n => n, _ => new List<Happening>(), StringComparer.Ordinal);
+        foreach (Happening h in History)
+        {
+            if (IsForAll(h))
+            {
+                foreach (List<Happening> all in nodes.Values)
+                {
+                    all.Add(h);
+                }
+            }
+            else if (nodes.TryGetValue(h.Node, out List<Happening>? own))
+            {
+                own.Add(h);
+            }
+        }
+
+        return nodes;
+    }
 
     private static bool IsForAll(Happening h) => h is FaultBegan { Node: "" } or FaultEnded { Node: "" } or Healed;
 }

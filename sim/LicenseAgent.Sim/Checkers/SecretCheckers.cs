@@ -59,7 +59,7 @@ internal sealed class AlwaysUsable : Checker
     }
 
     /// <summary>A token under a version whose own grace is over.</summary>
-    private static bool IsOld(RunRecord run, Validated v) => run.History.OfType<VersionChanged>()
+    private static bool IsOld(RunRecord run, Validated v) => run.Of(v.Node).OfType<VersionChanged>()
         .Where(c => c.Node == v.Node && c.Version == v.TokenVersion && c.AtUs <= v.AtUs)
         .Select(c => c.GraceUntil.UnixMs).LastOrDefault() <= SimServer.At(v.AtUs).UnixMs + 60_000;
 }
@@ -88,7 +88,7 @@ internal sealed class NoFlapping : Checker
         foreach (string node in run.Nodes.Where(n => !run.Had(n, FaultKinds.Tampering)))
         {
             Dictionary<(string, long), Validated?> refused = [];
-            foreach (Validated v in run.History.OfType<Validated>().Where(v => v.Node == node && v.Status == 200))
+            foreach (Validated v in run.Of(node).OfType<Validated>().Where(v => v.Node == node && v.Status == 200))
             {
                 (string, long) token = (v.License, v.TokenVersion);
                 if (v.Reason == "VALID" && refused.GetValueOrDefault(token) is { } before)

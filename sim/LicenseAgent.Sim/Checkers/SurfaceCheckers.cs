@@ -94,7 +94,7 @@ internal sealed class TpmUseIsBounded : Checker
         {
             long hours = (used.AtUs / 3_600_000_000) + 1;
             long checkIns = hours * 3_600 / Math.Min(run.Plan.Knobs.CheckInS, RetryS);
-            long rotations = run.History.OfType<Received>().LongCount(
+            long rotations = run.Of(used.Node).OfType<Received>().LongCount(
                 r => r.Node == used.Node && r.Action is "rotate-secret" or "confirm-rotation" or "reject-rotation");
             long allowed = (checkIns * PerCheckIn) + (hours * PerHour) + (used.Processes * PerProcess)
                 + (rotations * PerRotation);
@@ -122,7 +122,7 @@ internal sealed class NewerFilesAreLeft : Checker
         foreach (string node in run.Nodes.Where(
             n => !run.Had(n, [FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.OlderFormat])))
         {
-            foreach (NewerFormatLeft left in run.History.OfType<NewerFormatLeft>().Where(l => l.Node == node))
+            foreach (NewerFormatLeft left in run.Of(node).OfType<NewerFormatLeft>().Where(l => l.Node == node))
             {
                 if (!left.IsUntouched)
                 {

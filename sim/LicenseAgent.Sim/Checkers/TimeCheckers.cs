@@ -82,7 +82,7 @@ internal sealed class ComesBack : Checker
 
         foreach (string node in run.Nodes)
         {
-            Seen? last = run.History.OfType<Seen>().LastOrDefault(s => s.Node == node);
+            Seen? last = run.Of(node).OfType<Seen>().LastOrDefault(s => s.Node == node);
             if (last is null || last.AtUs < healed.AtUs)
             {
                 yield return new Violation(Id, healed.AtUs + SimWorld.HealUs, node, "nothing runs on this till");
@@ -93,7 +93,7 @@ internal sealed class ComesBack : Checker
             }
             else
             {
-                long server = run.History.OfType<VersionChanged>()
+                long server = run.Of(node).OfType<VersionChanged>()
                     .Where(v => v.Node == node && v.State == VersionState.Active).Select(v => v.Version).LastOrDefault();
                 if (server != last.Active)
                 {

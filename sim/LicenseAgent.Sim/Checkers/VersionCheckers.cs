@@ -15,7 +15,7 @@ internal sealed class VersionsNeverGoDown : Checker
         foreach (string node in run.Nodes)
         {
             long active = 0;
-            foreach (Seen seen in run.History.OfType<Seen>().Where(s => s.Node == node && s.Mode != "LOCKED"))
+            foreach (Seen seen in run.Of(node).OfType<Seen>().Where(s => s.Node == node && s.Mode != "LOCKED"))
             {
                 if (seen.Active != 0 && seen.Active < active)
                 {
@@ -44,7 +44,7 @@ internal sealed class CrashesLeaveAState : Checker
         ];
         foreach (string node in run.Nodes.Where(n => !run.Had(n, excuses)))
         {
-            foreach (Seen seen in run.History.OfType<Seen>().Where(s => s.Node == node))
+            foreach (Seen seen in run.Of(node).OfType<Seen>().Where(s => s.Node == node))
             {
                 if (seen.Lock is "state_rollback" or "state_corrupt" or "secret_unreadable")
                 {
