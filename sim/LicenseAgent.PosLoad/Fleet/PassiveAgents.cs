@@ -30,8 +30,10 @@ internal static class PassiveAgents
     {
         List<string> columns = session.All(
             "SELECT name FROM pragma_table_info(?1)", row => row.GetString(0), table);
+
+        // Names that rise as numbers do: rows in the order of the key are appended, others are scattered over the file.
         IEnumerable<string> values = columns.Select(
-            c => c == "agent_id" ? "'passive-' || n.i" : "t." + c);
+            c => c == "agent_id" ? "printf('passive-%07d', n.i)" : "t." + c);
         string sql = string.Create(CultureInfo.InvariantCulture, $"""
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
             INSERT INTO {table} ({string.Join(", ", columns)})
