@@ -82,6 +82,8 @@ internal sealed class Agent : IDisposable
             AgentEvents.FallbackIsOn(logger);
         }
 
+        metrics.Follow(() => new MovingGauges(
+            audit.Written.Seq, UtcTime.From(ports.Time.GetUtcNow()) - trustedNow.At(ports.BootClock.BootMs)));
         MetricsPublisher publisher = new(metrics, ports.Time, publishMetrics);
         AlertOutbox? outbox = OutboxOf(config, ports, trustedNow, logger);
         AgentLoop loop = new(

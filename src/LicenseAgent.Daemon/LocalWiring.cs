@@ -33,7 +33,7 @@ internal static class LocalWiring
         return LocalSurfaces.Create(config, new LocalSources(
             context, loop.Tickets.Commands(), ports.Randomness, ports.VerifyEs256,
             token => TagOf(till, token), replay.TryAccept, metrics.Validated, Denials(ports, loop, metrics),
-            () => RenderMetrics(metrics, loop, till, ports),
+            metrics.Render,
             new AuditSources(till.AuditReader.Page, cancel => Task.FromResult(Verify(till, ports))), reload));
     }
 
@@ -60,13 +60,6 @@ internal static class LocalWiring
                     id, "A process that is not allowed tried to connect; license-agent-cli audit tail names its UID."));
             }
         };
-    }
-
-    private static string RenderMetrics(AgentMetrics metrics, AgentLoop loop, Till till, AgentPorts ports)
-    {
-        TimeSpan skew = UtcTime.From(ports.Time.GetUtcNow()) - loop.Snapshot.Clock.At(ports.BootClock.BootMs);
-        metrics.SetMoving(till.Audit.Written.Seq, skew);
-        return metrics.Render();
     }
 
     /// <summary>The whole log as it stands now, against this till's key and what the server witnessed.</summary>

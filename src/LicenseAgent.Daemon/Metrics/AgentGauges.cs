@@ -26,3 +26,8 @@ internal sealed record AgentGauges(
     public static readonly AgentGauges Starting =
         new(AgentMode.Locked, 0, 0, false, null, null, null, null, 0, true);
 }
+
+/// <summary>What moves all the time, and is read when somebody looks.</summary>
+/// <param name="AuditSeq">Of the newest record written.</param>
+/// <param name="ClockSkew">Wall clock minus trusted now.</param>
+internal readonly record struct MovingGauges(long AuditSeq, TimeSpan ClockSkew);

@@ -14,6 +14,9 @@ internal sealed class AgentMetrics
     // Every name comes from our own code; more than this is a bug that must not become memory.
     private const int MaxTpmOperations = 32;
 
+    // Two clocks read one after the other differ by less from look to look; that alone is no reason to write a file.
+    private static readonly TimeSpan s_skewStep = TimeSpan.FromSeconds(0.1);
+
     private readonly DurationHistogram _validationDuration =
         new(0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25);
 
@@ -27,8 +30,7 @@ internal sealed class AgentMetrics
     private long _rotationsFailed;
     private long _validations;
     private long _unauthorized;
-    private long _auditSeq;
-    private long _clockSkewMs;
+    private Func<MovingGauges> _moving = () => default;
 
     public AgentMetrics(CounterState restored, string version)
     {
@@ -116,13 +118,8 @@ internal sealed class AgentMetrics
     /// <returns>Whether anything differs from before.</returns>
     public bool Set(AgentGauges gauges) => Interlocked.Exchange(ref _gauges, gauges) != gauges;
 
-    /// <summary>What moves all the time and waits for the next regular write.</summary>
-    /// <param name="clockSkew">Wall clock minus trusted now.</param>
-    public void SetMoving(long auditSeq, TimeSpan clockSkew)
-    {
-        Interlocked.Exchange(ref _auditSeq, auditSeq);
-        Interlocked.Exchange(ref _clockSkewMs, (long)clockSkew.TotalMilliseconds);
-    }
+    /// <summary>Where to read what moves all the time; asked at each look, from any thread.</summary>
+    public void Follow(Func<MovingGauges> moving) => Volatile.Write(ref _moving, moving);
 
     /// <summary>
     /// What stands in the rendered text, in a few reads: while it is the same the text is. A change on its way through
@@ -143,11 +140,12 @@ internal sealed class AgentMetrics
             }
         }
 
+        MovingGauges moving = Volatile.Read(ref _moving)();
         return new MetricsMark(
             Gauges, Volatile.Read(ref _protections), Interlocked.Read(ref _rotations),
             Interlocked.Read(ref _rotationsFailed), Interlocked.Read(ref _validations), failed,
-            Interlocked.Read(ref _unauthorized), Interlocked.Read(ref _auditSeq),
-            Interlocked.Read(ref _clockSkewMs), observed, ticks);
+            Interlocked.Read(ref _unauthorized), moving.AuditSeq,
+            moving.ClockSkew.Ticks / s_skewStep.Ticks, observed, ticks);
     }
 
     public string Render()
@@ -156,8 +154,10 @@ internal sealed class AgentMetrics
         var counters = Counters();
         WriteCounters(text, counters);
         WriteGauges(text, Gauges);
-        text.Gauge("audit_seq", "Sequence number of the newest audit record.", Interlocked.Read(ref _auditSeq));
-        text.Gauge("clock_skew_seconds", "Wall clock minus trusted now.", Interlocked.Read(ref _clockSkewMs) / 1000.0);
+        MovingGauges moving = Volatile.Read(ref _moving)();
+        text.Gauge("audit_seq", "Sequence number of the newest audit record.", moving.AuditSeq);
+        text.Gauge(
+            "clock_skew_seconds", "Wall clock minus trusted now.", Math.Round(moving.ClockSkew.TotalSeconds, 3));
         text.Family("build_info", "gauge", "Always 1; the version is in the label.")
             .Sample("", 1, ("version", _version));
         WriteProtections(text);
@@ -245,4 +245,4 @@ internal sealed class AgentMetrics
 /// <summary>One moment of the metrics, cheap to take and to compare. Counters only grow, so sums suffice.</summary>
 internal readonly record struct MetricsMark(
     AgentGauges Gauges, IReadOnlyList<Protection> Protections, long Rotations, long RotationsFailed, long Validations,
-    long Failed, long Unauthorized, long AuditSeq, long ClockSkewMs, long Observed, long Ticks);
+    long Failed, long Unauthorized, long AuditSeq, long ClockSkewSteps, long Observed, long Ticks);

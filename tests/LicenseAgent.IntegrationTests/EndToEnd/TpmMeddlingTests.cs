@@ -121,6 +121,28 @@ public sealed class TpmMeddlingTests
     }
 
     [Fact]
+    public async Task Held_by_another_program_it_is_LOCKED_and_serves_when_the_device_is_free()
+    {
+        // Outlives the daemon, which has it open.
+        await using PtyBridge device = PtyBridge.Open();
+        await using LiveTill till = await LiveTill.StartEnrolledAsync(Cancel);
+        await till.Agent.DisposeAsync();
+
+        // The tap lets go of it; an emulator takes one client at a time.
+        await till.Tpm.RestartAsync(Cancel);
+        device.Attach(till.Tpm);
+        till.Reconfigure(settings => settings with { TpmDevice = device.Device });
+        device.Hold();
+
+        // Root opens what is held; the service's user does not.
+        await till.StartAgentAsync(null, "setpriv", "--bounding-set", "-sys_admin", "--");
+        await LostAsync(till, "LOCKED", "tpm_unavailable", "unavailable", "Another program holds it; use /dev/tpmrm0");
+
+        device.LetGo();
+        await FineAsync(till);
+    }
+
+    [Fact]
     public async Task As_slow_as_a_real_one_it_starts_rotates_and_raises_nothing()
     {
         await using LiveTill till = await LiveTill.StartEnrolledAsync(Cancel);

@@ -18,28 +18,24 @@ internal sealed partial class PtyBridge : IAsyncDisposable
 
     private readonly SafeFileHandle _master;
     private readonly SafeFileHandle _keepOpen;
-    private readonly Socket _tpm;
-    private readonly Thread _toTpm;
-    private readonly Thread _fromTpm;
     private readonly string _path;
+    private Socket? _tpm;
+    private Thread? _toTpm, _fromTpm;
 
-    private PtyBridge(SafeFileHandle master, SafeFileHandle keepOpen, Socket tpm, string path)
-    {
-        _master = master;
-        _keepOpen = keepOpen;
-        _tpm = tpm;
-        _path = path;
-        _toTpm = new Thread(ToTpm) { IsBackground = true };
-        _fromTpm = new Thread(FromTpm) { IsBackground = true };
-        _toTpm.Start();
-        _fromTpm.Start();
-    }
+    private PtyBridge(SafeFileHandle master, SafeFileHandle keepOpen, string path) =>
+        (_master, _keepOpen, _path) = (master, keepOpen, path);
 
     public string Device => $"device:{_path}";
 
-    public static PtyBridge Start(SwtpmProcess swtpm) => Start(swtpm.SocketPath);
+    public static PtyBridge Start(SwtpmProcess swtpm)
+    {
+        PtyBridge bridge = Open();
+        bridge.Attach(swtpm);
+        return bridge;
+    }
 
-    public static PtyBridge Start(string socketPath)
+    /// <summary>A device behind which there is no TPM yet.</summary>
+    public static PtyBridge Open()
     {
         var master = PosixOpenPt(ReadWriteNoTerminal);
         Require(master, "posix_openpt");
@@ -56,10 +52,17 @@ internal sealed partial class PtyBridge : IAsyncDisposable
         Require(TcGetAttr(slave, termios), "tcgetattr");
         CfMakeRaw(termios);
         Require(TcSetAttr(slave, 0, termios), "tcsetattr");
+        return new PtyBridge(new SafeFileHandle(master, true), new SafeFileHandle(slave, true), path);
+    }
 
-        var tpm = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        tpm.Connect(new UnixDomainSocketEndPoint(socketPath));
-        return new PtyBridge(new SafeFileHandle(master, true), new SafeFileHandle(slave, true), tpm, path);
+    public void Attach(SwtpmProcess swtpm)
+    {
+        _tpm = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        _tpm.Connect(new UnixDomainSocketEndPoint(swtpm.SocketPath));
+        _toTpm = new Thread(() => ToTpm(_tpm)) { IsBackground = true };
+        _fromTpm = new Thread(() => FromTpm(_tpm)) { IsBackground = true };
+        _toTpm.Start();
+        _fromTpm.Start();
     }
 
     /// <summary>
@@ -69,33 +72,55 @@ internal sealed partial class PtyBridge : IAsyncDisposable
 
     public void LetGo() => Require(IoCtl(_keepOpen, ClearExclusive), "ioctl");
 
+    /// <summary>Whoever has opened the device has to be gone before: the far end reads until the last one has.</summary>
     public ValueTask DisposeAsync()
     {
         // Closing the last user end makes the master's read fail, which ends that thread; the socket ends the other.
         _keepOpen.Dispose();
-        _tpm.Shutdown(SocketShutdown.Both);
-        _toTpm.Join();
-        _fromTpm.Join();
+        if (_tpm is not null)
+        {
+            _tpm.Close();
+            _toTpm!.Join();
+            _fromTpm!.Join();
+        }
+
         _master.Dispose();
-        _tpm.Dispose();
         return ValueTask.CompletedTask;
     }
 
-    private void ToTpm()
+    private void ToTpm(Socket tpm)
     {
         var buffer = new byte[4096];
-        while (Read(_master, buffer, (nuint)buffer.Length) is > 0 and var count) Send(buffer.AsSpan(0, (int)count));
+        while (Read(_master, buffer, (nuint)buffer.Length) is > 0 and var count && TrySend(tpm, buffer.AsSpan(0, (int)count)))
+        {
+        }
     }
 
-    private void Send(ReadOnlySpan<byte> bytes)
+    /// <summary>False: the emulator has ended, and the device answers nobody any more.</summary>
+    private static bool TrySend(Socket tpm, ReadOnlySpan<byte> bytes)
     {
-        while (bytes.Length > 0) bytes = bytes[_tpm.Send(bytes)..];
+        try
+        {
+            while (bytes.Length > 0) bytes = bytes[tpm.Send(bytes)..];
+            return true;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
     }
 
-    private void FromTpm()
+    private void FromTpm(Socket tpm)
     {
         var buffer = new byte[4096];
-        while (_tpm.Receive(buffer) is > 0 and var count) Require((int)Write(_master, buffer, (nuint)count), "write");
+        try
+        {
+            while (tpm.Receive(buffer) is > 0 and var count) Require((int)Write(_master, buffer, (nuint)count), "write");
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The emulator has ended, or the bridge.
+        }
     }
 
     private static void Require(int result, string call)

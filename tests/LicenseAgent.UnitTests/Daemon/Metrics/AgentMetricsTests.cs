@@ -61,8 +61,8 @@ public sealed partial class AgentMetricsTests
             () => _metrics.TpmOperationEnded("unwrap", TimeSpan.Zero),
             () => _metrics.SetProtections([new Protection("locked", false, "is not", "do")]),
             () => _metrics.Set(AgentGauges.Starting with { TpmAvailable = true }),
-            () => _metrics.SetMoving(1, TimeSpan.Zero),
-            () => _metrics.SetMoving(1, TimeSpan.FromSeconds(1)),
+            () => _metrics.Follow(() => new MovingGauges(1, TimeSpan.Zero)),
+            () => _metrics.Follow(() => new MovingGauges(1, TimeSpan.FromSeconds(1))),
             () => _metrics.Restore(new CounterState(0, 0, 0, new Dictionary<string, long> { ["EXPIRED"] = 1 }, 0)),
         ];
         foreach (Action change in changes)
@@ -181,7 +181,7 @@ public sealed partial class AgentMetricsTests
     private AgentMetrics Full()
     {
         _metrics.TpmOperationEnded("sign", TimeSpan.FromMilliseconds(1));
-        _metrics.SetMoving(42, TimeSpan.FromSeconds(-1.5));
+        _metrics.Follow(() => new MovingGauges(42, TimeSpan.FromSeconds(-1.5)));
         _metrics.Set(new AgentGauges(
             AgentMode.Degraded, 1, 8, true, new UtcTime(1_700_000_000_500), new UtcTime(1_700_000_001_000),
             new UtcTime(1_700_000_002_000), new UtcTime(1_700_000_003_000), 4, false));

@@ -52,6 +52,29 @@ public sealed class MetricsPublisherTests : IDisposable
     }
 
     [Fact]
+    public void What_moves_is_read_at_each_interval_whether_or_not_anybody_asks_for_the_metrics()
+    {
+        MovingGauges now = new(1, TimeSpan.Zero);
+        _metrics.Follow(() => now);
+        now = new(7, TimeSpan.FromSeconds(-3));
+        _time.Advance(MetricsPublisher.Interval);
+        Assert.Contains("license_agent_audit_seq 7\n", _written[^1], StringComparison.Ordinal);
+        Assert.Contains("license_agent_clock_skew_seconds -3\n", _written[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Two_clocks_read_one_after_the_other_are_no_change()
+    {
+        MovingGauges now = new(1, TimeSpan.FromSeconds(0.05));
+        _metrics.Follow(() => now);
+        _time.Advance(MetricsPublisher.Interval);
+        int written = _written.Count;
+        now = new(1, TimeSpan.FromSeconds(0.051));
+        _time.Advance(MetricsPublisher.Interval);
+        Assert.Equal(written, _written.Count);
+    }
+
+    [Fact]
     public void After_disposal_nothing_is_written()
     {
         _publisher.Dispose();
