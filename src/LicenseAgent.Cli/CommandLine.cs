@@ -94,9 +94,9 @@ internal static class CommandLine
     // The library would print the whole help behind each error, and exit with 1.
     private static int TellUsage(ParseResult parsed, CliContext context)
     {
-        // A word that is no command is the error; that a command is missing follows from it.
+        // The first word that is none of ours is the error; what stands behind it, or is missing, follows from it.
         IEnumerable<string> messages = parsed.UnmatchedTokens.Count > 0
-            ? parsed.UnmatchedTokens.Select(token => $"There is no '{token}' here.")
+            ? [$"There is no '{parsed.UnmatchedTokens[0]}' here."]
             : parsed.Errors.Select(error => error.Message).Distinct();
         foreach (string message in messages)
             context.Screen.Error.WriteLine($"{Name}: {message}");

@@ -56,6 +56,11 @@ public sealed class TillFolder
         {
             Directory.CreateDirectory(folder);
         }
+
+        // As the service unit makes it: others reach metrics.prom by its name and can list nothing.
+        File.SetUnixFileMode(
+            State, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+            | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
     }
 
     public static uint OwnUid { get; } = uint.Parse(

@@ -25,13 +25,18 @@ internal static class MachineChecks
     {
         yield return Socket("admin_socket", paths.AdminSocket);
         yield return Socket("pos_socket", paths.PosSocket);
-        yield return Folder("state_permissions", paths.State, OfOthers);
-        yield return StateFiles(paths.State);
-        if (Pins(Path.Combine(paths.State, "keysets.json")) is { } pins)
-            yield return pins;
-        yield return Folder("log_permissions", paths.Logs, WritableByOthers);
-        yield return Disk("state_disk", paths.State);
-        yield return Disk("log_disk", paths.Logs);
+        yield return Folder("state_permissions", paths.State, OfOthers, "--state");
+        if (Directory.Exists(paths.State))
+        {
+            yield return StateFiles(paths.State);
+            if (Pins(Path.Combine(paths.State, "keysets.json")) is { } pins)
+                yield return pins;
+            yield return Disk("state_disk", paths.State);
+        }
+
+        yield return Folder("log_permissions", paths.Logs, WritableByOthers, "--logs");
+        if (Directory.Exists(paths.Logs))
+            yield return Disk("log_disk", paths.Logs);
         yield return Swap(File.Exists("/proc/swaps") ? File.ReadAllLines("/proc/swaps") : []);
     }
 
@@ -79,10 +84,10 @@ internal static class MachineChecks
                 $"chmod 0755 {Path.GetDirectoryName(path)}");
     }
 
-    private static Check Folder(string id, string path, UnixFileMode refused)
+    private static Check Folder(string id, string path, UnixFileMode refused, string option)
     {
         if (!Directory.Exists(path))
-            return new Check(id, Level.Error, $"{path} is not there.", "Start the agent once, or name the directory.");
+            return new Check(id, Level.Error, $"{path} is not there.", $"Start the agent once, or give {option} DIR.");
         UnixFileMode mode = new DirectoryInfo(path).UnixFileMode;
         return (mode & refused) == 0
             ? new Check(id, Level.Ok, $"{path} has mode {Octal(mode)}.")
@@ -93,8 +98,6 @@ internal static class MachineChecks
 
     private static Check StateFiles(string path)
     {
-        if (!Directory.Exists(path))
-            return new Check("state_files", Level.Warning, $"{path} is not there.", null);
         try
         {
             string[] open =
@@ -124,7 +127,7 @@ internal static class MachineChecks
             IReadOnlyList<string> pins = KeysetChain.Read(File.ReadAllBytes(file))[^1].Keyset.Pins;
             return new Check(
                 "pins", pins.Count > 0 ? Level.Ok : Level.Warning,
-                $"The keyset accepts {pins.Count} server keys; server.cert_pins adds to them.",
+                $"The keyset accepts {pins.Count} server {(pins.Count == 1 ? "key" : "keys")}; server.cert_pins adds to them.",
                 pins.Count > 0 ? null : "Without one the server is reached by the configured pins alone.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -141,8 +144,6 @@ internal static class MachineChecks
 
     private static Check Disk(string id, string path)
     {
-        if (!Directory.Exists(path))
-            return new Check(id, Level.Warning, $"{path} is not there, so its disk was not looked at.", null);
         long free = new DriveInfo(path).AvailableFreeSpace;
         string amount = string.Create(CultureInfo.InvariantCulture, $"{free >> 20} MiB");
         return free switch

@@ -113,6 +113,25 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
+    public async Task Directories_that_are_not_there_are_a_finding_each_that_names_the_option()
+    {
+        CliRun run = await new CliStart().RunAsync(
+            ["doctor", "--socket", _scratch["none.sock"], "--state", _scratch["gone"], "--logs", _scratch["away"], "--json"]);
+        using JsonDocument report = JsonDocument.Parse(run.Bytes);
+        JsonElement[] about =
+        [
+            .. report.RootElement.GetProperty("checks").EnumerateArray().Where(
+                check => check.GetProperty("fact").GetString()!.Contains("is not there", StringComparison.Ordinal)
+                    && !check.GetProperty("id").GetString()!.EndsWith("_socket", StringComparison.Ordinal)),
+        ];
+        Assert.Equal(
+            ["state_permissions", "log_permissions"], about.Select(check => check.GetProperty("id").GetString()));
+        Assert.Equal(
+            ["Start the agent once, or give --state DIR.", "Start the agent once, or give --logs DIR."],
+            about.Select(check => check.GetProperty("remedy").GetString()));
+    }
+
+    [Fact]
     public async Task A_user_who_may_not_ask_is_told_so()
     {
         await using FakeAgent agent = await FakeAgent.StartAsync();
