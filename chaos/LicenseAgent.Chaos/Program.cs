@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
 using LicenseAgent.Chaos;
 using LicenseAgent.Chaos.Scripts;
 
@@ -18,12 +17,6 @@ report.Description = "The page to write.";
 var root = new RootCommand("Real processes under real faults.") { names, all, smoke, list, folder, report };
 root.SetAction(async (parsed, cancel) =>
 {
-    using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-    using PosixSignalRegistration onTerm = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
-    {
-        signal.Cancel = true;
-        stop.Cancel();
-    });
     IReadOnlyList<Experiment> known = Experiment.ReadAll(parsed.GetValue(folder)!);
     string[] wanted = parsed.GetValue(names) ?? [];
     if (parsed.GetValue(list))
@@ -44,12 +37,12 @@ root.SetAction(async (parsed, cancel) =>
     bool sampled = parsed.GetValue(smoke);
     Experiment[] chosen = [.. known.Where(e => wanted.Length > 0
         ? wanted.Contains(e.Number) || wanted.Contains(e.Name) : !sampled || e.InSmoke)];
-    return await new Campaign(chosen, sampled, parsed.GetValue(report)!).RunAsync(stop.Token);
+    return await new Campaign(chosen, sampled, parsed.GetValue(report)!).RunAsync(cancel);
 });
 ParseResult result = root.Parse(args);
 if (result.Errors.Count == 0)
 {
-    // Time to take down what was put up, after Ctrl-C.
+    // Time to take down what was put up, after Ctrl-C or SIGTERM.
     var patient = new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(60) };
     return await result.InvokeAsync(patient);
 }

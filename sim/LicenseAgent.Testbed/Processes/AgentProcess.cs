@@ -3,6 +3,9 @@ namespace LicenseAgent.Testbed.Processes;
 /// <summary>The daemon, as its own process on a till's folder.</summary>
 public sealed class AgentProcess : IAsyncDisposable
 {
+    /// <summary>Names another daemon than the one built with the tests, for example the published one.</summary>
+    public const string ProgramVariable = "LICENSE_AGENT_PROGRAM";
+
     private readonly ChildProcess _process;
 
     private AgentProcess(ChildProcess process, TillFolder till) => (_process, Till) = (process, till);
@@ -10,6 +13,10 @@ public sealed class AgentProcess : IAsyncDisposable
     public TillFolder Till { get; }
 
     public ChildProcess Process => _process;
+
+    private static string Program =>
+        Environment.GetEnvironmentVariable(ProgramVariable) is { Length: > 0 } named
+            ? named : ChildProcess.PathOf("license-agent");
 
     /// <summary>Starts it; returns when it has said that it is ready, whatever its mode.</summary>
     /// <param name="under">A program with its arguments that becomes the daemon, with the same process id.</param>
@@ -22,7 +29,7 @@ public sealed class AgentProcess : IAsyncDisposable
             // Can be set from the environment alone; the service unit does the same.
             ["DOTNET_EnableDiagnostics"] = "0",
         };
-        string[] words = [.. under ?? [], ChildProcess.PathOf("license-agent"), "--config", till.ConfigFile];
+        string[] words = [.. under ?? [], Program, "--config", till.ConfigFile];
         ChildProcess process = await ChildProcess.StartAsync(words[0], words[1..], variables);
         AgentProcess agent = new(process, till);
         try
