@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 using LicenseAgent.Chaos.Sweep;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol.Management;
@@ -116,7 +117,7 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
             case "start": await StartAsync(stage, step, cancel); break;
             case "stop": Signal(stage, step.Word(0), stop: true); break;
             case "continue": Signal(stage, step.Word(0), stop: false); break;
-            case "network": stage.Network.Mode = NetworkOf(step.Word(0)); break;
+            case "network": stage.Network.Conditions = NetworkOf(step); break;
             case "rotate": await RotateAsync(stage, step.Word(0), cancel); break;
             case "mode": await ModeAsync(stage, step, cancel); break;
             case "expect": await ExpectAsync(step.Word(0), cancel); break;
@@ -137,8 +138,18 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
         }
     }
 
-    private static NetworkMode NetworkOf(string word) =>
-        Enum.Parse<NetworkMode>(word.Replace("-", "", StringComparison.Ordinal), ignoreCase: true);
+    private static NetworkConditions NetworkOf(Step step)
+    {
+        string said = string.Join(' ', step.Words);
+        try
+        {
+            return NetworkConditions.Parse(said.StartsWith('{') ? said : $$"""{"mode":"{{said}}"}""");
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException($"line {step.Line}: {e.Message}");
+        }
+    }
 
     private void StartTraffic(Stage stage, int rate)
     {

@@ -4,61 +4,73 @@ using System.Net.Sockets;
 
 namespace LicenseAgent.Testbed.Net;
 
-/// <summary>What a network does to what is sent through it.</summary>
-public enum NetworkMode
-{
-    /// <summary>Passes both directions on.</summary>
-    Pass,
-
-    /// <summary>Connections are taken and nothing comes through: a partition.</summary>
-    Blackhole,
-
-    /// <summary>What the client sends arrives, what the server answers is lost.</summary>
-    HalfOpen,
-
-    /// <summary>Connections are closed at once.</summary>
-    Refuse,
-}
-
 /// <summary>
-/// Stands before a TCP server and is the network between. A new mode holds for connections that are open as well;
-/// bytes lost under one mode do not return under the next, so a connection that lost some is cut when it passes again.
+/// Stands before a TCP or Unix-socket server and is the network between. New conditions hold for connections that are
+/// open as well; bytes lost under one mode do not return under the next, so a connection that lost some is cut when it
+/// passes again.
 /// </summary>
 public sealed class ByteProxy : IAsyncDisposable
 {
     private const int ClientsMax = 256;
 
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly Socket _listener;
+    private readonly EndPoint _server;
+    private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentDictionary<Socket, Task> _clients = [];
     private readonly Task _accepting;
-    private readonly int _serverPort;
-    private volatile NetworkMode _mode = NetworkMode.Pass;
+    private volatile NetworkConditions _conditions = new();
 
-    private ByteProxy(int serverPort)
+    private ByteProxy(Socket listener, EndPoint server, TimeProvider time)
     {
-        _serverPort = serverPort;
-        _listener.Start();
+        (_listener, _server, _time) = (listener, server, time);
         _accepting = AcceptAsync();
     }
 
-    public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+    /// <summary>Where clients find it.</summary>
+    public EndPoint Address => _listener.LocalEndPoint!;
 
-    public NetworkMode Mode
+    /// <summary>The port of a listener on TCP.</summary>
+    public int Port => ((IPEndPoint)Address).Port;
+
+    public NetworkConditions Conditions
     {
-        get => _mode;
+        get => _conditions;
         set
         {
-            NetworkMode before = _mode;
-            _mode = value;
-            bool isBroken = value == NetworkMode.Refuse
-                || (value == NetworkMode.Pass && before is NetworkMode.Blackhole or NetworkMode.HalfOpen);
-            foreach (Socket client in isBroken ? _clients.Keys : [])
-                client.Dispose();
+            // What has lost bytes ends before anything passes again; what is refused is, before anything ends.
+            bool heals = value.Mode == NetworkMode.Pass
+                && _conditions.Mode is NetworkMode.Blackhole or NetworkMode.HalfOpen;
+            if (heals)
+                Cut();
+            _conditions = value;
+            if (value.Mode == NetworkMode.Refuse)
+                Cut();
         }
     }
 
-    public static ByteProxy Start(int serverPort) => new(serverPort);
+    /// <summary>Before a server on loopback, on a free port.</summary>
+    public static ByteProxy Start(int serverPort) =>
+        Start(new IPEndPoint(IPAddress.Loopback, 0), new IPEndPoint(IPAddress.Loopback, serverPort));
+
+    /// <param name="server">May be a name that is looked up for each connection.</param>
+    /// <param name="time">What delays are counted in.</param>
+    /// <exception cref="SocketException">It cannot listen there.</exception>
+    public static ByteProxy Start(EndPoint listen, EndPoint server, TimeProvider? time = null)
+    {
+        Socket listener = SocketFor(listen);
+        try
+        {
+            listener.Bind(listen);
+            listener.Listen(ClientsMax);
+            return new ByteProxy(listener, server, time ?? TimeProvider.System);
+        }
+        catch (Exception)
+        {
+            listener.Dispose();
+            throw;
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -69,14 +81,24 @@ public sealed class ByteProxy : IAsyncDisposable
         _stopping.Dispose();
     }
 
+    private void Cut()
+    {
+        foreach (Socket client in _clients.Keys)
+            client.Dispose();
+    }
+
+    private static Socket SocketFor(EndPoint address) => address is UnixDomainSocketEndPoint
+        ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+        : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+
     private async Task AcceptAsync()
     {
         try
         {
             while (true)
             {
-                Socket client = await _listener.AcceptSocketAsync(_stopping.Token);
-                if (_mode == NetworkMode.Refuse || _clients.Count >= ClientsMax)
+                Socket client = await _listener.AcceptAsync(_stopping.Token);
+                if (_conditions.Mode == NetworkMode.Refuse || _clients.Count >= ClientsMax)
                 {
                     client.Dispose();
                     continue;
@@ -94,14 +116,17 @@ public sealed class ByteProxy : IAsyncDisposable
 
     private async Task ServeAsync(Socket client)
     {
-        using Socket server = new(SocketType.Stream, ProtocolType.Tcp);
+        using Socket server = SocketFor(_server);
         try
         {
-            await server.ConnectAsync(IPAddress.Loopback, _serverPort, _stopping.Token);
+            await server.ConnectAsync(_server, _stopping.Token);
             using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-            Task up = PumpAsync(client, server, NetworkMode.HalfOpen, over.Token);
-            Task down = PumpAsync(server, client, NetworkMode.Pass, over.Token);
-            await Task.WhenAny(up, down);
+            Task up = PumpAsync(client, server, answers: false, over.Token);
+            Task down = PumpAsync(server, client, answers: true, over.Token);
+            Task[] ends = _conditions.CloseAfterMs is > 0 and var life
+                ? [up, down, Task.Delay(TimeSpan.FromMilliseconds(life), _time, over.Token)]
+                : [up, down];
+            await Task.WhenAny(ends);
             await over.CancelAsync();
             await Task.WhenAll(up, down);
         }
@@ -116,18 +141,77 @@ public sealed class ByteProxy : IAsyncDisposable
         }
     }
 
-    /// <param name="alsoIn">The mode besides <see cref="NetworkMode.Pass"/> in which this direction is open.</param>
-    private async Task PumpAsync(Socket from, Socket to, NetworkMode alsoIn, CancellationToken cancel)
+    private async Task PumpAsync(Socket from, Socket to, bool answers, CancellationToken cancel)
     {
         byte[] buffer = new byte[16 * 1024];
+        long passed = 0;
         int count;
         while ((count = await from.ReceiveAsync(buffer, cancel)) > 0)
         {
-            NetworkMode mode = _mode;
-            if (mode != NetworkMode.Pass && mode != alsoIn)
+            NetworkConditions now = _conditions;
+            if (now.Mode != NetworkMode.Pass && (answers || now.Mode != NetworkMode.HalfOpen))
                 continue;
-            for (int sent = 0; sent < count;)
-                sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), cancel);
+            if (now.LatencyMs + now.JitterMs > 0)
+                await DelayAsync(now.LatencyMs + (Random.Shared.NextDouble() * now.JitterMs), cancel);
+            Memory<byte> piece = buffer.AsMemory(0, count);
+            if (answers)
+            {
+                piece = piece[..(int)Math.Min(count, Room(now, passed))];
+                Corrupt(piece.Span, passed, now.CorruptEvery);
+            }
+
+            await SendAsync(to, piece, now, cancel);
+            passed += piece.Length;
+            if (answers && Room(now, passed) == 0)
+            {
+                End(to, reset: now.ResetAfterBytes > 0 && passed >= now.ResetAfterBytes);
+                return;
+            }
         }
+    }
+
+    /// <summary>How many bytes of answers may still come through.</summary>
+    private static long Room(NetworkConditions now, long passed)
+    {
+        long close = now.CloseAfterBytes > 0 ? now.CloseAfterBytes - passed : long.MaxValue;
+        long reset = now.ResetAfterBytes > 0 ? now.ResetAfterBytes - passed : long.MaxValue;
+        return Math.Max(0, Math.Min(close, reset));
+    }
+
+    private static void Corrupt(Span<byte> piece, long passed, int every)
+    {
+        if (every == 0)
+            return;
+        for (long next = every - 1 - (passed % every); next < piece.Length; next += every)
+            piece[(int)next] ^= 1;
+    }
+
+    private async Task SendAsync(Socket to, Memory<byte> piece, NetworkConditions now, CancellationToken cancel)
+    {
+        int slice = now.SliceBytes > 0 ? now.SliceBytes : piece.Length;
+        for (int sent = 0; sent < piece.Length;)
+        {
+            int count = await to.SendAsync(piece.Slice(sent, Math.Min(slice, piece.Length - sent)), cancel);
+            sent += count;
+            if (now.BytesPerSecond > 0)
+                await DelayAsync(count * 1000.0 / now.BytesPerSecond, cancel);
+        }
+    }
+
+    private Task DelayAsync(double milliseconds, CancellationToken cancel) =>
+        Task.Delay(TimeSpan.FromMilliseconds(milliseconds), _time, cancel);
+
+    private static void End(Socket to, bool reset)
+    {
+        if (!reset)
+        {
+            to.Shutdown(SocketShutdown.Send);
+            return;
+        }
+
+        // Closed with time 0 to linger, the kernel sends a reset instead of an orderly end.
+        if (to.AddressFamily != AddressFamily.Unix)
+            to.LingerState = new LingerOption(true, 0);
+        to.Dispose();
     }
 }

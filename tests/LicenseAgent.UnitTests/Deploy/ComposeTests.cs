@@ -23,7 +23,7 @@ public sealed partial class ComposeTests
 
     [Fact]
     public void The_parts_of_the_system_are_all_there() => Assert.Superset(
-        new HashSet<string> { "license-server", "till-001", "till-002", "tpm-001", "tpm-002", "pos-001", "prometheus" },
+        new HashSet<string> { "license-server", "till-001", "till-002", "tpm-001", "tpm-002", "pos-001", "network", "prometheus" },
         Services.Select(row => row.Data).ToHashSet());
 
     [Theory]
@@ -112,6 +112,15 @@ public sealed partial class ComposeTests
     }
 
     [Fact]
+    public void Tills_reach_the_license_server_through_the_faulty_network_alone()
+    {
+        string[] tills = [.. Networks("till-001"), .. Networks("till-002")];
+        Assert.Empty(tills.Intersect(Networks("license-server")));
+        Assert.Equal(["shops"], tills.Distinct().Intersect(Networks("network")));
+        Assert.Contains("license-server", List(Map(Map(Service("network")["networks"])["shops"])["aliases"]).Select(Text));
+    }
+
+    [Fact]
     public void Ports_are_published_on_loopback_alone() => Assert.All(
         Services.Select(row => Service(row.Data)).Where(s => s.ContainsKey("ports")).SelectMany(s => List(s["ports"])),
         port => Assert.StartsWith("127.0.0.1:", Text(port)));
@@ -139,6 +148,12 @@ public sealed partial class ComposeTests
             select Text(Service(row.Data)["user"]).Split(':')[0];
         Assert.Equal(["10003"], users.Distinct());
     }
+
+    private static IEnumerable<string> Networks(string service) => Service(service)["networks"] switch
+    {
+        List<object> names => names.Select(Text),
+        object named => Map(named).Keys,
+    };
 
     private static Dictionary<string, object> Service(string name) => Map(Map(s_file["services"])[name]);
 
