@@ -2,6 +2,7 @@ using System.Diagnostics;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Local;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Processes;
 using LicenseAgent.Testbed.Servers;
@@ -280,13 +281,24 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
     {
         for (int version = 1; version <= snapshot.Tokens.Count; version++)
         {
-            LicenseValidation answer = await till.ValidateAsync(snapshot.Tokens[version - 1], cancel);
+            LicenseValidation answer = await ValidateReadAsync(till, snapshot.Tokens[version - 1], cancel);
             judge.Tokens(
                 $"a token under {version}", answer.IsValid, expected: version != scenario.OutOfUse, answer.Reason);
         }
 
         LicenseValidation fresh = await till.ValidateAsync(await till.IssueAsync(cancel), cancel);
         judge.Tokens("a token issued after it", fresh.IsValid, expected: true, fresh.Reason);
+    }
+
+    /// <summary>The answer once the start has read the token's secret; LOCKED until then, whatever the mode.</summary>
+    private static async Task<LicenseValidation> ValidateReadAsync(
+        SweepTill till, string token, CancellationToken cancel)
+    {
+        LicenseValidation? answer = null;
+        await SweepTill.UntilAsync(
+            async () => (answer = await till.ValidateAsync(token, cancel)).Reason != ValidationReasons.Locked,
+            () => $"a token stays LOCKED: {till.Read()}", cancel);
+        return answer!;
     }
 
     private static string Tail(string said) => string.Join('\n', said.TrimEnd().Split('\n').TakeLast(8));
