@@ -230,7 +230,7 @@ public sealed class ByteProxyTests : IAsyncDisposable
     {
         private readonly ConcurrentQueue<TimeSpan> _delays = [];
 
-        public IReadOnlyCollection<TimeSpan> Delays => _delays;
+        public ConcurrentQueue<TimeSpan> Delays => _delays;
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {
