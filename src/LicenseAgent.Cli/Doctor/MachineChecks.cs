@@ -127,7 +127,7 @@ internal static class MachineChecks
             IReadOnlyList<string> pins = KeysetChain.Read(File.ReadAllBytes(file))[^1].Keyset.Pins;
             return new Check(
                 "pins", pins.Count > 0 ? Level.Ok : Level.Warning,
-                $"The keyset accepts {pins.Count} server {(pins.Count == 1 ? "key" : "keys")}; server.cert_pins adds to them.",
+                $"Accepted server keys in the keyset: {pins.Count}; server.cert_pins adds to them.",
                 pins.Count > 0 ? null : "Without one the server is reached by the configured pins alone.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -76,7 +76,7 @@ internal static class Answers
         switch (plan)
         {
             case RequestPlan.CheckIn:
-                CheckIns.Failed(turn, reason, wait);
+                CheckIns.Failed(turn, reason, Math.Max(wait, PatienceMs(turn, turn.State.CheckInGate)));
                 break;
             case RequestPlan.RenewLicense renew:
                 Renewals.Failed(turn, renew, reason);
@@ -87,11 +87,29 @@ internal static class Answers
             case { Software: true }:
                 SoftwareFallback.Failed(turn, reason, wait);
                 break;
+            case RequestPlan.Prepare:
+                long patience = PatienceMs(turn, turn.State.RotationGate);
+                Rotation.AttemptFailed(turn, reason);
+                Rotation.HoldFor(turn, Math.Max(wait, patience));
+                break;
             default:
                 Rotation.AttemptFailed(turn, reason);
                 Rotation.HoldFor(turn, wait);
                 break;
         }
+    }
+
+    /// <summary>
+    /// How long a till that has all it needs waits after its first tries: a back-off of minutes would bring a whole
+    /// fleet back within them when its server returns, at several times the rate that the server is built for.
+    /// </summary>
+    private static long PatienceMs(Turn turn, RetryGate gate)
+    {
+        long regular = (long)Views.CheckInInterval(turn.State).TotalMilliseconds;
+        bool serves = Views.Mode(turn.State, turn.TrustedNow) is AgentMode.Normal or AgentMode.Offline;
+        return serves && gate.Failures >= Timing.QuickTries && regular > Timing.BackoffMaxMs
+            ? Timing.Spread(regular, turn.Now.Draw(13))
+            : 0;
     }
 
     private static void ForgetRefusals(Turn turn, RequestPlan plan)

@@ -189,8 +189,7 @@ internal static class CheckIns
             interval = Math.Min(interval, Timing.LockedCheckInMs);
         }
 
-        // ± 20 %: check-ins of a fleet that started together drift apart.
-        long wait = Math.Min((long)(interval * (0.8 + (0.4 * turn.Now.Draw(10)))), max);
+        long wait = Math.Min(Timing.Spread(interval, turn.Now.Draw(10)), max);
         turn.State = turn.State with { CheckInDueBootMs = turn.Now.BootMs + wait };
     }
 }

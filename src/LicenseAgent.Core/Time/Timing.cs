@@ -49,8 +49,14 @@ internal static class Timing
     /// <summary>Charged when the run state was put back: the longest time between two writes of the mirror.</summary>
     public const long PutBackChargeMs = 6 * 3_600_000L;
 
+    /// <summary>
+    /// So many tries without contact are a back-off, about a minute on average; then the regular interval is kept.
+    /// </summary>
+    public const int QuickTries = 6;
+
+    public const long BackoffMaxMs = 300_000;
+
     private const long BackoffBaseMs = 1_000;
-    private const long BackoffMaxMs = 300_000;
     private const long BackoffMaxDegradedMs = 120_000;
 
     /// <summary>Full jitter between the base and a ceiling that doubles: a fleet does not come back in step.</summary>
@@ -60,4 +66,7 @@ internal static class Timing
         long ceiling = Math.Min(max, BackoffBaseMs << Math.Min(failures, 20));
         return BackoffBaseMs + (long)(draw * (ceiling - BackoffBaseMs));
     }
+
+    /// <summary>± 20 %: check-ins of a fleet that started together drift apart.</summary>
+    public static long Spread(long intervalMs, double draw) => (long)(intervalMs * (0.8 + (0.4 * draw)));
 }

@@ -10,14 +10,44 @@ public sealed class RetryTests
 {
     private readonly CoreDriver _till = CoreDriver.Enrolled(Given.Bound(Given.Active(1)));
 
-    public static TheoryData<int> Attempts() => [.. Enumerable.Range(1, 14)];
+    public static TheoryData<int> QuickTries() => [.. Enumerable.Range(1, 6)];
+
+    public static TheoryData<int> LaterTries() => [.. Enumerable.Range(7, 8)];
 
     [Theory]
-    [MemberData(nameof(Attempts))]
-    public void A_back_off_is_between_a_second_and_a_ceiling_that_doubles_to_five_minutes(int attempt)
+    [MemberData(nameof(QuickTries))]
+    public void A_back_off_is_between_a_second_and_a_ceiling_that_doubles(int attempt)
+    {
+        Assert.All(WaitsToPrepare(attempt), wait => Assert.InRange(wait, 1_000, 1_000L << attempt));
+        Assert.All(WaitsToCheckIn(attempt), wait => Assert.InRange(wait, 1_000, 1_000L << attempt));
+    }
+
+    // A quarter of an hour, as the settings of these tests are: I25, a returning server is not met by the whole fleet.
+    [Theory]
+    [MemberData(nameof(LaterTries))]
+    public void After_the_quick_tries_a_till_that_serves_keeps_to_its_regular_interval(int attempt)
+    {
+        Assert.All(WaitsToPrepare(attempt), wait => Assert.InRange(wait, 720_000, 1_080_000));
+        Assert.All(WaitsToCheckIn(attempt), wait => Assert.InRange(wait, 720_000, 1_080_000));
+    }
+
+    [Theory]
+    [MemberData(nameof(LaterTries))]
+    public void A_confirm_is_tried_again_within_five_minutes_however_often_it_failed(int attempt)
     {
         long ceiling = Math.Min(300_000, 1_000L << attempt);
-        Assert.All(WaitsOfAttempt(attempt), wait => Assert.InRange(wait, 1_000, ceiling));
+        Assert.All(WaitsToConfirm(attempt), wait => Assert.InRange(wait, 1_000, ceiling));
+    }
+
+    [Fact]
+    public void Where_the_regular_interval_is_short_the_back_off_goes_on_to_five_minutes()
+    {
+        CoreSettings brisk = Given.Settings with { CheckInInterval = TimeSpan.FromMinutes(1) };
+        CoreDriver till = CoreDriver.Enrolled(Given.Bound(Given.Active(1)), settings: brisk);
+        till.ToPrepare();
+        Assert.All(
+            Waits(till, state => state with { RotationGate = new RetryGate(13, 0) }, state => state.RotationGate),
+            wait => Assert.InRange(wait, 1_000, 300_000));
     }
 
     [Theory]
@@ -26,7 +56,7 @@ public sealed class RetryTests
     public void A_back_off_uses_all_of_its_range(int attempt)
     {
         long ceiling = Math.Min(300_000, 1_000L << attempt);
-        List<long> waits = WaitsOfAttempt(attempt);
+        List<long> waits = WaitsToConfirm(attempt);
         Assert.True(waits.Min() < ceiling / 4);
         Assert.True(waits.Max() > ceiling * 3 / 4);
     }
@@ -241,15 +271,37 @@ public sealed class RetryTests
 
     private long Wait(RetryGate gate) => gate.NotBeforeBootMs - _till.BootMs;
 
-    private List<long> WaitsOfAttempt(int attempt)
+    private List<long> WaitsToPrepare(int attempt)
     {
         _till.ToPrepare();
-        AgentState before = _till.State with { RotationGate = new RetryGate(attempt - 1, 0) };
+        return Waits(
+            _till, state => state with { RotationGate = new RetryGate(attempt - 1, 0) }, state => state.RotationGate);
+    }
+
+    private List<long> WaitsToConfirm(int attempt)
+    {
+        _till.ToConfirm(2);
+        return Waits(
+            _till, state => state with { RotationGate = new RetryGate(attempt - 1, 0) }, state => state.RotationGate);
+    }
+
+    private static List<long> WaitsToCheckIn(int attempt)
+    {
+        CoreDriver till = CoreDriver.Enrolled(Given.Bound(Given.Active(1)));
+        till.SettleUntil<RequestPlan.CheckIn>();
+        return Waits(
+            till, state => state with { CheckInGate = new RetryGate(attempt - 1, 0) }, state => state.CheckInGate);
+    }
+
+    private static List<long> Waits(
+        CoreDriver till, Func<AgentState, AgentState> before, Func<AgentState, RetryGate> gate)
+    {
+        AgentState start = before(till.State);
         List<long> waits = [];
         for (int i = 0; i < 200; i++)
         {
-            _till.State = before;
-            waits.Add(Wait(_till.LoseContact().State.RotationGate));
+            till.State = start;
+            waits.Add(gate(till.LoseContact().State).NotBeforeBootMs - till.BootMs);
         }
 
         return waits;
