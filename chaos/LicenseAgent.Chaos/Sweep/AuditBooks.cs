@@ -28,10 +28,14 @@ internal sealed record AuditBooks(
                 File.ReadAllBytes(agentFile), StateJson.Strict.AgentFile, AgentFile.Name, AgentFile.CurrentFormat)
             : null;
         AuditBooks own = Verify(till, agent?.AgentId ?? "", agent?.Keys?.Signing, earlier);
+        if (own.Findings.Count == 0)
+            return own;
 
-        // Until the enrolment is answered the log is the one that names nobody.
-        bool beforeEnrolment = own.Findings.Count > 0 && agent?.Phase != EnrollmentPhase.Enrolled;
-        return beforeEnrolment ? Verify(till, "", null, earlier) : own;
+        // Until the enrolment is answered the log is the one that names nobody; when it has been, the agent is named
+        // first, and its log begins after that, at the next start if need be.
+        AuditBooks nobodys = Verify(till, "", null, earlier);
+        bool mayBe = agent?.Phase != EnrollmentPhase.Enrolled || (earlier is null && nobodys.Findings.Count == 0);
+        return mayBe ? nobodys : own;
     }
 
     private static AuditBooks Verify(TillFolder till, string agentId, EcPublicJwk? key, AuditBooks? earlier)

@@ -12,6 +12,7 @@ namespace LicenseAgent.Testbed.Processes;
 public sealed partial class ChildProcess : IAsyncDisposable
 {
     private const int SigTerm = 15, SigStop = 19, SigCont = 18;
+    private const int NoSuchProcess = 3;
 
     // As a shell counts: 128 + SIGKILL.
     private const int KilledCode = 137;
@@ -160,7 +161,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
         int result = kill(_process.Id, signal);
         int error = Marshal.GetLastPInvokeError();
-        if (result != 0)
+
+        // It may have ended since it was looked at; nobody is left then to be told.
+        if (result != 0 && error != NoSuchProcess)
         {
             throw new Win32Exception(error, $"kill({_process.Id}, {signal}) failed with errno {error}.");
         }
