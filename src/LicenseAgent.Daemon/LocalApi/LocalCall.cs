@@ -29,6 +29,9 @@ internal readonly record struct LocalAnswer(
     public const string Json = "application/json";
 
     public static LocalAnswer Ok { get; } = new(200, Json);
+
+    /// <summary>How long it is kept back; meanwhile the connection counts as idle.</summary>
+    public TimeSpan Hold { get; init; }
 }
 
 /// <summary>Answers a call: writes the body, returns what goes before it.</summary>

@@ -44,6 +44,12 @@ internal sealed class PosApi(
     // How soon a place in a full nonce store frees is not known; this keeps the retries of a full house few.
     private const int NonceStoreFullSeconds = 30;
 
+    /// <summary>
+    /// Who does not wait between its requests waits for its refusals: asking is far cheaper than refusing, and so many
+    /// a second on all of a user's connections would cost other users their time. Much less than <c>Retry-After</c>.
+    /// </summary>
+    public static readonly TimeSpan RefusalHold = TimeSpan.FromMilliseconds(500);
+
     public ValueTask<LocalAnswer> HandleAsync(LocalCall call, IBufferWriter<byte> body, CancellationToken cancel)
     {
         // It was let in when it connected; a reload may have taken it off the list since.
@@ -51,7 +57,7 @@ internal sealed class PosApi(
             return new(Problems.Write(Problems.PeerNotAllowed, body));
         int wait = rate.Take(call.Peer.Uid);
         if (wait > 0)
-            return new(Problems.Write(Problems.RateLimited, body, wait));
+            return new(Problems.Write(Problems.RateLimited, body, wait) with { Hold = RefusalHold });
         return call.Path switch
         {
             LocalPaths.ValidateLicense => Shapes.NotJsonPost(call, body) is { } refused

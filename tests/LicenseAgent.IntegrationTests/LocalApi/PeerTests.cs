@@ -122,6 +122,27 @@ public sealed class PeerTests : IAsyncLifetime
             cancel.ThrowIfCancellationRequested();
     }
 
+    [Fact]
+    public async Task A_user_held_back_for_its_rate_keeps_nobody_out()
+    {
+        await using LiveSockets small = await LiveSockets.StartAsync(
+            pos => pos with { Connections = 2, ConnectionsPerUid = 2, Rate = 1, Burst = 1 });
+        CancellationToken cancel = TestContext.Current.CancellationToken;
+        Socket[] greedy = [RawHttp.Connect(small.Pos), RawHttp.Connect(small.Pos)];
+        Assert.Equal(200, (await RawHttp.ExchangeAsync(greedy[0], Health, cancel)).Status);
+        foreach (Socket socket in greedy)
+            await socket.SendAsync(Health, cancel);
+
+        using Socket other = RawHttp.ConnectAs(LiveSockets.ListedUid, small.Pos);
+        Assert.Equal(200, (await RawHttp.ExchangeAsync(other, Health, cancel)).Status);
+        foreach (Socket socket in greedy)
+        {
+            // Its place was given away, or it has had its refusal in its time.
+            Assert.True((await RawHttp.ReadAsync(socket, cancel)).Status is 0 or 429);
+            socket.Dispose();
+        }
+    }
+
     private static string? Code(string problem) =>
         JsonDocument.Parse(problem).RootElement.GetProperty("code").GetString();
 

@@ -31,7 +31,8 @@ internal sealed class LocalConnection
 }
 
 /// <summary>Kestrel's requests as <see cref="LocalCall"/>s: no hosting, no routing, no middleware between.</summary>
-internal sealed class LocalHttpApplication(LocalHandler handler, int requestBytesMax, Action<InvariantBroken> broken)
+internal sealed class LocalHttpApplication(
+    LocalHandler handler, int requestBytesMax, TimeProvider time, Action<InvariantBroken> broken)
     : IHttpApplication<LocalConnection>
 {
     public LocalConnection CreateContext(IFeatureCollection contextFeatures)
@@ -75,8 +76,7 @@ internal sealed class LocalHttpApplication(LocalHandler handler, int requestByte
         IHttpRequestFeature request, PipeReader reader, AdmittedPeer peer, LocalConnection context)
     {
         ReadResult body = await ReadBodyAsync(request, reader);
-        if (peer.Slot is { } slot && !slot.TryBegin())
-            throw new ConnectionAbortedException("Its place was given to a user with fewer connections.");
+        Begin(peer);
         try
         {
             await AnswerAsync(request, reader, peer, body, context);
@@ -96,12 +96,27 @@ internal sealed class LocalHttpApplication(LocalHandler handler, int requestByte
             peer.Credentials, request.Method, request.Path, request.QueryString,
             request.Headers.ContentType, oversized ? default : Contiguous(body.Buffer), oversized, peer.Connection,
             request.Headers.Authorization, peer.Certificate, peer.Intermediates);
-        LocalAnswer answer = await handler(
-            call, context.Answer, features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted);
+        CancellationToken aborted = features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted;
+        LocalAnswer answer = await handler(call, context.Answer, aborted);
+        if (answer.Hold > TimeSpan.Zero)
+            await HoldAsync(answer.Hold, peer, aborted);
         if (!oversized)
             reader.AdvanceTo(body.Buffer.End);
         peer.Slot?.Send();
         await SendAsync(answer, context);
+    }
+
+    private static void Begin(AdmittedPeer peer)
+    {
+        if (peer.Slot is { } slot && !slot.TryBegin())
+            throw new ConnectionAbortedException("Its place was given to a user with fewer connections.");
+    }
+
+    private async Task HoldAsync(TimeSpan hold, AdmittedPeer peer, CancellationToken aborted)
+    {
+        peer.Slot?.End();
+        await Task.Delay(hold, time, aborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Begin(peer);
     }
 
     /// <summary>Completed: the whole body. Not completed: it is over the limit.</summary>

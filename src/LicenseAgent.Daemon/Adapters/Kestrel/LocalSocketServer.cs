@@ -55,7 +55,8 @@ internal sealed class LocalSocketServer : IDisposable
         };
         _server = new KestrelServer(
             Options.Create(options), new SocketTransportFactory(Options.Create(transport), logs), logs);
-        _application = new LocalHttpApplication(settings.Handler, settings.Limits.RequestBytes, settings.Broken);
+        _application = new LocalHttpApplication(
+            settings.Handler, settings.Limits.RequestBytes, time, settings.Broken);
     }
 
     /// <summary>Listens when it returns; a path that is not safe is a <see cref="StorageException"/>.</summary>

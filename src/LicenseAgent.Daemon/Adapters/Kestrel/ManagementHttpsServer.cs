@@ -27,7 +27,7 @@ internal sealed class ManagementHttpsServer : IDisposable
         HttpsConfig config, PosConfig limits, HttpsSurface surface, Action<InvariantBroken> broken,
         TimeProvider time, ILoggerFactory logs)
     {
-        _application = new LocalHttpApplication(surface.Handler, limits.RequestBytes, broken);
+        _application = new LocalHttpApplication(surface.Handler, limits.RequestBytes, time, broken);
         _tls = new OperatorTls(config.ServerPem, surface, time);
         var options = new KestrelServerOptions { AddServerHeader = false };
         LocalSocketServer.Limit(options.Limits, limits);

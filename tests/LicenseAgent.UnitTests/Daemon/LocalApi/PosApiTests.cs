@@ -222,6 +222,16 @@ public sealed class PosApiTests : IDisposable
         Assert.Equal((429, 1), (answer.Status, answer.RetryAfterSeconds));
     }
 
+    [Fact]
+    public async Task Only_a_refusal_for_its_rate_is_kept_back()
+    {
+        LocalAnswer answer = (await PostAsync("{}"u8.ToArray())).Answer;
+        Assert.Equal((400, TimeSpan.Zero), (answer.Status, answer.Hold));
+        while (answer.Status != 429)
+            answer = (await PostAsync("{}"u8.ToArray())).Answer;
+        Assert.Equal(PosApi.RefusalHold, answer.Hold);
+    }
+
     [Theory]
     [InlineData("NORMAL", 200, "READY")]
     [InlineData("DEGRADED", 200, "DEGRADED")]
