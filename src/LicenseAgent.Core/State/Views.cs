@@ -27,7 +27,7 @@ public static class Views
 
         if (locked is null && active is not null && !state.Loaded.Contains(active.Version))
         {
-            locked = state.Tpm is TpmHealth.Ok or TpmHealth.Unknown ? LockReason.Starting : LockReason.TpmUnavailable;
+            locked = state.Tpm is TpmHealth.Ok or TpmHealth.Unknown ? LockReason.Starting : TpmCare.ReasonOf(state.Tpm);
         }
 
         if (SoftwareActive(state) is { } software

@@ -11,7 +11,11 @@ internal static class TpmCare
         Activity ended = turn.State.Activity;
         InvariantBroken.Unless(ended is not Activity.Idle, "A TPM failure belongs to an activity.");
         turn.End();
-        bool wasOk = turn.State.Tpm is TpmHealth.Ok or TpmHealth.Unknown;
+        TpmHealth before = turn.State.Tpm;
+
+        // One that was silent and turns out to be another is news: waiting for it is over.
+        bool isNews = before is TpmHealth.Ok or TpmHealth.Unknown
+            || (e.Health is TpmHealth.Replaced && before is not TpmHealth.Replaced);
         int failures = Math.Min(turn.State.TpmGate.Failures + 1, 30);
         long delay = Math.Min(
             Timing.TpmProbeMaxMs, Timing.BackoffMs(failures, degraded: true, turn.Now.Draw(3)));
@@ -24,10 +28,8 @@ internal static class TpmCare
         switch (ended)
         {
             case Activity.Loading:
-                turn.State = turn.State with
-                {
-                    Lock = e.Health == TpmHealth.Replaced ? LockReason.TpmReplaced : LockReason.TpmUnavailable,
-                };
+            case Activity.Probing when turn.State.Lock is LockReason.TpmUnavailable or LockReason.TpmReplaced:
+                turn.State = turn.State with { Lock = ReasonOf(e.Health) };
                 break;
             case Activity.Committing committing:
                 turn.State = turn.State with { Unfinished = committing.Next };
@@ -50,12 +52,16 @@ internal static class TpmCare
             Renewals.Failed(turn, renewal, "tpm_unavailable");
         }
 
-        if (wasOk)
+        if (isNews)
         {
             turn.Audit("tpm_lost", turn.State.Run.Mode, "failed", durable: false,
                 ("health", e.Health.ToString()), ("detail", e.Detail));
         }
     }
+
+    /// <summary>Why a till whose TPM is lost is LOCKED: each has a remedy of its own.</summary>
+    public static LockReason ReasonOf(TpmHealth lost) =>
+        lost is TpmHealth.Replaced ? LockReason.TpmReplaced : LockReason.TpmUnavailable;
 
     public static void OnReturned(Turn turn)
     {

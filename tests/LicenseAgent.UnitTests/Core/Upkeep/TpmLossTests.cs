@@ -105,6 +105,27 @@ public sealed class TpmLossTests
     }
 
     [Fact]
+    public void I15_silent_at_start_and_then_another_it_is_said_to_be_another_and_not_waited_for_for_ever()
+    {
+        CoreDriver till = new();
+        till.Step(new AgentEvent.Started()).Step(new AgentEvent.TpmFailed(TpmHealth.Lockout, "in lockout"));
+        till.After(TimeSpan.FromSeconds(30)).Step(new AgentEvent.TpmFailed(TpmHealth.Replaced, "another SRK"));
+        Assert.Equal(LockReason.TpmReplaced, Views.Facts(till.State).Lock);
+        Assert.Equal(2, till.AllEffects.OfType<AgentEffect.Audit>().Count(a => a.Event == "tpm_lost"));
+        till.After(TimeSpan.FromSeconds(30)).Step(new AgentEvent.TpmFailed(TpmHealth.Unavailable, "gone"));
+        Assert.Equal(LockReason.TpmUnavailable, Views.Facts(till.State).Lock);
+    }
+
+    [Fact]
+    public void Silent_before_its_secrets_were_read_and_then_another_it_is_said_to_be_another()
+    {
+        CoreDriver till = new();
+        till.Load(Given.Bound(Given.Active(1)));
+        till.Step(Lost).After(TimeSpan.FromSeconds(30)).Step(new AgentEvent.TpmFailed(TpmHealth.Replaced, "another SRK"));
+        Assert.Equal(LockReason.TpmReplaced, Views.Facts(till.State).Lock);
+    }
+
+    [Fact]
     public void Who_waits_for_a_rotation_is_told_at_once()
     {
         _till.Step(new AgentEvent.CheckpointWanted());
