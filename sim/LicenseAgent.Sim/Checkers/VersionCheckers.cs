@@ -3,7 +3,11 @@ using LicenseAgent.Sim.Plans;
 
 namespace LicenseAgent.Sim.Checkers;
 
-/// <summary>What a till shows as ACTIVE, and as the highest version it ever saw, only rises.</summary>
+/// <summary>
+/// What a till shows as ACTIVE only rises. Files and TPM that are both put back to one time agree with each other, and
+/// nothing on the machine tells them from that time (agent.md §6): where both came and the till has not served
+/// in between, as it does once either was repaired, it is judged anew from what it then shows.
+/// </summary>
 internal sealed class VersionsNeverGoDown : Checker
 {
     public override string Id => "I06";
@@ -15,14 +19,24 @@ internal sealed class VersionsNeverGoDown : Checker
         foreach (string node in run.Nodes)
         {
             long active = 0;
-            foreach (Seen seen in run.Of(node).OfType<Seen>().Where(s => s.Node == node && s.Mode != "LOCKED"))
+            (bool files, bool tpm) = (false, false);
+            foreach (Happening h in run.Of(node))
             {
-                if (seen.Active != 0 && seen.Active < active)
+                switch (h)
                 {
-                    yield return Broken(seen, $"ACTIVE went from {active} to {seen.Active}");
-                }
+                    case FaultBegan { Kind: FaultKinds.DiskRestored }: files = true; break;
+                    case FaultBegan { Kind: FaultKinds.TpmRolledBack }: tpm = true; break;
+                    case Seen { Active: not 0 } seen when seen.Mode != "LOCKED":
+                        bool isPutBack = files && tpm;
+                        if (seen.Active < active && !isPutBack)
+                        {
+                            yield return Broken(seen, $"ACTIVE went from {active} to {seen.Active}");
+                        }
 
-                active = Math.Max(active, seen.Active);
+                        active = isPutBack ? seen.Active : Math.Max(active, seen.Active);
+                        (files, tpm) = (false, false);
+                        break;
+                }
             }
         }
     }

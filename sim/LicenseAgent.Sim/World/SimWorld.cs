@@ -32,6 +32,7 @@ internal sealed class SimWorld : IDisposable
     private readonly OrderDesk _orders;
     private readonly long _lookEveryUs;
     private readonly HashSet<string> _anew = new(StringComparer.Ordinal);
+    private bool _isHealing;
 
     public SimWorld(Plan plan)
     {
@@ -124,12 +125,13 @@ internal sealed class SimWorld : IDisposable
 
     private void Heal()
     {
+        _isHealing = true;
         _faults.EndAll();
         _orders.LiftAll();
         History.Add(new Healed(Loop.NowUs, "all"));
         foreach (SimTill till in Tills)
         {
-            // A TPM or a disk of before its last enrolment was put back.
+            // A TPM or a disk of before its last enrolment was put back, or both.
             EnrolAnew(till);
         }
     }
@@ -140,12 +142,21 @@ internal sealed class SimWorld : IDisposable
         Loop.After(_lookEveryUs, () => KeepLooking(till));
     }
 
-    /// <summary>The TPM is another one, or empty: somebody comes with a new bundle until the till has an identity again.</summary>
+    /// <summary>
+    /// The TPM is another one, or empty: somebody comes with a new bundle until the till has an identity again. In the
+    /// healing also where files and TPM were both put back to an enrolment before the present one: the till serves
+    /// by itself and hears nothing that is signed, and the server sees it knock with a key that is no longer its.
+    /// </summary>
     public void EnrolAnew(SimTill till)
     {
         if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is LockReason.TpmReplaced or LockReason.NotEnrolled)
         {
             Enrol(till, replace: true);
+        }
+        else if (_isHealing && IsPutBackWhole(till))
+        {
+            // Its TPM works, so he has to insist.
+            Enrol(till, replace: true, force: true);
         }
 
         // Looked at again: the till may be off, starting, or on its way.
@@ -158,11 +169,15 @@ internal sealed class SimWorld : IDisposable
     private void KeepEnrolling(SimTill till)
     {
         _anew.Remove(till.Id);
-        if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is not null || !till.IsRunning)
+        if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is not null || !till.IsRunning || _isHealing)
         {
             EnrolAnew(till);
         }
     }
+
+    private bool IsPutBackWhole(SimTill till) => Server.Find(till.Id) is { IsStranger: true }
+        && new[] { FaultKinds.DiskRestored, FaultKinds.TpmRolledBack }.All(
+            kind => _plan.Faults.Any(f => f.Kind == kind && f.Till == till.Id));
 
     /// <summary>Somebody stands at the till until it is enrolled.</summary>
     private void Enrol(SimTill till)
@@ -191,17 +206,20 @@ internal sealed class SimWorld : IDisposable
         });
     }
 
-    private void Enrol(SimTill till, bool replace, Action<int>? answered = null)
+    private void Enrol(SimTill till, bool replace, Action<int>? answered = null, bool force = false)
     {
         EnrollmentBundle bundle = Server.Add(till.Id);
-        EnrollCall call = new(bundle, Replace: replace ? true : null);
+        EnrollCall call = new(bundle, Replace: replace ? true : null, Force: force ? true : null);
         Order(till, "POST", ManagementPaths.Enroll,
             StrictJson.Write(call, ManagementRequestJsonContext.Wire.EnrollCall), (status, _) =>
             {
-                History.Add(new Ordered(Loop.NowUs, till.Id, replace ? "enroll --replace" : "enroll", $"{status}"));
+                History.Add(new Ordered(Loop.NowUs, till.Id, What(replace, force), $"{status}"));
                 answered?.Invoke(status);
             });
     }
+
+    private static string What(bool replace, bool force) =>
+        $"enroll{(replace ? " --replace" : "")}{(force ? " --force" : "")}";
 
     private static AgentConfig ConfigOf(Knobs knobs)
     {

@@ -61,6 +61,22 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void I06_an_active_version_that_goes_down_with_files_and_TPM_put_back_together_is_not_the_tills_fault()
+    {
+        FaultBegan files = new(2, Till, 1, FaultKinds.DiskRestored);
+        FaultBegan tpm = new(3, Till, 2, FaultKinds.TpmRolledBack);
+        Seen locked = Shown(3, active: 0) with { Mode = "LOCKED" };
+        Assert.Empty(Found<VersionsNeverGoDown>(Shown(1, 5), files, locked, tpm, Shown(4, 3), Shown(5, 4)));
+        Assert.Empty(Found<VersionsNeverGoDown>(Shown(1, 5), tpm, locked, files, Shown(4, 3)));
+
+        // One of them alone, both with service in between, and what goes down after that.
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, 5), files, Shown(4, 3)));
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, 5), tpm, Shown(4, 3)));
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, 5), files, Shown(3, 5), tpm, Shown(4, 3)));
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, 5), files, tpm, Shown(4, 3), Shown(5, 2)));
+    }
+
+    [Fact]
     public void I07_a_state_lost_by_a_crash_alone_is_found()
     {
         Seen locked = Shown(2, active: 0) with { Mode = "LOCKED", Lock = "state_rollback" };

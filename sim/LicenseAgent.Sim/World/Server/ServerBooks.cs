@@ -33,6 +33,9 @@ internal sealed class AgentBooks(string agentId)
 
     public ServerToken? Token { get; set; }
 
+    /// <summary>Its last request was signed by another key: of an enrolment before this one.</summary>
+    public bool IsStranger { get; set; }
+
     public long Active { get; set; }
 
     public long Pending { get; set; }

@@ -140,7 +140,13 @@ internal sealed partial class SimServer
 
         AgentBooks? books = _agents.GetValueOrDefault(request.AgentId);
         EcPublicJwk? key = request is EnrollRequest enroll ? enroll.Keys.Signing : books?.Signing;
-        if (key is null || !jws.IsSignedBy(key, StandInCrypto.Verify))
+        bool isSigned = key is not null && jws.IsSignedBy(key, StandInCrypto.Verify);
+        if (books is not null)
+        {
+            books.IsStranger = key is not null && !isSigned;
+        }
+
+        if (!isSigned)
         {
             return books?.Signing is null && request is not EnrollRequest
                 ? Sign(Refuse(request, ServerErrors.AgentUnknown))
