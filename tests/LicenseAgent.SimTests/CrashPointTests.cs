@@ -24,4 +24,20 @@ public sealed class CrashPointTests
         Assert.Equal((true, true), (fell, run.IsClean));
         Assert.Equal(cut, run.History.OfType<Ended>().Any(ended => ended.How == EndOf.PowerCut));
     }
+
+    /// <summary>
+    /// A kill between the answer to a confirm and its commit: the next process's first answer arrives when the one
+    /// before was to be looked at, and I16 said that a signed answer was no contact (call 183).
+    /// </summary>
+    [Fact]
+    public void I16_an_answer_is_judged_when_the_agent_has_seen_it_however_soon_it_follows_a_crash()
+    {
+        Plan orders = FailNth.Golden.Single(plan => plan.Profile == "orders");
+        foreach (int call in Enumerable.Range(175, 20))
+        {
+            (RunOutcome run, bool fell) = FailNth.With(orders, call, after: true, power: false);
+
+            Assert.True(fell && run.IsClean, $"call {call}: {string.Join('\n', run.Violations)}");
+        }
+    }
 }

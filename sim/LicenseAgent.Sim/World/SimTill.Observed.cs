@@ -18,7 +18,7 @@ internal sealed partial class SimTill
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(60);
 
     private Seen? _lastSeen;
-    private (Forgery Kind, long? ContactBefore, Life Life)? _judging;
+    private ArrivedAnswer? _judging;
 
     /// <summary>A call on one of the two sockets, through the agent's own handler.</summary>
     public void Call(
@@ -102,8 +102,16 @@ internal sealed partial class SimTill
         JudgeLastAnswer();
         if (_life is { } life)
         {
-            _judging = (kind, Agent?.Loop.Snapshot.Status.LastContact?.UnixMs, life);
-            _loop.After(2_000_000, JudgeLastAnswer);
+            ArrivedAnswer arrived = new(kind, Agent?.Loop.Snapshot.Status.LastContact?.UnixMs, life);
+            _judging = arrived;
+            _loop.After(2_000_000, () =>
+            {
+                // After a restart another one may have arrived just now, and the agent has not looked at it yet.
+                if (ReferenceEquals(_judging, arrived))
+                {
+                    JudgeLastAnswer();
+                }
+            });
         }
     }
 
@@ -134,4 +142,7 @@ internal sealed partial class SimTill
             && pending.GetProperty("entry").GetProperty("version").GetInt64() == version
             && pending.GetProperty("confirm_sent").GetBoolean();
     }
+
+    /// <summary>An answer that has arrived and was not judged yet.</summary>
+    private sealed record ArrivedAnswer(Forgery Kind, long? ContactBefore, Life Life);
 }
