@@ -100,6 +100,10 @@ internal static class OrderKinds
     public const string InvalidateBelow = "invalidate_below";
     public const string RotateNow = "rotate_now";
 
+    /// <summary>All versions there are, in the moment in which the next confirm leaves: the server refuses it.</summary>
+    public const string InvalidateAtConfirm = "invalidate_at_confirm";
+
+    /// <summary>What is drawn at any time. What aims at a moment is drawn by itself.</summary>
     public static readonly IReadOnlyList<string> All =
         [Rotate, Invalidate, Revoke, Suspend, Resume, LimitGrace, InvalidateBelow, RotateNow];
 }

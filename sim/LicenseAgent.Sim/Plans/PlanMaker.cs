@@ -73,9 +73,28 @@ internal static class PlanMaker
             }
         }
 
+        if (profile.Name == "swarm")
+        {
+            orders.AddRange(InvalidationAtConfirm(seed, orders.Count + 1, tills, hours));
+        }
+
         return new Plan(
             Plan.CurrentFormat, seed, profile.Name, tills, hours, knobs, [.. faults.OrderBy(f => f.AtS)],
             [.. orders.OrderBy(o => o.AtS)]);
+    }
+
+    /// <summary>
+    /// Nothing else makes the server refuse a confirm. From a stream of its own: plans without it are as they were.
+    /// </summary>
+    private static IEnumerable<PlannedOrder> InvalidationAtConfirm(ulong seed, int id, int tills, int hours)
+    {
+        SimRandom chance = SimRandom.Of(seed, "plan", OrderKinds.InvalidateAtConfirm);
+        if (chance.Chance(0.1))
+        {
+            yield return new PlannedOrder(
+                id, chance.Between(QuietS, hours * 3_600L), SimWorld.NameOf((int)chance.Between(1, tills)),
+                OrderKinds.InvalidateAtConfirm);
+        }
     }
 
     /// <summary>Rare paths are reached by unusual settings rather than by waiting.</summary>

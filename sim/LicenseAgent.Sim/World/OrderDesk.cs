@@ -38,9 +38,10 @@ internal sealed class OrderDesk(SimWorld world)
                 LimitGrace(till, order.Arg);
                 break;
             case OrderKinds.InvalidateBelow:
-                long below = Math.Max(1, books.Active + order.Arg);
-                world.Server.InvalidateBelow(till.Id, Math.Min(below, books.Highest + 1));
-                Note(till, $"{order.Kind} {below}");
+                InvalidateBelow(till, Math.Min(Math.Max(1, books.Active + order.Arg), books.Highest + 1));
+                break;
+            case OrderKinds.InvalidateAtConfirm:
+                till.ConfirmLeaves = () => InvalidateBelow(till, world.Server.Find(till.Id)!.Highest + 1);
                 break;
             case OrderKinds.RotateNow:
                 world.Server.RotateNow(till.Id);
@@ -56,6 +57,7 @@ internal sealed class OrderDesk(SimWorld world)
     {
         foreach (SimTill till in world.Tills)
         {
+            till.ConfirmLeaves = null;
             if (world.Server.Find(till.Id) is not null)
             {
                 world.Server.Suspend(till.Id, suspended: false);
@@ -63,6 +65,12 @@ internal sealed class OrderDesk(SimWorld world)
                 world.Server.ApproveRecovery(till.Id);
             }
         }
+    }
+
+    private void InvalidateBelow(SimTill till, long version)
+    {
+        world.Server.InvalidateBelow(till.Id, version);
+        Note(till, $"{OrderKinds.InvalidateBelow} {version}");
     }
 
     private void LimitGrace(SimTill till, long hours)

@@ -214,6 +214,9 @@ internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string s
             if (path == AgentPaths.ConfirmRotation)
             {
                 till.NoteConfirm(sent);
+                Action? confirms = till.ConfirmLeaves;
+                till.ConfirmLeaves = null;
+                confirms?.Invoke();
             }
 
             Action? leaves = till.RequestLeaves;

@@ -85,6 +85,9 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>Told once when a request leaves.</summary>
     public Action? RequestLeaves { get; set; }
 
+    /// <summary>Told once when a confirm leaves.</summary>
+    public Action? ConfirmLeaves { get; set; }
+
     public SimRandom Stream(string concern) => SimRandom.Of(_loop.Seed, Id, concern);
 
     /// <summary>Switches the machine on, if it is off, and starts the agent, if it is not running.</summary>
