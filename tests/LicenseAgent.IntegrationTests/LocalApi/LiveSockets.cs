@@ -23,7 +23,7 @@ internal sealed class LiveSockets : IAsyncDisposable
     // What handlers let through: nothing, in every test.
     private readonly ErrorLog _log = new();
 
-    private LiveSockets(Func<PosConfig, PosConfig> shape)
+    private LiveSockets(Func<PosConfig, PosConfig> shape, TimeProvider time)
     {
         Directory.CreateDirectory(Home);
         var pos = new PosConfig(
@@ -36,7 +36,7 @@ internal sealed class LiveSockets : IAsyncDisposable
             new SecurityConfig(false));
         LocalSurfaces surfaces = LocalSurfaces.Create(Config, Sources());
         _sockets = new LocalSockets(
-            Config, surfaces, e => _log.Errors.Add(e.Message), TimeProvider.System, _log);
+            Config, surfaces, e => _log.Errors.Add(e.Message), time, _log);
     }
 
     public string Home { get; } = Path.Combine(Path.GetTempPath(), "lsa-" + Path.GetRandomFileName());
@@ -53,9 +53,10 @@ internal sealed class LiveSockets : IAsyncDisposable
 
     public static Task<LiveSockets> StartAsync() => StartAsync(pos => pos);
 
-    public static async Task<LiveSockets> StartAsync(Func<PosConfig, PosConfig> shape)
+    /// <param name="time">What waits are counted in; the machine's unless a test brings another.</param>
+    public static async Task<LiveSockets> StartAsync(Func<PosConfig, PosConfig> shape, TimeProvider? time = null)
     {
-        var live = new LiveSockets(shape);
+        var live = new LiveSockets(shape, time ?? TimeProvider.System);
         try
         {
             await live._sockets.StartAsync(CancellationToken.None);

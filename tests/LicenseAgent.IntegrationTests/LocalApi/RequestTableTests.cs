@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.UnitTests.Daemon.LocalApi;
 using Xunit;
@@ -136,6 +138,19 @@ public sealed class RequestTableTests : IAsyncLifetime
         Assert.Contains("Retry-After: 1", answer.Head, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_refusal_for_the_rate_is_kept_back_and_no_other_answer_is()
+    {
+        var time = new CountedTime();
+        await using LiveSockets slow = await LiveSockets.StartAsync(pos => pos with { Rate = 1, Burst = 1 }, time);
+        CancellationToken cancel = TestContext.Current.CancellationToken;
+        byte[] health = RawHttp.Request("GET", "/v1/health");
+        Assert.Equal(200, (await RawHttp.ExchangeAsync(slow.Pos, health, cancel)).Status);
+        Assert.DoesNotContain(PosApi.RefusalHold, time.Waits);
+        Assert.Equal(429, (await RawHttp.ExchangeAsync(slow.Pos, health, cancel)).Status);
+        Assert.Contains(PosApi.RefusalHold, time.Waits);
+    }
+
     private async Task<int> ValidateUntil(CancellationToken over, CancellationToken cancel)
     {
         using System.Net.Sockets.Socket socket = RawHttp.Connect(_live.Pos);
@@ -204,4 +219,16 @@ public sealed class RequestTableTests : IAsyncLifetime
     private static byte[] Chunked(string body) => Encoding.ASCII.GetBytes(
         $"POST {Validate} HTTP/1.1\r\nHost: agent\r\nContent-Type: application/json\r\n"
         + $"Transfer-Encoding: chunked\r\n\r\n{body.Length:x}\r\n{body}\r\n0\r\n\r\n");
+
+    /// <summary>Every wait is over at once, and noted.</summary>
+    private sealed class CountedTime : TimeProvider
+    {
+        public ConcurrentQueue<TimeSpan> Waits { get; } = [];
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Waits.Enqueue(dueTime);
+            return System.CreateTimer(callback, state, TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+        }
+    }
 }
