@@ -19,7 +19,7 @@ public sealed class CrashPointTests
     [InlineData(false, false)]
     public void What_is_forgotten_with_the_power_is_told_from_a_kill(bool power, bool cut)
     {
-        (RunOutcome run, bool fell) = FailNth.With(s_enrol, SoonAfterANonce, after: false, power);
+        (RunOutcome run, bool fell) = FailNth.With(s_enrol, SoonAfterANonce, power ? Blow.PowerCutBefore : Blow.KillBefore);
 
         Assert.Equal((true, true), (fell, run.IsClean));
         Assert.Equal(cut, run.History.OfType<Ended>().Any(ended => ended.How == EndOf.PowerCut));
@@ -35,7 +35,7 @@ public sealed class CrashPointTests
         Plan orders = FailNth.Golden.Single(plan => plan.Profile == "orders");
         foreach (int call in Enumerable.Range(175, 20))
         {
-            (RunOutcome run, bool fell) = FailNth.With(orders, call, after: true, power: false);
+            (RunOutcome run, bool fell) = FailNth.With(orders, call, Blow.KillAfter);
 
             Assert.True(fell && run.IsClean, $"call {call}: {string.Join('\n', run.Violations)}");
         }

@@ -6,8 +6,9 @@ using LicenseAgent.Sim.World;
 namespace LicenseAgent.Sim.Commands;
 
 /// <summary>
-/// Golden scenarios with the process killed (or the power cut) before and after the k-th call of a port, for k = 1, 2, …
-/// until a run makes no k-th call within the scenario any more. Every point of a crash is walked, not drawn.
+/// Golden scenarios with the process killed (or the power cut) before and after the k-th call of a port, or with the
+/// k-th step of the disk failing, for k = 1, 2, … until a run makes no k-th call within the scenario any more. Every
+/// point is walked, not drawn.
 /// </summary>
 internal static class FailNth
 {
@@ -30,27 +31,29 @@ internal static class FailNth
     ];
 
     /// <param name="every">Walks every n-th call only, from <paramref name="first"/> on: a sample.</param>
-    public static int Run(string scenario, int limit, int every, int first, TextWriter output)
+    /// <param name="only">What falls; all of them in turn where nothing is named.</param>
+    public static int Run(string scenario, Blow? only, int limit, int every, int first, TextWriter output)
     {
         int runs = 0, broken = 0;
         foreach (Plan golden in Golden.Where(g => scenario.Length == 0 || g.Profile == scenario))
         {
-            foreach ((bool power, bool after) in ((bool, bool)[])[(false, false), (false, true), (true, false), (true, true)])
+            foreach (Blow blow in Enum.GetValues<Blow>().Where(b => only is null || b == only))
             {
                 int k = first;
                 bool fell = true;
                 for (; fell && k <= limit; k += every, runs++)
                 {
-                    (RunOutcome run, fell) = With(golden, k, after, power);
+                    (RunOutcome run, fell) = With(golden, k, blow);
                     if (!run.IsClean)
                     {
                         broken++;
-                        output.WriteLine($"{golden.Profile}: {Text(power, after)} call {k}: "
+                        output.WriteLine($"{golden.Profile}: {Text(blow)} {k}: "
                             + (run.Escape?.Message ?? VirtualTime.Line(run.Violations[0])));
                     }
                 }
 
-                output.WriteLine($"{golden.Profile}: {Text(power, after)} {(every == 1 ? "each" : $"every {every}th")} of {k - every} calls");
+                output.WriteLine(
+                    $"{golden.Profile}: {Text(blow)} {k - every}, {(every == 1 ? "each" : $"every {every}th")}");
                 output.Flush();
             }
         }
@@ -60,27 +63,57 @@ internal static class FailNth
     }
 
     /// <returns>The run, and whether there was a k-th call.</returns>
-    public static (RunOutcome Run, bool Fell) With(Plan golden, int k, bool after, bool power)
+    public static (RunOutcome Run, bool Fell) With(Plan golden, int k, Blow blow)
     {
         bool fell = false;
-        RunOutcome run = Runner.Run(golden, world =>
+        long length = golden.Hours * 3_600L;
+        Plan plan = blow != Blow.DiskFails ? golden : golden with
+        {
+            Faults = [new PlannedFault(1, 0, length, SimWorld.NameOf(1), FaultKinds.DiskFailsOnce, k)],
+        };
+        RunOutcome run = Runner.Run(plan, world =>
         {
             SimTill till = world.Tills[0];
-            till.CrashAt(new CrashPoint(k, after), _ =>
+            if (blow == Blow.DiskFails)
+            {
+                // Before the fault is ended, which forgets it.
+                world.Loop.At((length * 1_000_000L) - 1, () => fell = till.Disk.Troubles.FailAtStep == 0);
+                return;
+            }
+
+            till.CrashAt(new CrashPoint(k, After: blow is Blow.KillAfter or Blow.PowerCutAfter), _ =>
             {
                 fell = true;
-                if (power)
+                if (blow is Blow.PowerCutBefore or Blow.PowerCutAfter)
                 {
                     till.PowerCut();
                 }
 
                 world.Loop.After(1_000_000, till.Start);
             });
-            world.Loop.At(golden.Hours * 3_600_000_000L, till.CrashNever);
+            world.Loop.At(length * 1_000_000L, till.CrashNever);
         });
         return (run, fell);
     }
 
-    private static string Text(bool power, bool after) =>
-        $"{(power ? "power cut" : "kill")} {(after ? "after" : "before")}";
+    private static string Text(Blow blow) => blow switch
+    {
+        Blow.KillBefore => "kill before call",
+        Blow.KillAfter => "kill after call",
+        Blow.PowerCutBefore => "power cut before call",
+        Blow.PowerCutAfter => "power cut after call",
+        _ => "a failing disk at step",
+    };
+}
+
+/// <summary>What falls on a till at the k-th call.</summary>
+internal enum Blow
+{
+    KillBefore,
+    KillAfter,
+    PowerCutBefore,
+    PowerCutAfter,
+
+    /// <summary>The k-th write, rename or fsync fails with EIO, once; the process goes on.</summary>
+    DiskFails,
 }

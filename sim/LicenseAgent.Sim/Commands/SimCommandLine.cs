@@ -53,7 +53,8 @@ internal static class SimCommandLine
           shrink   --seed S --profile P | --plan FILE [--out FILE]   the smallest plan that still breaks it
           plan     --seed S --profile P                         the plan of a seed
           corpus   [--folder tests/corpus]                      every kept plan
-          failnth  [--scenario enrol|orders] [--limit N] [--every N --from COMMIT]   a crash at the k-th call of a port, for every k
+          failnth  [--scenario enrol|orders] [--blow kill-before|kill-after|power-before|power-after|disk] [--limit N]
+                   [--every N --from COMMIT]   a crash at the k-th call of a port, or a k-th step of the disk that fails
           bench                                                 seeds and agent-years a second
           mutants  [--seeds N] [--only NN,NN] [--sample N --from COMMIT] [--jobs N]   every mutant must be caught
         """;
@@ -93,8 +94,19 @@ internal static class SimCommandLine
     {
         int every = options.Number("every", 1);
         int first = 1 + (int)(SeedCampaign.SeedOf(options.Text("from", "0")) % (ulong)every);
+        Blow? only = options.Text("blow", "") switch
+        {
+            "" => null,
+            "kill-before" => Blow.KillBefore,
+            "kill-after" => Blow.KillAfter,
+            "power-before" => Blow.PowerCutBefore,
+            "power-after" => Blow.PowerCutAfter,
+            "disk" => Blow.DiskFails,
+            string other => throw new PlanException(
+                $"There is no blow {other}: kill-before, kill-after, power-before, power-after, disk."),
+        };
         return FailNth.Run(
-            options.Text("scenario", ""), options.Number("limit", int.MaxValue - every), every, first, output);
+            options.Text("scenario", ""), only, options.Number("limit", int.MaxValue - every), every, first, output);
     }
 
     private static int Help(TextWriter output)

@@ -36,6 +36,7 @@ internal static class FaultKinds
     // Disk.
     public const string DiskFull = "disk_full";
     public const string DiskFullOnce = "disk_full_once";
+    public const string DiskFailsOnce = "disk_eio_once";
     public const string DiskUnreadable = "disk_eio_read";
     public const string DiskUnsyncable = "disk_eio_sync";
     public const string DiskStall = "disk_stall";
@@ -75,7 +76,7 @@ internal static class FaultKinds
         [TpmAbsent, TpmLockout, TpmSlow, TpmFlaky, TpmCleared, TpmReplaced, TpmRolledBack];
 
     public static readonly IReadOnlyList<string> Disk =
-        [DiskFull, DiskFullOnce, DiskUnreadable, DiskUnsyncable, DiskStall, AuditFull];
+        [DiskFull, DiskFullOnce, DiskFailsOnce, DiskUnreadable, DiskUnsyncable, DiskStall, AuditFull];
 
     public static readonly IReadOnlyList<string> Tampering =
         [DiskRestored, RunRemoved, SecretDamaged, StateDamaged, AuditTailCut];

@@ -167,6 +167,7 @@ internal static class PlanMaker
         FaultKinds.TpmSlow => (chance.Between(100, 40_000), 0),
         FaultKinds.TpmFlaky => (chance.Between(2, 20), 0),
         FaultKinds.DiskFullOnce => (chance.Between(1, 60), 0),
+        FaultKinds.DiskFailsOnce => (chance.Between(1, 60), 0),
         FaultKinds.DiskStall => (chance.Between(100, 10_000), 0),
         FaultKinds.DiskRestored => (chance.Between(600, 200_000), 0),
         FaultKinds.AuditTailCut => (chance.Between(1, 60), 0),

@@ -153,6 +153,7 @@ internal sealed class FaultDesk(SimWorld world)
         {
             case FaultKinds.DiskFull: disk.Full = true; break;
             case FaultKinds.DiskFullOnce: disk.FullAtWrite = fault.Arg; break;
+            case FaultKinds.DiskFailsOnce: disk.FailAtStep = fault.Arg; break;
             case FaultKinds.DiskUnreadable: disk.FailReads = true; break;
             case FaultKinds.DiskUnsyncable: disk.FailSyncs = true; break;
             case FaultKinds.DiskStall: disk.StallUs = fault.Arg * 1_000; break;

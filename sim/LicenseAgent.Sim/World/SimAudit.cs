@@ -99,6 +99,7 @@ internal sealed class SimAudit(DiskTroubles troubles)
     public bool Close(string name)
     {
         troubles.OnSync(AuditFormat.NewestSegment);
+        troubles.OnEntry(name);
         (string Name, byte[] Content) same = _closed.Find(c => c.Name == name);
         if (same.Name is not null && !Newest.SequenceEqual(same.Content))
         {
@@ -118,6 +119,7 @@ internal sealed class SimAudit(DiskTroubles troubles)
     /// <summary>A closed file gets another name, or is removed; under the newest's name it is written on.</summary>
     public bool Move(string name, string? to)
     {
+        troubles.OnEntry(name);
         troubles.OnSync(name);
         int at = _closed.FindIndex(c => c.Name == name);
         if (at < 0)

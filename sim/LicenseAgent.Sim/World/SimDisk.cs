@@ -15,21 +15,30 @@ internal sealed class DiskTroubles
     /// <summary>The n-th write from now finds the disk full, once.</summary>
     public long FullAtWrite { get; set; }
 
+    /// <summary>The n-th step from now that changes or syncs something fails, once.</summary>
+    public long FailAtStep { get; set; }
+
     /// <summary>Every call takes this much longer.</summary>
     public long StallUs { get; set; }
 
-    public void End() => (Full, FailReads, FailSyncs, FullAtWrite, StallUs) = (false, false, false, 0, 0);
+    public void End() =>
+        (Full, FailReads, FailSyncs, FullAtWrite, FailAtStep, StallUs) = (false, false, false, 0, 0, 0);
 
     public void OnWrite(string name)
     {
+        OnStep("write", name);
         if (Full || (FullAtWrite > 0 && --FullAtWrite == 0))
         {
             throw new StorageException("disk_full", $"write of {name} failed: No space left on device.");
         }
     }
 
+    /// <summary>A name is given, changed or taken away.</summary>
+    public void OnEntry(string name) => OnStep("rename", name);
+
     public void OnSync(string name)
     {
+        OnStep("fsync", name);
         if (FailSyncs)
         {
             throw new StorageException("io_error", $"fsync of {name} failed: Input/output error.");
@@ -41,6 +50,14 @@ internal sealed class DiskTroubles
         if (FailReads)
         {
             throw new StorageException("io_error", $"read of {name} failed: Input/output error.");
+        }
+    }
+
+    private void OnStep(string what, string name)
+    {
+        if (FailAtStep > 0 && --FailAtStep == 0)
+        {
+            throw new StorageException("io_error", $"{what} of {name} failed: Input/output error.");
         }
     }
 }
@@ -103,6 +120,7 @@ internal sealed class SimDisk
             () => SyncContent(temporary, fresh),
             () =>
             {
+                Troubles.OnEntry(name);
                 Enter(name, fresh);
                 Enter(temporary, null);
             },
@@ -114,6 +132,7 @@ internal sealed class SimDisk
         {
             Inode inode = _names.GetValueOrDefault(from)
                 ?? throw new StorageException("storage_failed", $"rename of {from} failed: No such file or directory.");
+            Troubles.OnEntry(to);
             Enter(to, inode);
             Enter(from, null);
         },
@@ -128,7 +147,11 @@ internal sealed class SimDisk
                 inode.Durable = inode.Content;
             }
         },
-        () => Enter(name, null),
+        () =>
+        {
+            Troubles.OnEntry(name);
+            Enter(name, null);
+        },
         () => SyncEntries(name));
 
     public void PowerCut(SimRandom chance)

@@ -28,6 +28,9 @@ internal sealed class Activities(
     private readonly StateStore _store = new(ports.StateFiles, ports.TpmMemory);
     private Task _running = Task.CompletedTask;
 
+    // An enrolment the server has answered and the till could not take over yet: the next try goes on with it.
+    private EnrolledTill? _answered;
+
     /// <summary>Starts the activity of an effect; false when the effect begins none.</summary>
     public bool TryStart(
         AgentEffect effect, AgentState state, Now now, ChannelWriter<AgentEvent> events, CancellationToken stop)
@@ -187,11 +190,14 @@ internal sealed class Activities(
                 till.Agent = await enroller.BeginAsync(call, cancel);
             }
 
-            EnrolledTill enrolled = await enroller.FinishAsync(till.Agent!, cancel);
+            EnrolledTill enrolled = Answered() ?? await enroller.FinishAsync(till.Agent!, cancel);
+            _answered = enrolled;
             till.TpmFacts = enrolled.Tpm;
             await _opening.AdoptAsync(enrolled.Agent, cancel);
-            return await _opening.EnrolledEventAsync(
+            AgentEvent done = await _opening.EnrolledEventAsync(
                 enrolled.Agent, enrolled.ServerTime, enrolled.SentBootMs, cancel);
+            _answered = null;
+            return done;
         }
         finally
         {
@@ -206,10 +212,12 @@ internal sealed class Activities(
         return new TpmReading(clock.ClockMs, ports.BootClock.BootMs);
     }
 
-    private bool IsEnrolling() => till.Agent is { Phase: EnrollmentPhase.Enrolling };
+    private bool IsEnrolling() => Answered() is not null || till.Agent is { Phase: EnrollmentPhase.Enrolling };
+
+    private EnrolledTill? Answered() => ReferenceEquals(_answered?.Agent, till.Agent) ? _answered : null;
 
     /// <summary>The keys of an enrolment before this one, if there was one, are no more.</summary>
-    private bool HasBegun() => till.Agent is { Phase: not EnrollmentPhase.Enrolled };
+    private bool HasBegun() => Answered() is not null || till.Agent is { Phase: not EnrollmentPhase.Enrolled };
 
     private static RequestMoment MomentOf(AgentState state, Now now) =>
         new(state.Clock.At(now.BootMs), now.Wall, state.Bound?.Generation ?? state.Counter);
