@@ -15,9 +15,11 @@ internal sealed record AuditedTransition(string Event, string Op, string Outcome
 /// <summary>The audit log of a till as it lies on disk, verified by its bytes and without the agent.</summary>
 /// <param name="End">Where the chain ends; the anchor of a later look.</param>
 /// <param name="Validations">Numbers of the records of answered validations.</param>
+/// <param name="Gaps">Gaps that are told of: the number of the record, and how many records it stands for.</param>
 internal sealed record AuditBooks(
     IReadOnlyList<AuditFinding> Findings, AuditPoint End, string AgentId,
-    IReadOnlyList<AuditedTransition> Transitions, IReadOnlyList<long> Validations)
+    IReadOnlyList<AuditedTransition> Transitions, IReadOnlyList<long> Validations,
+    IReadOnlyList<(long Seq, long Records)> Gaps)
 {
     /// <param name="earlier">A look before; what it saw must still stand where it stood.</param>
     public static AuditBooks Read(TillFolder till, AuditBooks? earlier = null)
@@ -46,22 +48,26 @@ internal sealed record AuditBooks(
         using AuditVerifier verifier = new(new AuditTrust(agentId, key, Es256.Verify, anchors));
         HashSet<AuditedTransition> transitions = [];
         List<long> validations = [];
+        List<(long Seq, long Records)> gaps = [];
         IReadOnlyList<string> paths = File.Exists(till.AuditLog) ? AuditFiles.OfDirectory(till.Logs).Paths : [];
         foreach (string path in paths)
         {
             byte[] bytes = File.ReadAllBytes(path);
             verifier.BeginSegment(Path.GetFileName(path));
             verifier.Add(bytes);
-            Collect(bytes, transitions, validations);
+            Collect(bytes, transitions, validations, gaps);
         }
 
         AuditVerifyResponse result = verifier.Finish();
         return new AuditBooks(
-            result.Findings, new AuditPoint(result.LastSeq, result.Head), agentId, [.. transitions], validations);
+            result.Findings, new AuditPoint(result.LastSeq, result.Head), agentId, [.. transitions], validations,
+            gaps);
     }
 
     // Lines that are no records have been found by the verifier.
-    private static void Collect(byte[] bytes, HashSet<AuditedTransition> transitions, List<long> validations)
+    private static void Collect(
+        byte[] bytes, HashSet<AuditedTransition> transitions, List<long> validations,
+        List<(long Seq, long Records)> gaps)
     {
         foreach (string line in System.Text.Encoding.UTF8.GetString(bytes).Split('\n'))
         {
@@ -73,8 +79,13 @@ internal sealed record AuditBooks(
                 transitions.Add(new AuditedTransition(Text(root, "event") ?? "", op, Text(root, "outcome") ?? ""));
             else if (Text(root, "event") == "license_validated")
                 validations.Add(root.GetProperty("seq").GetInt64());
+            else if (Text(root, "event") == "audit_gap")
+                gaps.Add((root.GetProperty("seq").GetInt64(), GapOf(root)));
         }
     }
+
+    private static long GapOf(JsonElement record) =>
+        record.GetProperty("details").GetProperty("records").GetInt64();
 
     private static string? Text(JsonElement record, string member) =>
         record.TryGetProperty(member, out JsonElement value) && value.ValueKind == JsonValueKind.String

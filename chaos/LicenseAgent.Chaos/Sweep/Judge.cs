@@ -55,9 +55,17 @@ internal sealed class Judge(Scenario scenario, Books? before)
     /// <param name="answered">Applications have been answered so often since.</param>
     public void Validations(AuditBooks since, AuditBooks log, int answered)
     {
-        int told = log.Validations.Count(seq => seq > since.End.Seq);
-        Require(told >= answered, $"I12: {answered} validations were answered and {told} are told of.");
+        (long told, long lost) = ToldOf(since, log);
+        Require(
+            told + lost >= answered,
+            $"I12: {answered} validations were answered, {told} are told of, and gaps stand for {lost}.");
     }
+
+    /// <summary>Records of validations since then, and how many records the gaps since then stand for: what could not be
+    /// written is counted, not forgotten.</summary>
+    public static (long Told, long Lost) ToldOf(AuditBooks since, AuditBooks log) => (
+        log.Validations.Count(seq => seq > since.End.Seq),
+        log.Gaps.Where(gap => gap.Seq > since.End.Seq).Sum(gap => gap.Records));
 
     public void Tokens(string what, bool valid, bool expected, string reason) =>
         Require(valid == expected, expected ? $"I02, I04: {what} is {reason}." : $"I05: {what} is valid.");

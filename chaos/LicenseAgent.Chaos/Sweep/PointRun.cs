@@ -42,6 +42,8 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
             laps.End("strike");
             if (till.Agent.Process is { HasExited: true, WasKilled: false } ended)
                 judge.Error($"The daemon ended by itself: {Tail(ended.Said)}");
+            if (strike != Strike.Kill)
+                await ToldOfAsync(till, asked, cancel);
             AuditBooks log = AuditBooks.Read(till.Folder);
             judge.Validations(asked, log, till.Answered);
             if (strike == Strike.Kill)
@@ -201,6 +203,15 @@ internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
             return strike == Strike.Kill ? dead && till.Agent.Process.WasKilled : injected;
         }
     }
+
+    /// <summary>What could not be written is told of as soon as it can be, by itself: a second later at most.</summary>
+    private static Task ToldOfAsync(SweepTill till, AuditBooks asked, CancellationToken cancel) => SweepTill.UntilAsync(
+        () =>
+        {
+            (long told, long lost) = Judge.ToldOf(asked, AuditBooks.Read(till.Folder));
+            return Task.FromResult(told + lost >= till.Answered);
+        },
+        () => $"I12: {till.Answered} validations were answered and not all are told of", cancel);
 
     private static async Task KillAsync(SweepTill till, TaskCompletionSource struck)
     {

@@ -159,6 +159,28 @@ internal sealed partial class AuditLog
         }
     }
 
+    /// <summary>A gap is told of as soon as it can be, whether anybody appends something or not.</summary>
+    private void OnRetryTimer(object? _)
+    {
+        lock (_gate)
+        {
+            if (_gap is null || _bug is not null)
+                return;
+            if (_open is null)
+                OpenBatch_NeedsLock(_clock.BootMs, begins: null);
+            ArmRetryTimer_NeedsLock();
+        }
+    }
+
+    private AuditGap BeginGap_NeedsLock(AuditGap gap)
+    {
+        ArmRetryTimer_NeedsLock();
+        return gap;
+    }
+
+    private void ArmRetryTimer_NeedsLock() =>
+        _retryTimer.Change(TimeSpan.FromMilliseconds(RetryMs), Timeout.InfiniteTimeSpan);
+
     private void LoseUnwritten_NeedsLock(StorageException failure)
     {
         if (_writing is not null)
@@ -172,7 +194,7 @@ internal sealed partial class AuditLog
 
     private void Lose_NeedsLock(AuditBatch batch, StorageException failure)
     {
-        _gap ??= new AuditGap(batch.Time, batch.UpMs, failure.Reason, failure.Message);
+        _gap ??= BeginGap_NeedsLock(new AuditGap(batch.Time, batch.UpMs, failure.Reason, failure.Message));
         _gap.Records += batch.Records;
         batch.OnLost(failure, accepted: _config.OnFailure == AuditFailure.Continue && _bug is null);
     }

@@ -20,7 +20,7 @@ namespace LicenseAgent.Daemon.Audit;
 /// When a write fails, what was not written is gone and the chain goes on from the last record on the disk. Under
 /// <c>continue</c> validations are answered all the same and counted; under <c>refuse</c> they fail. Everything else
 /// fails either way, by <see cref="SyncAsync(AuditTicket)"/>. The first batch that can be written again begins with a
-/// record of the gap.
+/// record of the gap; where nobody appends anything the log itself tries, once a second.
 /// </para>
 /// </summary>
 internal sealed partial class AuditLog : IDisposable
@@ -29,7 +29,8 @@ internal sealed partial class AuditLog : IDisposable
     // wait. What would not fit is treated as not writable.
     private const int BatchMaxBytes = 1024 * 1024;
 
-    // While the log is not writable, a validation tries again at most this often. Everything else tries each time.
+    // While the log is not writable, a validation tries again at most this often, and so does the log itself.
+    // Everything else tries each time.
     private const long RetryMs = 1_000;
 
     private readonly Lock _gate = new();
@@ -40,6 +41,7 @@ internal sealed partial class AuditLog : IDisposable
     private volatile AuditConfig _config;
     private readonly AuditRetention _retention;
     private readonly ITimer _syncTimer;
+    private readonly ITimer _retryTimer;
     private readonly Action _writeNext;
     private readonly AuditChain _chain;
 
@@ -67,6 +69,7 @@ internal sealed partial class AuditLog : IDisposable
         (_sinceCheckpoint, _checkpointUpMs) = (end.SinceCheckpoint, end.CheckpointUpMs ?? ports.Clock.BootMs);
         _writeNext = WriteNext;
         _syncTimer = ports.Time.CreateTimer(OnSyncTimer, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _retryTimer = ports.Time.CreateTimer(OnRetryTimer, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>What validations do while the log cannot be written.</summary>
@@ -155,7 +158,11 @@ internal sealed partial class AuditLog : IDisposable
 
     public void Dispose()
     {
+        // A timer may be on its way here: it finds nothing to tell of.
+        lock (_gate)
+            _gap = null;
         _syncTimer.Dispose();
+        _retryTimer.Dispose();
         _retention.Dispose();
         _chain.Dispose();
     }
@@ -210,7 +217,10 @@ internal sealed partial class AuditLog : IDisposable
     private AuditBatch LostBatch_NeedsLock(bool full, long upMs)
     {
         if (full)
-            _gap ??= new AuditGap(_trustedNow(upMs), upMs, "audit_backlog", "The disk does not keep up.");
+        {
+            _gap ??= BeginGap_NeedsLock(
+                new AuditGap(_trustedNow(upMs), upMs, "audit_backlog", "The disk does not keep up."));
+        }
         _gap!.Records++;
         var batch = new AuditBatch([], _gap.From, upMs);
         batch.OnLost(_gap.ToFailure(), accepted: _config.OnFailure == AuditFailure.Continue);

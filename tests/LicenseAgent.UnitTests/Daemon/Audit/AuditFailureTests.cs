@@ -108,6 +108,28 @@ public sealed class AuditFailureTests
     }
 
     [Fact]
+    public async Task A_gap_is_told_by_itself_when_there_is_room_again()
+    {
+        AuditBench bench = await FullAsync(AuditFailure.Continue);
+        bench.Log.Append(Validation(1));
+        bench.Hand.RunAll();
+        bench.Hand.FireTimers();
+        bench.Hand.RunAll();
+        Assert.NotNull(bench.Log.Failing);
+
+        bench.Disk.Free = long.MaxValue;
+        bench.Hand.FireTimers();
+        bench.Hand.RunAll();
+        Assert.Null(bench.Log.Failing);
+        Assert.Contains("\"records\":1,", Assert.Single(bench.Text.Split("audit_gap")[1..]), StringComparison.Ordinal);
+
+        string told = bench.Text;
+        bench.Hand.FireTimers();
+        bench.Hand.RunAll();
+        Assert.Equal(told, bench.Text);
+    }
+
+    [Fact]
     public async Task After_a_failed_fsync_no_point_leaves_until_a_new_file_holds_the_chain()
     {
         AuditBench bench = await AuditBench.OpenAsync();
