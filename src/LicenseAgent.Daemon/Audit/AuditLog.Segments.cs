@@ -10,7 +10,7 @@ namespace LicenseAgent.Daemon.Audit;
 internal sealed partial class AuditLog
 {
     // A file that cannot be closed goes on being written; the log only grows meanwhile.
-    private const long RollRetryMs = 60_000;
+    private const long RollRetryMs = 10_000;
 
     // Number of the first record of audit.log, or of the one it will have.
     private long _firstSeq;
