@@ -58,8 +58,10 @@ internal sealed class LoadCommand(LoadOrder order)
         Say("Starting a TPM emulator, a license server and an agent; enrolling; minting tokens ...");
         await using OwnTill own = await OwnTill.OpenAsync(scenario, cancel);
         LoadRun run = new(scenario, own.Tokens, ReportFiles.Progress);
+        int? loaded = await own.Till.LoadedInTpmAsync(cancel);
         LoadResult result = await run.RunAsync(
             new LoadTarget("agent", own.Till.PosSocket, own.Till.AgentId), own.ActAsync, cancel);
+        result.TpmLeft = await own.Till.LoadedInTpmAsync(cancel) - loaded;
         LoadResult? baseline = scenario.Baseline ? await EmptyAsync(run, own, cancel) : null;
         return Write(scenario, result, baseline);
     }

@@ -62,6 +62,9 @@ internal sealed class LoadResult(string target)
 
     public List<ProcessSample> Samples { get; } = [];
 
+    /// <summary>Objects and sessions in the TPM, more than before; <see langword="null"/>: nobody looked.</summary>
+    public int? TpmLeft { get; set; }
+
     public List<EventDone> Events { get; } = [];
 
     /// <summary>Why requests failed, the most frequent first, at most ten.</summary>

@@ -57,6 +57,11 @@ internal sealed class Verdict
             Process(scenario, result.Samples);
         }
 
+        if (result.TpmLeft is { } left)
+        {
+            Limit("objects and sessions left in the TPM", left, scenario.Limits.TpmHandles, Count);
+        }
+
         // Answers that were wrong are wrong however late the question was; times then say nothing.
         bool answersMissing = result.Failed > (scenario.Limits.Failed ?? long.MaxValue)
             || result.Events.Any(e => e.Trouble.Length > 0);

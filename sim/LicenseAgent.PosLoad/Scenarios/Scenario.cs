@@ -128,6 +128,7 @@ internal sealed record Intervals(double Rotation, double Grace, double CheckIn);
 /// <param name="MemoryMib">Resident memory of the agent at any second.</param>
 /// <param name="MemoryMibPerHour">Growth of resident memory over the second half, MiB an hour.</param>
 /// <param name="DescriptorsPerHour">Growth of open descriptors over the second half, an hour.</param>
+/// <param name="TpmHandles">Objects and sessions left in the TPM; a proxy is put on its bus to count them.</param>
 /// <param name="PerSecond">Right answers a second in the closed phase, at least.</param>
 /// <param name="BaselineShare">The same as a share of what the empty handler reached, at least.</param>
 /// <param name="RateFactor">After the server is back, requests in any minute of the fleet's time from the second on, as
@@ -135,5 +136,5 @@ internal sealed record Intervals(double Rotation, double Grace, double CheckIn);
 /// <param name="RotationsFailed">Refused, not usable, or without an answer while the server was there.</param>
 internal sealed record Limits(
     long? Failed = 0, double? P99Ms = null, double? P999Ms = null, double? MemoryMib = null,
-    double? MemoryMibPerHour = null, double? DescriptorsPerHour = null, double? PerSecond = null,
+    double? MemoryMibPerHour = null, double? DescriptorsPerHour = null, int? TpmHandles = null, double? PerSecond = null,
     double? BaselineShare = null, double? RateFactor = null, long? RotationsFailed = null);

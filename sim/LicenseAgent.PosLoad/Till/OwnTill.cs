@@ -31,7 +31,8 @@ internal sealed class OwnTill : IAsyncDisposable
             : new ServerSettings();
         IEnumerable<uint> users = Enumerable.Range(0, scenario.Users).Select(n => LoadRun.FirstUser + (uint)n)
             .Append(LoadRun.HostileUser).Append(TillFolder.OwnUid);
-        EnrolledTill till = await EnrolledTill.OpenAsync(new EnrolledTillSettings(server, [.. users]), cancel);
+        EnrolledTill till = await EnrolledTill.OpenAsync(
+            new EnrolledTillSettings(server, [.. users], WatchTpm: scenario.Limits.TpmHandles is not null), cancel);
         try
         {
             int fresh = scenario.Mix.Fresh == 0 ? 0 : (int)Math.Min(TokenPool.FreshMax, 1 + FreshWanted(scenario));

@@ -16,7 +16,9 @@ namespace LicenseAgent.Testbed.Tills;
 
 /// <summary>What a measured till differs in.</summary>
 /// <param name="PosUids">Users that may validate; <see langword="null"/>: the one who runs this.</param>
-public sealed record EnrolledTillSettings(ServerSettings Server, IReadOnlyList<uint>? PosUids = null);
+/// <param name="WatchTpm">A proxy stands on the TPM bus, through which others can look; it costs time.</param>
+public sealed record EnrolledTillSettings(
+    ServerSettings Server, IReadOnlyList<uint>? PosUids = null, bool WatchTpm = false);
 
 /// <summary>
 /// A till as in a shop, to be measured: swtpm, the agent's process, enrolled at a license server's process. Validations
@@ -37,6 +39,7 @@ public sealed class EnrolledTill : IAsyncDisposable
     private readonly ManagementClient _operator;
     private LicenseServerProcess? _server;
     private SwtpmProcess? _tpm;
+    private TpmProxy? _bus;
     private AgentProcess? _agent;
 
     private EnrolledTill()
@@ -69,9 +72,10 @@ public sealed class EnrolledTill : IAsyncDisposable
         {
             till._server = await LicenseServerProcess.StartAsync(till._place, settings.Server, cancel);
             till._tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
+            till._bus = settings.WatchTpm ? TpmProxy.Start(till._tpm) : null;
             TillSettings own = new()
             {
-                TpmDevice = till._tpm.Device,
+                TpmDevice = till._bus?.Device ?? till._tpm.Device,
                 PosRate = PosRate,
                 RotationInterval = settings.Server.RotationInterval,
                 GracePeriod = settings.Server.GracePeriod,
@@ -98,6 +102,10 @@ public sealed class EnrolledTill : IAsyncDisposable
         _agent = await AgentProcess.StartAsync(_folder, cancel);
         return Stopwatch.GetElapsedTime(start);
     }
+
+    /// <summary>Objects and sessions that are loaded in the TPM; <see langword="null"/> where nobody can look.</summary>
+    public async Task<int?> LoadedInTpmAsync(CancellationToken cancel) =>
+        _bus is null ? null : await TpmHandles.CountAsync(_bus, cancel);
 
     /// <summary>Resident memory of the agent, in MiB.</summary>
     public double ResidentMiB() => long.Parse(
@@ -154,6 +162,8 @@ public sealed class EnrolledTill : IAsyncDisposable
         _operator.Dispose();
         if (_agent is not null)
             await _agent.DisposeAsync();
+        if (_bus is not null)
+            await _bus.DisposeAsync();
         if (_tpm is not null)
             await _tpm.DisposeAsync();
         if (_server is not null)

@@ -115,6 +115,20 @@ public sealed class TpmProxyTests(TpmSeed seed)
     }
 
     [Fact]
+    public async Task What_a_client_leaves_in_the_tpm_is_counted()
+    {
+        await using var till = await seed.StartAsync();
+        await till.DisconnectAsync();
+        await using var proxy = TpmProxy.Start(till.Swtpm);
+        using var tools = new TpmTools(proxy.ToolsTcti);
+        Assert.Equal(0, await TpmHandles.CountAsync(proxy, Cancel));
+
+        await tools.RunAsync("tpm2_startauthsession", "-S", "session.ctx");
+
+        Assert.Equal(1, await TpmHandles.CountAsync(proxy, Cancel));
+    }
+
+    [Fact]
     public async Task The_death_of_the_tpm_reaches_the_client()
     {
         await using var till = await seed.StartAsync();

@@ -6,7 +6,6 @@ using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.Ports;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -38,23 +37,19 @@ internal sealed class LocalSocketServer : IDisposable
 
     public LocalSocketServer(LocalSocketSettings settings, TimeProvider time, ILoggerFactory logs)
     {
-        var filter = new PeerFilter(
-            new ConnectionGate(
-                settings.Access, settings.Limits.ConnectionsPerUid, settings.Limits.Connections, time),
-            settings.TurnedAway, settings.OwnProcess, time);
+        var gate = new ConnectionGate(
+            settings.Access, settings.Limits.ConnectionsPerUid, settings.Limits.Connections, time);
+        var door = new PeerDoor(
+            () => settings.Given ?? SocketPath.Bind(settings.Path),
+            new DoorRules(gate, settings.TurnedAway, settings.OwnProcess), time, logs);
         var options = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
         Limit(options.Limits, settings.Limits);
         options.ListenUnixSocket(settings.Path, listen =>
         {
             listen.Protocols = HttpProtocols.Http1;
-            listen.Use(next => connection => filter.OnConnection(connection, next));
+            listen.Use(next => connection => door.OnConnection(connection, next));
         });
-        var transport = new SocketTransportOptions
-        {
-            CreateBoundListenSocket = _ => settings.Given ?? SocketPath.Bind(settings.Path),
-        };
-        _server = new KestrelServer(
-            Options.Create(options), new SocketTransportFactory(Options.Create(transport), logs), logs);
+        _server = new KestrelServer(Options.Create(options), door, logs);
         _application = new LocalHttpApplication(
             settings.Handler, settings.Limits.RequestBytes, time, settings.Broken);
     }
