@@ -13,8 +13,8 @@ namespace LicenseAgent.Chaos.Sweep;
 /// <summary>One point on a copy of the snapshot: strike, look at what is left, start again, go on to the end, judge.</summary>
 internal sealed class PointRun(Scenario scenario, Snapshot snapshot)
 {
-    private const int AsksMax = 8;
-    private static readonly TimeSpan s_deathMax = TimeSpan.FromSeconds(10), s_again = TimeSpan.FromSeconds(5);
+    private const int AsksMax = 24;
+    private static readonly TimeSpan s_deathMax = TimeSpan.FromSeconds(10), s_again = TimeSpan.FromSeconds(2);
 
     /// <summary>The scenario without a strike: which points it has.</summary>
     public async Task<IReadOnlyList<CrashPoint>> EnumerateAsync(CancellationToken cancel)

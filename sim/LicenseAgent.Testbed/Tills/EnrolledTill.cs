@@ -16,20 +16,23 @@ namespace LicenseAgent.Testbed.Tills;
 
 /// <summary>What a measured till differs in.</summary>
 /// <param name="PosUids">Users that may validate; <see langword="null"/>: the one who runs this.</param>
+/// <param name="PosRate">Validations a second of one user; without limit unless the limit is measured.</param>
 /// <param name="WatchTpm">A proxy stands on the TPM bus, through which others can look; it costs time.</param>
 public sealed record EnrolledTillSettings(
-    ServerSettings Server, IReadOnlyList<uint>? PosUids = null, bool WatchTpm = false);
+    ServerSettings Server, IReadOnlyList<uint>? PosUids = null, bool WatchTpm = false,
+    int PosRate = EnrolledTillSettings.NoLimit)
+{
+    // The largest that leaves room for a burst of twice it.
+    public const int NoLimit = 500_000;
+}
 
 /// <summary>
 /// A till as in a shop, to be measured: swtpm, the agent's process, enrolled at a license server's process. Validations
-/// are not limited in rate: the rate is not what is measured.
+/// are not limited in rate unless that is what is measured.
 /// </summary>
 public sealed class EnrolledTill : IAsyncDisposable
 {
     public const string Name = "pos-001";
-
-    // The largest that leaves room for a burst of twice it.
-    private const int PosRate = 500_000;
 
     private static readonly TimeSpan s_enrolMax = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan s_enrolPoll = TimeSpan.FromMilliseconds(50);
@@ -76,7 +79,7 @@ public sealed class EnrolledTill : IAsyncDisposable
             TillSettings own = new()
             {
                 TpmDevice = till._bus?.Device ?? till._tpm.Device,
-                PosRate = PosRate,
+                PosRate = settings.PosRate,
                 RotationInterval = settings.Server.RotationInterval,
                 GracePeriod = settings.Server.GracePeriod,
                 CheckInInterval = settings.Server.CheckInInterval,

@@ -13,7 +13,7 @@ internal static partial class Crowd
     public const string Command = "crowd", Ready = "crowd_is_there";
     public const int OfEachKind = 100;
 
-    private const int SetResUid = 117;
+    private const int SetResUid = 117, Shifts = 10;
     private static readonly TimeSpan s_turn = TimeSpan.FromMilliseconds(100);
 
     private static readonly byte[] s_request = Encoding.ASCII.GetBytes(
@@ -53,15 +53,20 @@ internal static partial class Crowd
         Member[] members = [.. Enumerable.Range(0, OfEachKind).Select(i => new Member(socket, i))];
         for (bool first = true; ; first = false)
         {
-            foreach (Member member in members)
+            // Strangers to each other, who do not act in step.
+            foreach (Member[] some in members.Chunk(OfEachKind / Shifts))
             {
-                if (member.IsConnected())
-                    act(member);
+                foreach (Member member in some)
+                {
+                    if (member.IsConnected())
+                        act(member);
+                }
+
+                turn.Wait(s_turn / Shifts);
             }
 
             if (first)
                 there.Signal();
-            turn.Wait(s_turn);
         }
     }
 
@@ -71,12 +76,15 @@ internal static partial class Crowd
         private Socket? _socket;
         private int _sent;
 
+        // Told by a send; an answer that was never read may still lie there.
+        private bool _isCutOff;
+
         public bool IsConnected()
         {
-            if (_socket is { } socket && !(socket.Poll(0, SelectMode.SelectRead) && socket.Available == 0))
+            if (_socket is { } socket && !_isCutOff && !(socket.Poll(0, SelectMode.SelectRead) && socket.Available == 0))
                 return true;
             _socket?.Dispose();
-            _sent = 0;
+            (_sent, _isCutOff) = (0, false);
             _socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
             try
             {
@@ -115,6 +123,7 @@ internal static partial class Crowd
         private bool Send(ReadOnlySpan<byte> bytes)
         {
             _socket!.Send(bytes, SocketFlags.None, out SocketError error);
+            _isCutOff = error is not (SocketError.Success or SocketError.WouldBlock);
             return error == SocketError.Success;
         }
     }

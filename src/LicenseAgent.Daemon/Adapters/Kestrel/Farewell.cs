@@ -10,21 +10,22 @@ namespace LicenseAgent.Daemon.Adapters.Kestrel;
 /// <summary>The constant answer to a peer that is turned away, without an HTTP server.</summary>
 internal sealed class Farewell(TimeProvider time) : IAsyncDisposable
 {
-    // A peer that is still sending when the other side closes may lose the answer (ECONNRESET), so unread input is
-    // discarded until the peer closes: up to these bounds, for so many peers at a time. Further ones have the answer,
-    // and what they have sent until then is read.
-    private const int DiscardBytesMax = 64 * 1024;
-    private static readonly TimeSpan s_discardMax = TimeSpan.FromSeconds(1);
-    private const int DiscardingMax = 64;
+    // A peer that is still sending when the other side closes may lose the answer (EPIPE), so what it sends is read and
+    // discarded until it closes: up to these bounds, for so many peers at a time. Further ones have the answer, and
+    // what they have sent until then is read.
+    private const int DiscardBytesMax = 64 * 1024, DiscardingMax = 64;
+    private static readonly TimeSpan s_discardMax = TimeSpan.FromSeconds(1), s_look = TimeSpan.FromMilliseconds(20);
 
     private static readonly byte[] s_notAllowed = Response("403 Forbidden", Problems.PeerNotAllowed);
     private static readonly byte[] s_tooMany = Response("503 Service Unavailable", Problems.TooManyConnections);
 
     private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private readonly List<Leaving> _leaving = [];
     private readonly byte[] _discarded = new byte[16 * 1024];
-    private int _discarding;
+    private Task _looking = Task.CompletedTask;
 
-    /// <summary>Answers, and closes the socket, now or soon. Never blocks; called by one thread at a time.</summary>
+    /// <summary>Answers, and closes the socket, now or soon. Never blocks.</summary>
     public void Say(Socket socket, Admission why)
     {
         try
@@ -32,56 +33,72 @@ internal sealed class Farewell(TimeProvider time) : IAsyncDisposable
             // A new socket has room for it.
             socket.Blocking = false;
             socket.Send(why == Admission.NotAllowed ? s_notAllowed : s_tooMany);
-            socket.Shutdown(SocketShutdown.Send);
-            if (Interlocked.Increment(ref _discarding) <= DiscardingMax)
-            {
-                _ = DiscardAsync(socket);
-                return;
-            }
-
-            Interlocked.Decrement(ref _discarding);
-            socket.Receive(_discarded, SocketFlags.None, out _);
         }
         catch (SocketException)
         {
             // The peer is gone.
+            socket.Dispose();
+            return;
         }
 
-        socket.Dispose();
+        Leaving leaving = new(socket, time.GetTimestamp());
+        lock (_gate)
+        {
+            bool stays = _leaving.Count < DiscardingMax && !_stop.IsCancellationRequested;
+            if (IsOver(leaving) || !stays)
+            {
+                socket.Dispose();
+                return;
+            }
+
+            _leaving.Add(leaving);
+            if (_looking.IsCompleted)
+                _looking = LookAsync();
+        }
     }
 
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
+        await _looking;
         _stop.Dispose();
     }
 
-    // Whoever waits for the peer ends its own failures.
-    private async Task DiscardAsync(Socket socket)
+    private async Task LookAsync()
     {
-        byte[] into = ArrayPool<byte>.Shared.Rent(4096);
-        try
+        while (true)
         {
-            using CancellationTokenSource limit = new(s_discardMax, time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
-            int read;
-            for (long all = 0; all <= DiscardBytesMax; all += read)
+            await Task.Delay(s_look, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            lock (_gate)
             {
-                read = await socket.ReceiveAsync(into, either.Token);
-                if (read == 0)
-                    break;
+                foreach (Leaving leaving in _leaving.Where(l => _stop.IsCancellationRequested || IsOver(l)).ToArray())
+                {
+                    _leaving.Remove(leaving);
+                    leaving.Socket.Dispose();
+                }
+
+                if (_leaving.Count == 0)
+                {
+                    _looking = Task.CompletedTask;
+                    return;
+                }
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+    }
+
+    // Reads what is there. The peer may have closed, sent too much, or had its time.
+    private bool IsOver(Leaving leaving)
+    {
+        SocketError error;
+        do
         {
-            // The time is up, the peer is gone, or the server stops: either way it has had its answer.
+            int read = leaving.Socket.Receive(_discarded, SocketFlags.None, out error);
+            leaving.Discarded += read;
+            if (error == SocketError.Success && read == 0)
+                return true;
         }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(into);
-            socket.Dispose();
-            Interlocked.Decrement(ref _discarding);
-        }
+        while (error == SocketError.Success && leaving.Discarded <= DiscardBytesMax);
+        return error != SocketError.WouldBlock || time.GetElapsedTime(leaving.Since) > s_discardMax;
     }
 
     private static byte[] Response(string statusLine, Problem problem)
@@ -92,5 +109,14 @@ internal sealed class Farewell(TimeProvider time) : IAsyncDisposable
             $"HTTP/1.1 {statusLine}\r\nContent-Type: {answer.ContentType}\r\n"
             + $"Content-Length: {body.WrittenCount}\r\nConnection: close\r\n\r\n");
         return [.. head, .. body.WrittenSpan];
+    }
+
+    private sealed class Leaving(Socket socket, long since)
+    {
+        public Socket Socket { get; } = socket;
+
+        public long Since { get; } = since;
+
+        public long Discarded { get; set; }
     }
 }

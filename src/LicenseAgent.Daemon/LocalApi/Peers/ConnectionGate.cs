@@ -31,24 +31,14 @@ internal readonly record struct Entrance(Admission Admission, ConnectionSlot? Sl
 /// gives one that is idle to a user who has at least two fewer: so no number of users with full hands keeps another one
 /// out, and equals take nothing from each other. One lock, held for a look-up; in a full house for one look at each
 /// user and at the connections of some.
-/// <para>
-/// A connection over which no request ever came counts against its user, and against nobody else, for up to half a
-/// second after its end: setting one up costs far more than turning one away.
-/// </para>
 /// </summary>
 internal sealed class ConnectionGate(PeerAccess access, int perUid, int inAll, TimeProvider time)
 {
     // Connections that were closed for others and are still being taken down; they stand beyond the limit in all.
     private const int ClosingMax = 16;
 
-    // Half of it up to the whole, so that places taken together do not become free together.
-    private static readonly TimeSpan s_heldMax = TimeSpan.FromMilliseconds(500);
-
     private readonly Lock _gate = new();
     private readonly Dictionary<uint, HashSet<ConnectionSlot>> _byUid = [];
-    private readonly Dictionary<uint, int> _heldByUid = [];
-    private readonly PriorityQueue<uint, long> _held = new();
-    private double _spread;
     private int _total;
     private int _closing;
 
@@ -61,9 +51,8 @@ internal sealed class ConnectionGate(PeerAccess access, int perUid, int inAll, T
         ConnectionSlot? gone = null;
         lock (_gate)
         {
-            FreeHeld_NeedsLock();
             int mine = _byUid.TryGetValue(peer.Uid, out HashSet<ConnectionSlot>? slots) ? slots.Count : 0;
-            if (mine + _heldByUid.GetValueOrDefault(peer.Uid) >= perUid || (_total >= inAll && (gone = MakeRoom_NeedsLock(mine)) is null))
+            if (mine >= perUid || (_total >= inAll && (gone = MakeRoom_NeedsLock(mine)) is null))
                 return new(Admission.TooMany, null);
             if (slots is null)
                 _byUid.Add(peer.Uid, slots = []);
@@ -81,29 +70,6 @@ internal sealed class ConnectionGate(PeerAccess access, int perUid, int inAll, T
         {
             if (!TryRemove_NeedsLock(slot))
                 _closing--;
-            else if (!slot.HasBegun)
-                Hold_NeedsLock(slot.Peer.Uid);
-        }
-    }
-
-    // At most as many as a user may have connections.
-    private void Hold_NeedsLock(uint uid)
-    {
-        FreeHeld_NeedsLock();
-        _heldByUid[uid] = _heldByUid.GetValueOrDefault(uid) + 1;
-        _spread = (_spread + 0.6180339887) % 1;
-        double seconds = s_heldMax.TotalSeconds * (1 + _spread) / 2;
-        _held.Enqueue(uid, time.GetTimestamp() + (long)(seconds * time.TimestampFrequency));
-    }
-
-    private void FreeHeld_NeedsLock()
-    {
-        long now = time.GetTimestamp();
-        while (_held.TryPeek(out uint uid, out long until) && until <= now)
-        {
-            _held.Dequeue();
-            if (--_heldByUid[uid] == 0)
-                _heldByUid.Remove(uid);
         }
     }
 

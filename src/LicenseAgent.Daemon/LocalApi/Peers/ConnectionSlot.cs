@@ -21,7 +21,6 @@ internal sealed class ConnectionSlot(PeerCredentials peer, TimeProvider time, Ac
     private static readonly TimeSpan SendingMax = TimeSpan.FromSeconds(1);
 
     private volatile Stage _stage;
-    private volatile bool _begun;
     private long _since = time.GetTimestamp();
 
     public PeerCredentials Peer { get; } = peer;
@@ -31,15 +30,9 @@ internal sealed class ConnectionSlot(PeerCredentials peer, TimeProvider time, Ac
     /// </summary>
     public long Since => Volatile.Read(ref _since);
 
-    /// <summary>A whole request came over it once. One without was of no use to anybody.</summary>
-    public bool HasBegun => _begun;
-
     /// <summary>A whole request is there. False: the place was given away, nothing of it may be done.</summary>
-    public bool TryBegin()
-    {
-        _begun = true;
-        return Interlocked.CompareExchange(ref _stage, Stage.Answering, Stage.Waiting) == Stage.Waiting;
-    }
+    public bool TryBegin() =>
+        Interlocked.CompareExchange(ref _stage, Stage.Answering, Stage.Waiting) == Stage.Waiting;
 
     /// <summary>The answer is made and goes out.</summary>
     public void Send() => Move(Stage.Answering, Stage.Sending);

@@ -148,27 +148,6 @@ public sealed class ConnectionGateTests
     }
 
     [Fact]
-    public void A_connection_that_asked_for_nothing_counts_half_a_second_longer_against_its_user_alone()
-    {
-        ConnectionGate gate = Gate(perUid: 2, inAll: 2);
-        foreach (ConnectionSlot slot in Fill(gate, 1, 2))
-            gate.Leave(slot);
-        Assert.Equal(Admission.TooMany, Enter(gate, 1).Admission);
-        Fill(gate, 2, 2);
-        foreach (ConnectionSlot slot in _all.TakeLast(2))
-        {
-            Ask(slot);
-            gate.Leave(slot);
-        }
-
-        Fill(gate, 2, 1);
-        _time.Advance(TimeSpan.FromMilliseconds(250));
-        Assert.Equal(Admission.TooMany, Enter(gate, 1).Admission);
-        _time.Advance(TimeSpan.FromMilliseconds(250));
-        Admit(gate, 1);
-    }
-
-    [Fact]
     public void What_was_closed_and_leaves_is_not_counted_twice()
     {
         ConnectionGate gate = Gate(perUid: 2, inAll: 2);
