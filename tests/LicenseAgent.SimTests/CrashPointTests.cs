@@ -6,7 +6,7 @@ using Xunit;
 
 namespace LicenseAgent.SimTests;
 
-/// <summary>A crash at a certain call of a port.</summary>
+/// <summary>A crash at a certain call of a port, or a failing disk.</summary>
 public sealed class CrashPointTests
 {
     private static readonly Plan s_enrol = FailNth.Golden.Single(plan => plan.Profile == "enrol");
@@ -23,6 +23,21 @@ public sealed class CrashPointTests
 
         Assert.Equal((true, true), (fell, run.IsClean));
         Assert.Equal(cut, run.History.OfType<Ended>().Any(ended => ended.How == EndOf.PowerCut));
+    }
+
+    /// <summary>
+    /// The server has answered, the identity is durable, and the log cannot be set aside for the new one: the till stayed
+    /// not enrolled until it was started again, and said that its TPM works.
+    /// </summary>
+    [Fact]
+    public void An_enrolment_goes_on_when_the_disk_fails_once_whatever_the_step()
+    {
+        foreach (int step in Enumerable.Range(1, 60))
+        {
+            (RunOutcome run, bool fell) = FailNth.With(s_enrol, step, Blow.DiskFails);
+
+            Assert.True(fell && run.IsClean, $"step {step}: {string.Join('\n', run.Violations)}");
+        }
     }
 
     /// <summary>

@@ -93,7 +93,7 @@ internal sealed class FleetStage : IAsyncDisposable
     {
         await Server.KillAsync();
         await using (ServerStore store = await ServerStore.OpenAsync(
-            Options(), TimeProvider.System, RandomNumberGenerator.Fill))
+            _settings.OptionsIn(_place), TimeProvider.System, RandomNumberGenerator.Fill))
         {
             await PassiveAgents.AddAsync(store.Database, Agents[0].AgentId, count);
         }
@@ -162,7 +162,7 @@ internal sealed class FleetStage : IAsyncDisposable
             .. Enumerable.Range(0, fleet.Agents).Select(i => new FleetAgent(
                 string.Create(CultureInfo.InvariantCulture, $"load-{i:000000}"), _decryption[i % DecryptionKeys])),
         ];
-        await using ServerApp app = await ServerApp.CreateAsync(Options(), TimeProvider.System);
+        await using ServerApp app = await ServerApp.CreateAsync(_settings.OptionsIn(_place), TimeProvider.System);
         AgentDesk desk = new(
             app.Store, new VersionKeys(app.Store.Keys, RandomNumberGenerator.Fill), TimeProvider.System,
             RandomNumberGenerator.Fill, "posload");
@@ -205,25 +205,6 @@ internal sealed class FleetStage : IAsyncDisposable
             throw new InvalidOperationException($"The first rotation of {agent.AgentId} was refused: {refused}");
         }
     }
-
-    private ServerOptions Options() => new()
-    {
-        DataDirectory = _place.ServerData,
-        TlsCertFile = _place.Pki.ServerCertificate,
-        TlsKeyFile = _place.Pki.ServerKey,
-        AgentCaCertFile = _place.Pki.AgentCaCertificate,
-        AgentCaKeyFile = _place.Pki.AgentCaKey,
-        ServerCaCertFile = _place.Pki.ServerCaCertificate,
-        Listen = new IPEndPoint(IPAddress.Loopback, 0),
-        ManagementListen = new IPEndPoint(IPAddress.Loopback, 0),
-        Policy = new Policy
-        {
-            RotationInterval = _settings.RotationInterval,
-            GracePeriod = _settings.GracePeriod,
-            CheckInInterval = _settings.CheckInInterval,
-        },
-        RateLimit = new RateLimitOptions { PerMinute = RatePerMinute, Burst = RatePerMinute },
-    };
 
     // The runtime has raised the soft limit to the hard one at its start.
     private static void RequireDescriptors(int connections)

@@ -1,12 +1,39 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using LicenseServer;
+using LicenseServer.Agents;
 
 namespace LicenseAgent.Testbed.Processes;
 
 /// <summary>The intervals a testbed's license server gives its tills.</summary>
 public sealed record ServerSettings
 {
+    /// <summary>Those of a server on a workplace, in this process: its database may be opened, or it is run.</summary>
+    public ServerOptions OptionsIn(Workplace place)
+    {
+        ArgumentNullException.ThrowIfNull(place);
+        return new ServerOptions
+        {
+            DataDirectory = place.ServerData,
+            TlsCertFile = place.Pki.ServerCertificate,
+            TlsKeyFile = place.Pki.ServerKey,
+            AgentCaCertFile = place.Pki.AgentCaCertificate,
+            AgentCaKeyFile = place.Pki.AgentCaKey,
+            ServerCaCertFile = place.Pki.ServerCaCertificate,
+            Listen = new IPEndPoint(IPAddress.Loopback, 0),
+            ManagementListen = new IPEndPoint(IPAddress.Loopback, 0),
+            Policy = new Policy
+            {
+                RotationInterval = RotationInterval,
+                GracePeriod = GracePeriod,
+                CheckInInterval = CheckInInterval,
+            },
+            EnrollmentApproval = EnrollmentApproval,
+            RateLimit = new RateLimitOptions { PerMinute = RatePerMinute, Burst = RateBurst },
+        };
+    }
+
     public TimeSpan RotationInterval { get; init; } = TimeSpan.FromDays(1);
 
     public TimeSpan GracePeriod { get; init; } = TimeSpan.FromDays(7);

@@ -59,25 +59,7 @@ public sealed class HostedLicenseServer : IAsyncDisposable
     {
         var faults = new ServerFaults();
         ConcurrentQueue<byte[]> drawn = new();
-        var options = new ServerOptions
-        {
-            DataDirectory = place.ServerData,
-            TlsCertFile = place.Pki.ServerCertificate,
-            TlsKeyFile = place.Pki.ServerKey,
-            AgentCaCertFile = place.Pki.AgentCaCertificate,
-            AgentCaKeyFile = place.Pki.AgentCaKey,
-            ServerCaCertFile = place.Pki.ServerCaCertificate,
-            Listen = new IPEndPoint(IPAddress.Loopback, 0),
-            ManagementListen = new IPEndPoint(IPAddress.Loopback, 0),
-            Policy = new Policy
-            {
-                RotationInterval = settings.RotationInterval,
-                GracePeriod = settings.GracePeriod,
-                CheckInInterval = settings.CheckInInterval,
-            },
-            EnrollmentApproval = settings.EnrollmentApproval,
-            RateLimit = new RateLimitOptions { PerMinute = 6000, Burst = 1000 },
-        };
+        var options = settings.OptionsIn(place);
         var time = new ShiftedTime();
         var app = await OpenAsync(options, faults, drawn, time);
         try

@@ -133,17 +133,8 @@ public sealed class EnrolledTill : IAsyncDisposable
     /// <param name="lifetime">From now; they are good until then.</param>
     public async Task<IReadOnlyList<string>> IssueAsync(int count, TimeSpan lifetime, string prefix = "lic")
     {
-        var options = new ServerOptions
-        {
-            DataDirectory = _place.ServerData,
-            TlsCertFile = _place.Pki.ServerCertificate,
-            TlsKeyFile = _place.Pki.ServerKey,
-            AgentCaCertFile = _place.Pki.AgentCaCertificate,
-            AgentCaKeyFile = _place.Pki.AgentCaKey,
-            ServerCaCertFile = _place.Pki.ServerCaCertificate,
-        };
         await using ServerStore store = await ServerStore.OpenAsync(
-            options, TimeProvider.System, RandomNumberGenerator.Fill);
+            new ServerSettings().OptionsIn(_place), TimeProvider.System, RandomNumberGenerator.Fill);
         var keys = new VersionKeys(store.Keys, RandomNumberGenerator.Fill);
         var desk = new LicenseDesk(store, keys, TimeProvider.System, RandomNumberGenerator.Fill, "load");
         UtcTime expires = UtcTime.From(DateTimeOffset.UtcNow + lifetime);
