@@ -24,6 +24,9 @@ public abstract record AgentEffect
     internal bool IsDurable => this is SaveRun or SaveSoftware or SaveRevocations or KeepReceipt or SaveCertificate
         or EraseSecret or EraseSoftware or Audit;
 
+    /// <summary>A record that is written again where it was not written.</summary>
+    internal bool IsDurableRecord => this is Audit { Durable: true };
+
     // Durable, awaited.
     public sealed record SaveRun(RunState Run) : AgentEffect;
 

@@ -107,7 +107,8 @@ public abstract record AgentEvent
 
     /// <summary>It is not, or not certainly: the same one is tried again.</summary>
     /// <param name="Contradiction">The TPM's counter belongs to neither this state nor the next.</param>
-    public sealed record GenerationFailed(string Detail, bool Contradiction) : AgentEvent;
+    /// <param name="Recorded">Its record is in the log, durable.</param>
+    public sealed record GenerationFailed(string Detail, bool Contradiction, bool Recorded = false) : AgentEvent;
 
     /// <summary>Mirror and checkpoint are written.</summary>
     public sealed record Anchored : AgentEvent;
@@ -119,7 +120,8 @@ public abstract record AgentEvent
     /// A durable effect of the last step failed; the effects after it in that step were not carried out. It ends an
     /// activity only if that very step should have begun it.
     /// </summary>
-    public sealed record EffectFailed(string Reason) : AgentEvent;
+    /// <param name="Done">So many effects of the step had been carried out before.</param>
+    public sealed record EffectFailed(string Reason, int Done = 0) : AgentEvent;
 
     /// <summary>Something outside wants attention, or no longer does (<paramref name="Detail"/> is null).</summary>
     public sealed record TroubleNoticed(string Id, string? Detail) : AgentEvent;

@@ -7,7 +7,7 @@ namespace LicenseAgent.Sim.Commands;
 
 /// <summary>
 /// Golden scenarios with the process killed (or the power cut) before and after the k-th call of a port, or with the
-/// k-th step of the disk failing, for k = 1, 2, … until a run makes no k-th call within the scenario any more. Every
+/// k-th step of the disk, command of the TPM, or answer of the server failing, for k = 1, 2, … until a run makes no k-th call within the scenario any more. Every
 /// point is walked, not drawn.
 /// </summary>
 internal static class FailNth
@@ -67,17 +67,18 @@ internal static class FailNth
     {
         bool fell = false;
         long length = golden.Hours * 3_600L;
-        Plan plan = blow != Blow.DiskFails ? golden : golden with
+        string? fault = FaultOf(blow);
+        Plan plan = fault is null ? golden : golden with
         {
-            Faults = [new PlannedFault(1, 0, length, SimWorld.NameOf(1), FaultKinds.DiskFailsOnce, k)],
+            Faults = [new PlannedFault(1, 0, length, SimWorld.NameOf(1), fault, k)],
         };
         RunOutcome run = Runner.Run(plan, world =>
         {
             SimTill till = world.Tills[0];
-            if (blow == Blow.DiskFails)
+            if (fault is not null)
             {
                 // Before the fault is ended, which forgets it.
-                world.Loop.At((length * 1_000_000L) - 1, () => fell = till.Disk.Troubles.FailAtStep == 0);
+                world.Loop.At((length * 1_000_000L) - 1, () => fell = Left(till, blow) == 0);
                 return;
             }
 
@@ -96,13 +97,31 @@ internal static class FailNth
         return (run, fell);
     }
 
+    // What happens by a plan is replayed by it.
+    private static string? FaultOf(Blow blow) => blow switch
+    {
+        Blow.DiskFails => FaultKinds.DiskFailsOnce,
+        Blow.TpmFails => FaultKinds.TpmFailsOnce,
+        Blow.AnswerLost => FaultKinds.AnswerLost,
+        _ => null,
+    };
+
+    private static long Left(SimTill till, Blow blow) => blow switch
+    {
+        Blow.DiskFails => till.Disk.Troubles.FailAtStep,
+        Blow.TpmFails => till.Tpm.Troubles.FailAtCommand,
+        _ => till.Link.LoseAnswer,
+    };
+
     private static string Text(Blow blow) => blow switch
     {
         Blow.KillBefore => "kill before call",
         Blow.KillAfter => "kill after call",
         Blow.PowerCutBefore => "power cut before call",
         Blow.PowerCutAfter => "power cut after call",
-        _ => "a failing disk at step",
+        Blow.DiskFails => "a failing disk at step",
+        Blow.TpmFails => "a failing TPM at command",
+        _ => "an answer lost, number",
     };
 }
 
@@ -116,4 +135,10 @@ internal enum Blow
 
     /// <summary>The k-th write, rename or fsync fails with EIO, once; the process goes on.</summary>
     DiskFails,
+
+    /// <summary>The k-th command of the TPM is not answered, once.</summary>
+    TpmFails,
+
+    /// <summary>The k-th answer of the server is lost, once.</summary>
+    AnswerLost,
 }

@@ -53,8 +53,8 @@ internal static class SimCommandLine
           shrink   --seed S --profile P | --plan FILE [--out FILE]   the smallest plan that still breaks it
           plan     --seed S --profile P                         the plan of a seed
           corpus   [--folder tests/corpus]                      every kept plan
-          failnth  [--scenario enrol|orders] [--blow kill-before|kill-after|power-before|power-after|disk] [--limit N]
-                   [--every N --from COMMIT]   a crash at the k-th call of a port, or a k-th step of the disk that fails
+          failnth  [--scenario enrol|orders] [--blow kill-before|kill-after|power-before|power-after|disk|tpm|answer]
+                   [--limit N] [--every N --from COMMIT]   at the k-th call of a port a crash, or one failure, for every k
           bench                                                 seeds and agent-years a second
           mutants  [--seeds N] [--only NN,NN] [--sample N --from COMMIT] [--jobs N]   every mutant must be caught
         """;
@@ -102,8 +102,10 @@ internal static class SimCommandLine
             "power-before" => Blow.PowerCutBefore,
             "power-after" => Blow.PowerCutAfter,
             "disk" => Blow.DiskFails,
+            "tpm" => Blow.TpmFails,
+            "answer" => Blow.AnswerLost,
             string other => throw new PlanException(
-                $"There is no blow {other}: kill-before, kill-after, power-before, power-after, disk."),
+                $"There is no blow {other}: kill-before, kill-after, power-before, power-after, disk, tpm, answer."),
         };
         return FailNth.Run(
             options.Text("scenario", ""), only, options.Number("limit", int.MaxValue - every), every, first, output);

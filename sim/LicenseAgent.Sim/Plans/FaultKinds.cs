@@ -11,6 +11,7 @@ internal static class FaultKinds
     public const string Latency = "net_latency";
     public const string Duplicates = "net_duplicates";
     public const string Truncates = "net_truncates";
+    public const string AnswerLost = "net_answer_lost_once";
     public const string Portal = "net_portal";
     public const string Replays = "server_replays";
     public const string CrossAgent = "server_cross_agent";
@@ -29,6 +30,7 @@ internal static class FaultKinds
     public const string TpmLockout = "tpm_lockout";
     public const string TpmSlow = "tpm_slow";
     public const string TpmFlaky = "tpm_flaky";
+    public const string TpmFailsOnce = "tpm_fails_once";
     public const string TpmCleared = "tpm_cleared";
     public const string TpmReplaced = "tpm_replaced";
     public const string TpmRolledBack = "tpm_rolled_back";
@@ -65,7 +67,7 @@ internal static class FaultKinds
     public const string DeadRtc = "dead_rtc";
 
     public static readonly IReadOnlyList<string> Network =
-        [Cut, CutOut, CutIn, Loss, Latency, Duplicates, Truncates, Portal];
+        [Cut, CutOut, CutIn, Loss, Latency, Duplicates, Truncates, AnswerLost, Portal];
 
     public static readonly IReadOnlyList<string> Malice = [Replays, CrossAgent, Flips, Portal];
 
@@ -73,7 +75,7 @@ internal static class FaultKinds
         [ServerDown, Overloaded, ServerSkew, ServerRestored, ServerStale, KeyRollover];
 
     public static readonly IReadOnlyList<string> Tpm =
-        [TpmAbsent, TpmLockout, TpmSlow, TpmFlaky, TpmCleared, TpmReplaced, TpmRolledBack];
+        [TpmAbsent, TpmLockout, TpmSlow, TpmFlaky, TpmFailsOnce, TpmCleared, TpmReplaced, TpmRolledBack];
 
     public static readonly IReadOnlyList<string> Disk =
         [DiskFull, DiskFullOnce, DiskFailsOnce, DiskUnreadable, DiskUnsyncable, DiskStall, AuditFull];

@@ -122,6 +122,7 @@ internal sealed class FaultDesk(SimWorld world)
             case FaultKinds.Latency: link.LatencyUs = fault.Arg * 1_000; break;
             case FaultKinds.Duplicates: link.Duplicates = fault.Arg / 100.0; break;
             case FaultKinds.Truncates: link.Truncates = fault.Arg / 100.0; break;
+            case FaultKinds.AnswerLost: link.LoseAnswer = fault.Arg; break;
             case FaultKinds.Portal: link.Forges = Forgery.Unsigned; break;
             case FaultKinds.Replays: link.Forges = Forgery.Replayed; break;
             case FaultKinds.CrossAgent: link.Forges = Forgery.CrossAgent; break;
@@ -139,6 +140,7 @@ internal sealed class FaultDesk(SimWorld world)
             case FaultKinds.TpmAbsent: tpm.Absent = true; break;
             case FaultKinds.TpmLockout: tpm.Lockout = true; break;
             case FaultKinds.TpmSlow: tpm.SlowUs = fault.Arg * 1_000; break;
+            case FaultKinds.TpmFailsOnce: tpm.FailAtCommand = fault.Arg; break;
             case FaultKinds.TpmFlaky: tpm.FlakyOneIn = fault.Arg; break;
             default: return null;
         }

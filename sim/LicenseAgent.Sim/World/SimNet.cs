@@ -39,6 +39,9 @@ internal sealed class LinkTroubles
 
     public double Truncates { get; set; }
 
+    /// <summary>The n-th answer from now is lost, once.</summary>
+    public long LoseAnswer { get; set; }
+
     /// <summary>Mean of one way.</summary>
     public long LatencyUs { get; set; } = NormalLatencyUs;
 
@@ -49,8 +52,10 @@ internal sealed class LinkTroubles
     public void End()
     {
         (CutOut, CutIn, LossOut, LossIn, Duplicates, Truncates) = (false, false, 0, 0, 0, 0);
-        (LatencyUs, Forges) = (NormalLatencyUs, Forgery.None);
+        (LatencyUs, Forges, LoseAnswer) = (NormalLatencyUs, Forgery.None, 0);
     }
+
+    public bool LosesNow() => LoseAnswer > 0 && --LoseAnswer == 0;
 }
 
 /// <summary>
@@ -117,7 +122,7 @@ internal sealed class SimNet(SimLoop loop, SimServer server)
             Remember(till.Id, answer);
         }
 
-        if (link.CutIn || chance.Chance(link.LossIn))
+        if (link.LosesNow() || link.CutIn || chance.Chance(link.LossIn))
         {
             return;
         }

@@ -19,7 +19,12 @@ internal sealed class TpmTroubles
     /// <summary>One command in so many fails and may be repeated; 0 = none.</summary>
     public long FlakyOneIn { get; set; }
 
-    public void End() => (Absent, Lockout, SlowUs, FlakyOneIn) = (false, false, 0, 0);
+    /// <summary>The n-th command from now fails, once.</summary>
+    public long FailAtCommand { get; set; }
+
+    public void End() => (Absent, Lockout, SlowUs, FlakyOneIn, FailAtCommand) = (false, false, 0, 0, 0);
+
+    public bool FailsNow() => FailAtCommand > 0 && --FailAtCommand == 0;
 }
 
 /// <summary>What provisioning made and the chip keeps.</summary>
@@ -170,7 +175,7 @@ internal sealed class SimTpm
             throw new TpmUnavailableException(TpmTrouble.Lockout, "The TPM is in dictionary-attack lockout.");
         }
 
-        if (Troubles.Absent || (Troubles.FlakyOneIn > 0 && _chance.Below(Troubles.FlakyOneIn) == 0))
+        if (Troubles.FailsNow() || Troubles.Absent || (Troubles.FlakyOneIn > 0 && _chance.Below(Troubles.FlakyOneIn) == 0))
         {
             throw new TpmUnavailableException(TpmTrouble.Unavailable, "The TPM does not answer.");
         }

@@ -137,7 +137,7 @@ internal static class Binding
     public static void OnFailed(Turn turn, AgentEvent.GenerationFailed e)
     {
         Activity.Committing committing = Expect.During<Activity.Committing>(turn);
-        Postpone(turn, committing.Next);
+        Postpone(turn, committing.Next, e.Recorded);
         if (e.Contradiction)
         {
             // What belongs to the TPM's counter, if anything does, is found as at start.
@@ -205,11 +205,18 @@ internal static class Binding
     private static void Commit(Turn turn, BoundState next)
     {
         next.CheckInvariants();
+        if (!turn.State.UnfinishedIsRecorded || !ReferenceEquals(next, turn.State.Unfinished))
+        {
+            Record(turn, next);
+        }
+
+        turn.Begin(new Activity.Committing(next), new AgentEffect.CommitGeneration(next));
+    }
+
+    private static void Record(Turn turn, BoundState next) =>
         turn.Audit("generation_committed", $"generation-{next.Generation}", "ok", durable: true,
             ("generation", next.Generation), ("active", next.Active?.Version ?? 0),
             ("min_valid_version", next.MinValidVersion), ("suspended", next.Suspended));
-        turn.Begin(new Activity.Committing(next), new AgentEffect.CommitGeneration(next));
-    }
 
     private static BoundState Next(Turn turn, UtcTime serverTime)
     {
@@ -231,9 +238,11 @@ internal static class Binding
             || bound.Secrets.Any(s => s.State != SecretState.Invalidated && levels.Forbids(s.Version));
     }
 
-    public static void Postpone(Turn turn, BoundState next) => turn.State = turn.State with
+    /// <param name="recorded">The log tells of it already: the next try adds nothing.</param>
+    public static void Postpone(Turn turn, BoundState next, bool recorded) => turn.State = turn.State with
     {
         Unfinished = next,
+        UnfinishedIsRecorded = recorded,
         CommitGate = turn.Backoff(turn.State.CommitGate, 7),
     };
 }

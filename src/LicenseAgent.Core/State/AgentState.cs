@@ -74,6 +74,9 @@ public sealed record AgentState
     /// <summary>A generation whose write did not certainly finish: this very one is tried before any other.</summary>
     public BoundState? Unfinished { get; init; }
 
+    /// <summary>Whether the log tells of <see cref="Unfinished"/>, durably.</summary>
+    public bool UnfinishedIsRecorded { get; init; }
+
     /// <summary>Versions whose bytes are in memory.</summary>
     public ImmutableSortedSet<long> Loaded { get; init; } = [];
 

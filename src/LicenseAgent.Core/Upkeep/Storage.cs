@@ -27,7 +27,7 @@ internal static class Storage
 
     public static void OnEffectFailed(Turn turn, AgentEvent.EffectFailed e)
     {
-        ImmutableArray<AgentEffect> undone = turn.State.LastEffects;
+        ImmutableArray<AgentEffect> step = turn.State.LastEffects, undone = step[e.Done..];
         InvariantBroken.Unless(
             undone.Any(u => u.IsDurable),
             "A write failed, and the last step had none: an activity fails with its own event.");
@@ -47,24 +47,25 @@ internal static class Storage
             + "secrets do not change until writes succeed.");
         if (undone[^1].BeginsActivity)
         {
-            DropActivity(turn, e.Reason);
+            DropActivity(turn, e.Reason, undone);
         }
 
-        TakeBackCheckIn(turn, undone);
+        TakeBackCheckIn(turn, step);
         foreach (AgentEffect effect in undone)
         {
             Complete(turn, effect);
         }
     }
 
-    private static void DropActivity(Turn turn, string reason)
+    private static void DropActivity(Turn turn, string reason, ImmutableArray<AgentEffect> undone)
     {
         Activity dropped = turn.State.Activity;
         turn.End();
         switch (dropped)
         {
             case Activity.Committing committing:
-                Binding.Postpone(turn, committing.Next);
+                bool recorded = undone.All(u => !u.IsDurableRecord || turn.State.Redo.Contains(u));
+                Binding.Postpone(turn, committing.Next, recorded);
                 break;
             case Activity.Staging { Software: true }
                 or Activity.Exchanging { Plan: RequestPlan.Prepare { Software: true } }
@@ -131,8 +132,7 @@ internal static class Storage
         ImmutableArray<AgentEffect> before, ImmutableArray<AgentEffect> undone) =>
     [
         .. before.Concat(undone)
-            .Where(e => e is AgentEffect.EraseSecret or AgentEffect.EraseSoftware
-                or AgentEffect.Audit { Durable: true })
+            .Where(e => e is AgentEffect.EraseSecret or AgentEffect.EraseSoftware || e.IsDurableRecord)
             .DistinctBy(e => e is AgentEffect.Audit a ? (a.Event, a.Op) : ("erase", $"{e}"))
             .Take(RedoMax),
     ];

@@ -32,7 +32,8 @@ internal static class TpmCare
                 turn.State = turn.State with { Lock = ReasonOf(e.Health) };
                 break;
             case Activity.Committing committing:
-                turn.State = turn.State with { Unfinished = committing.Next };
+                // The record comes before the first command.
+                turn.State = turn.State with { Unfinished = committing.Next, UnfinishedIsRecorded = true };
                 break;
             case Activity.Anchoring:
                 // An index that cannot be written must not keep secrets from being opened, time after time.

@@ -106,7 +106,7 @@ internal sealed class Activities(
         AgentEffect.Send => new AgentEvent.ContactFailed(e.Reason, (e as NoContactException)?.RetryAfter),
         AgentEffect.StageSecret s => new AgentEvent.StagingFailed(
             s.Answer.SecretVersion, (e as UnusableSecretException)?.Reason, e.Message),
-        AgentEffect.CommitGeneration => new AgentEvent.GenerationFailed(e.Message, e is GenerationContradiction),
+        AgentEffect.CommitGeneration => new AgentEvent.GenerationFailed(e.Message, Contradiction: false),
         AgentEffect.WriteAnchors => new AgentEvent.AnchoringFailed(e.Message),
         AgentEffect.LoadState or AgentEffect.LoadSecrets => new AgentEvent.LoadFailed(e.Message),
         AgentEffect.FetchKeysets => new AgentEvent.KeysetsNotFetched(e.Message),
@@ -170,8 +170,16 @@ internal sealed class Activities(
     private async Task<AgentEvent> CommitAsync(BoundState next, CancellationToken cancel)
     {
         await till.Audit.SyncAsync();
-        await _store.CommitAsync(next, cancel);
-        return new AgentEvent.GenerationCommitted(next);
+        try
+        {
+            await _store.CommitAsync(next, cancel);
+            return new AgentEvent.GenerationCommitted(next);
+        }
+        catch (EnvironmentException e) when (e is not TpmUnavailableException)
+        {
+            AgentEvents.EffectFailed(logger, nameof(AgentEffect.CommitGeneration), e.Reason, e.Message);
+            return new AgentEvent.GenerationFailed(e.Message, e is GenerationContradiction, Recorded: true);
+        }
     }
 
     private async Task<AgentEvent> ProbeAsync(CancellationToken cancel)

@@ -138,7 +138,7 @@ internal sealed class AgentLoop : IDisposable
     /// <summary>In order; the first durable effect that fails drops the rest and is the next event.</summary>
     private async Task<AgentEvent?> CarryOutAsync(IReadOnlyList<AgentEffect> effects, CancellationToken stop)
     {
-        foreach (AgentEffect effect in effects)
+        foreach ((int done, AgentEffect effect) in effects.Index())
         {
             if (_activities.TryStart(effect, _state, Read(), _events.Writer, stop))
             {
@@ -152,7 +152,7 @@ internal sealed class AgentLoop : IDisposable
             catch (EnvironmentException e)
             {
                 AgentEvents.EffectFailed(_logger, effect.GetType().Name, e.Reason, e.Message);
-                return new AgentEvent.EffectFailed(e.Reason);
+                return new AgentEvent.EffectFailed(e.Reason, done);
             }
         }
 

@@ -158,6 +158,37 @@ public sealed class StorageFailureTests
         Assert.Same(next, again.Next);
     }
 
+    [Theory]
+    [InlineData(true, 1)]
+    [InlineData(false, 2)]
+    public void A_generation_that_the_log_tells_of_is_not_told_of_again(bool recorded, int told)
+    {
+        _till.CheckIn(new SuspendDirective());
+        int before = _till.CountAudited("generation_committed") - 1;
+        _till.Step(new AgentEvent.GenerationFailed("EIO", Contradiction: false, recorded));
+        _till.LoseContactUntil(_till.Real + TimeSpan.FromSeconds(5));
+        Assert.Equal(2, _till.AllEffects.OfType<AgentEffect.CommitGeneration>().Count());
+        Assert.Equal(told, _till.CountAudited("generation_committed") - before);
+    }
+
+    [Fact]
+    public void What_was_done_before_a_write_failed_is_not_done_again()
+    {
+        _till.CheckIn(new SuspendDirective());
+        AgentEffect[] step = [.. _till.State.LastEffects];
+        Predicate<AgentEffect> isRecord = e => e is AgentEffect.Audit { Durable: true };
+        int saved = Array.FindIndex(step, e => e is AgentEffect.SaveRun);
+        string done = Assert.IsType<AgentEffect.Audit>(Array.Find(step, isRecord)).Event;
+        Assert.True(Array.FindIndex(step, isRecord) < saved);
+
+        _till.Step(new AgentEvent.EffectFailed("EIO", Done: saved));
+        _till.LoseContactUntil(_till.Real + TimeSpan.FromSeconds(30));
+
+        Assert.True(step[^1] is AgentEffect.CommitGeneration);
+        Assert.Equal(step[^1], _till.AllEffects.OfType<AgentEffect.CommitGeneration>().Last());
+        Assert.Equal(1, _till.CountAudited(done));
+    }
+
     [Fact]
     public void A_rotation_whose_generation_is_not_certain_keeps_opening_under_both()
     {
