@@ -140,11 +140,11 @@ internal sealed class HostileTill
             StepResult result = AgentCore.Step(State, next, Now);
             State = result.State;
             next = null;
-            foreach (AgentEffect effect in result.Effects)
+            foreach ((int done, AgentEffect effect) in result.Effects.Index())
             {
                 if (effect is AgentEffect.SaveRun && DiskIsFull)
                 {
-                    next = new AgentEvent.EffectFailed("ENOSPC");
+                    next = new AgentEvent.EffectFailed("ENOSPC", done);
                     break;
                 }
 

@@ -188,8 +188,9 @@ internal sealed class ModelTill(Random random)
                 or AgentEffect.EraseSecret or AgentEffect.Audit { Durable: true };
             if (durable && WritesUntilFailure >= 0 && WritesUntilFailure-- == 0)
             {
+                int done = State.LastEffects.Length - _toDo.Count - 1;
                 _toDo.Clear();
-                Step(new AgentEvent.EffectFailed("ENOSPC"));
+                Step(new AgentEvent.EffectFailed("ENOSPC", done));
                 return;
             }
 
