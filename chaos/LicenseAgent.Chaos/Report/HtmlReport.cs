@@ -28,7 +28,7 @@ internal static class HtmlReport
         page.Append("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Chaos</title><style>")
             .Append(Style).Append("</style></head><body><h1>License Secret Agent: chaos</h1>");
         int points = outcomes.Sum(o => o.Points.Count);
-        page.Append(Inv($"<p>{when}: {outcomes.Count} experiments, {outcomes.Count(o => o.Held)} held; "))
+        page.Append(Inv($"<p>{when}: {Experiments(outcomes.Count)}, {outcomes.Count(o => o.Held)} held; "))
             .Append(Inv($"{points} crash points, {outcomes.Sum(o => o.Points.Count(p => p.Held))} held.</p>"))
             .Append("<p class=dim>Bars: validations a quarter of a second; green valid, amber refused, red no answer. ")
             .Append("Shaded: the fault.</p><table><tr><th>experiment</th><th>outcome</th><th>s</th></tr>");
@@ -54,6 +54,8 @@ internal static class HtmlReport
 
         File.WriteAllText(path, page.Append("</body></html>\n").ToString());
     }
+
+    private static string Experiments(int count) => count == 1 ? "1 experiment" : Inv($"{count} experiments");
 
     private static void Timeline(StringBuilder page, ScriptOutcome o)
     {
