@@ -90,6 +90,13 @@ internal static class Formats
     {
         till.PowerCut();
         byte[]? before = till.Disk.Seen(Run);
+        if (before is { Length: > 0 } && FormatOf(before) == Unknown)
+        {
+            // A fault before this one left them, and takes them away again.
+            till.Start();
+            return () => { };
+        }
+
         Rewrite(till.Disk, root => root["format"] = Unknown);
         byte[]? written = till.Disk.Seen(Run);
         till.Start();
@@ -110,6 +117,8 @@ internal static class Formats
             till.Start();
         };
     }
+
+    private static int? FormatOf(byte[] content) => (int?)JsonNode.Parse(content)!.AsObject()["format"];
 
     private static void Rewrite(SimDisk disk, Action<JsonObject> change)
     {
