@@ -88,7 +88,8 @@ internal static class Answers
                 SoftwareFallback.Failed(turn, reason, wait);
                 break;
             case RequestPlan.Prepare:
-                long patience = PatienceMs(turn, turn.State.RotationGate);
+                // What became due meanwhile comes on top of what is due then: over two intervals it is not felt.
+                long patience = 2 * PatienceMs(turn, turn.State.RotationGate);
                 Rotation.AttemptFailed(turn, reason);
                 Rotation.HoldFor(turn, Math.Max(wait, patience));
                 break;
