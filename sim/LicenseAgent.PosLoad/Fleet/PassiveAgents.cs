@@ -13,6 +13,9 @@ internal static class PassiveAgents
     private static readonly string[] s_tables =
         ["agents", "agent_keys", "secret_versions", "requests", "witnesses", "agent_clocks"];
 
+    // Of the one that is copied, which may have called a thousand times.
+    private const int RowsMax = 16;
+
     public static async Task AddAsync(Database database, string like, int count)
     {
         if (count == 0)
@@ -37,7 +40,8 @@ internal static class PassiveAgents
         string sql = string.Create(CultureInfo.InvariantCulture, $"""
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
             INSERT INTO {table} ({string.Join(", ", columns)})
-            SELECT {string.Join(", ", values)} FROM n, {table} AS t WHERE t.agent_id = ?1
+            SELECT {string.Join(", ", values)}
+            FROM n, (SELECT * FROM {table} WHERE agent_id = ?1 LIMIT {RowsMax}) AS t
             """);
         return session.Run(sql, like);
     }
