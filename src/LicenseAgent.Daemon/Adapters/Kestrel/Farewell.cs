@@ -14,7 +14,8 @@ internal sealed class Farewell(TimeProvider time) : IAsyncDisposable
     // discarded until it closes: up to these bounds, for so many peers at a time. Further ones have the answer, and
     // what they have sent until then is read.
     private const int DiscardBytesMax = 64 * 1024, DiscardingMax = 64;
-    private static readonly TimeSpan s_discardMax = TimeSpan.FromSeconds(1), s_look = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_discardMax = TimeSpan.FromSeconds(1), s_look = TimeSpan.FromMilliseconds(20),
+        s_lookMin = TimeSpan.FromMilliseconds(1);
 
     private static readonly byte[] s_notAllowed = Response("403 Forbidden", Problems.PeerNotAllowed);
     private static readonly byte[] s_tooMany = Response("503 Service Unavailable", Problems.TooManyConnections);
@@ -24,6 +25,7 @@ internal sealed class Farewell(TimeProvider time) : IAsyncDisposable
     private readonly List<Leaving> _leaving = [];
     private readonly byte[] _discarded = new byte[16 * 1024];
     private Task _looking = Task.CompletedTask;
+    private long _looked;
 
     /// <summary>Answers, and closes the socket, now or soon. Never blocks.</summary>
     public void Say(Socket socket, Admission why)
@@ -44,7 +46,7 @@ internal sealed class Farewell(TimeProvider time) : IAsyncDisposable
         Leaving leaving = new(socket, time.GetTimestamp());
         lock (_gate)
         {
-            bool stays = _leaving.Count < DiscardingMax && !_stop.IsCancellationRequested;
+            bool stays = HasRoom_NeedsLock() && !_stop.IsCancellationRequested;
             if (IsOver(leaving) || !stays)
             {
                 socket.Dispose();
@@ -71,18 +73,31 @@ internal sealed class Farewell(TimeProvider time) : IAsyncDisposable
             await Task.Delay(s_look, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             lock (_gate)
             {
-                foreach (Leaving leaving in _leaving.Where(l => _stop.IsCancellationRequested || IsOver(l)).ToArray())
-                {
-                    _leaving.Remove(leaving);
-                    leaving.Socket.Dispose();
-                }
-
+                Look_NeedsLock();
                 if (_leaving.Count == 0)
                 {
                     _looking = Task.CompletedTask;
                     return;
                 }
             }
+        }
+    }
+
+    // In a rush the next look is not waited for: who has read the answer has closed.
+    private bool HasRoom_NeedsLock()
+    {
+        if (_leaving.Count >= DiscardingMax && time.GetElapsedTime(_looked) > s_lookMin)
+            Look_NeedsLock();
+        return _leaving.Count < DiscardingMax;
+    }
+
+    private void Look_NeedsLock()
+    {
+        _looked = time.GetTimestamp();
+        foreach (Leaving leaving in _leaving.Where(l => _stop.IsCancellationRequested || IsOver(l)).ToArray())
+        {
+            _leaving.Remove(leaving);
+            leaving.Socket.Dispose();
         }
     }
 
