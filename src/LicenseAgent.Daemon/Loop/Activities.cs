@@ -175,7 +175,7 @@ internal sealed class Activities(
             await _store.CommitAsync(next, cancel);
             return new AgentEvent.GenerationCommitted(next);
         }
-        catch (EnvironmentException e) when (e is not TpmUnavailableException)
+        catch (EnvironmentException e) when (e is not (TpmUnavailableException or NewerFormatException))
         {
             AgentEvents.EffectFailed(logger, nameof(AgentEffect.CommitGeneration), e.Reason, e.Message);
             return new AgentEvent.GenerationFailed(e.Message, e is GenerationContradiction, Recorded: true);

@@ -54,7 +54,7 @@ internal static partial class OpenLoop
             all.Length, all[all.Length / 2], all[all.Length * 99 / 100], all[(int)(all.Length * 999L / 1000)]);
     }
 
-    // Thread.Sleep counts in milliseconds, which is longer than what is measured.
+    // By the kernel's clock: the library's waits count in milliseconds, which is longer than what is measured.
     private static void SleepUntil(long due)
     {
         TimeSpan left = Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), due);

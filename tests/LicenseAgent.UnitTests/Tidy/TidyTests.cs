@@ -85,6 +85,7 @@ public sealed partial class TidyTests
         where IsSwallowed(caught, file.Text)
         select $"{file.Path}:{file.LineOf(caught.Index)}: an error is swallowed; handle it, or say why it is none");
 
+    // Specimens: this file looks for such code in all others, and must see it.
     [Theory]
     [InlineData("try { } catch { }", true)]
     [InlineData("try { } catch { /* Because. */ }", true)]
@@ -97,6 +98,7 @@ public sealed partial class TidyTests
     public void What_is_swallowed_is_seen(string code, bool swallowed) =>
         Assert.Equal(swallowed, EmptyCatch().Matches(CodeMask.Of(code)).Any(caught => IsSwallowed(caught, code)));
 
+    // Specimens as well; none of it is run.
     [Theory]
     [InlineData("throw new NotImplementedException();")]
     [InlineData("Thread.Sleep(1);")]
