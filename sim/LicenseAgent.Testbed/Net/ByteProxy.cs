@@ -189,12 +189,13 @@ public sealed class ByteProxy : IAsyncDisposable
     private async Task SendAsync(Socket to, Memory<byte> piece, NetworkConditions now, CancellationToken cancel)
     {
         int slice = now.SliceBytes > 0 ? now.SliceBytes : piece.Length;
-        for (int sent = 0; sent < piece.Length;)
+        for (int sent = 0; sent < piece.Length; sent += slice)
         {
-            int count = await to.SendAsync(piece.Slice(sent, Math.Min(slice, piece.Length - sent)), cancel);
-            sent += count;
+            Memory<byte> next = piece.Slice(sent, Math.Min(slice, piece.Length - sent));
             if (now.BytesPerSecond > 0)
-                await DelayAsync(count * 1000.0 / now.BytesPerSecond, cancel);
+                await DelayAsync(next.Length * 1000.0 / now.BytesPerSecond, cancel);
+            for (int gone = 0; gone < next.Length;)
+                gone += await to.SendAsync(next[gone..], cancel);
         }
     }
 
@@ -209,9 +210,9 @@ public sealed class ByteProxy : IAsyncDisposable
             return;
         }
 
-        // Closed with time 0 to linger, the kernel sends a reset instead of an orderly end.
+        // Closed with time 0 to linger, the kernel sends a reset instead of an orderly end. It is closed once nothing
+        // reads from it any more: a socket that is closed under a call is shut down in order first.
         if (to.AddressFamily != AddressFamily.Unix)
             to.LingerState = new LingerOption(true, 0);
-        to.Dispose();
     }
 }
