@@ -36,10 +36,9 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
     private readonly LicenseAgentClient _client = connect();
     private readonly List<Bin> _bins = [];
     private readonly Lock _gate = new();
-    private Seen _seen = new(0, 0, 0, 0, null);
+    private Tally _tally = new();
     private Task _sending = Task.CompletedTask;
     private int _waiting;
-    private long _sent, _ended;
 
     public Func<string> Mode { get; init; } = () => "";
 
@@ -54,19 +53,26 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
 
     public void Start() => _sending = SendAsync();
 
-    /// <summary>What was seen since the last time this was asked, with the answers to what has been sent until
-    /// now.</summary>
+    /// <summary>What became of the requests sent since the last time this was asked; those still without an answer
+    /// when the patience ends count as errors.</summary>
     public async Task<Seen> TakeAsync(CancellationToken cancel)
     {
-        long sent = Volatile.Read(ref _sent), start = Stopwatch.GetTimestamp();
+        Tally taken;
+        lock (_gate)
+            (taken, _tally) = (_tally, new Tally());
+        long start = Stopwatch.GetTimestamp();
         using PeriodicTimer turn = new(s_turn);
-        while (Volatile.Read(ref _ended) < sent && Stopwatch.GetElapsedTime(start) < s_drainMax)
+        while (!IsComplete(taken) && Stopwatch.GetElapsedTime(start) < s_drainMax)
             await turn.WaitForNextTickAsync(cancel);
         lock (_gate)
         {
-            Seen seen = _seen;
-            _seen = new Seen(0, 0, 0, 0, null);
-            return seen;
+            return taken.Waiting == 0
+                ? taken.Seen
+                : taken.Seen with
+                {
+                    Errors = taken.Seen.Errors + taken.Waiting,
+                    LastReason = $"{taken.Waiting} without an answer",
+                };
         }
     }
 
@@ -93,8 +99,14 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
             {
                 for (; sent < (clock.Elapsed.TotalSeconds - begin) * rate; sent++)
                 {
-                    Interlocked.Increment(ref _sent);
-                    _ = AskAsync(begin + (sent / (double)rate));
+                    Tally tally;
+                    lock (_gate)
+                    {
+                        tally = _tally;
+                        tally.Waiting++;
+                    }
+
+                    _ = AskAsync(begin + (sent / (double)rate), tally);
                 }
             }
         }
@@ -104,12 +116,12 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
         }
     }
 
-    private async Task AskAsync(double intended)
+    private async Task AskAsync(double intended, Tally tally)
     {
         if (Interlocked.Increment(ref _waiting) > WaitingMax)
         {
             Interlocked.Decrement(ref _waiting);
-            Note(intended, b => b.Errors++, s => s with { Errors = s.Errors + 1, LastReason = "2 048 wait already" });
+            Note(tally, intended, b => b.Errors++, s => s with { Errors = s.Errors + 1, LastReason = "2 048 wait already" });
             return;
         }
 
@@ -118,6 +130,7 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
             LicenseValidation answer = await _client.ValidateAsync(token);
             double took = (clock.Elapsed.TotalSeconds - intended) * 1000;
             Note(
+                tally,
                 intended,
                 b =>
                 {
@@ -133,7 +146,7 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
         }
         catch (AgentException e)
         {
-            Note(intended, b => b.Errors++, s => s with { Errors = s.Errors + 1, LastReason = e.Message });
+            Note(tally, intended, b => b.Errors++, s => s with { Errors = s.Errors + 1, LastReason = e.Message });
         }
         finally
         {
@@ -141,7 +154,7 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
         }
     }
 
-    private void Note(double at, Action<Bin> add, Func<Seen, Seen> count)
+    private void Note(Tally tally, double at, Action<Bin> add, Func<Seen, Seen> count)
     {
         int index = (int)(at / BinSeconds);
         lock (_gate)
@@ -150,8 +163,22 @@ internal sealed class Traffic(Func<LicenseAgentClient> connect, string token, in
                 _bins.Add(new Bin(_bins.Count * BinSeconds) { Mode = Mode() });
             if (index < _bins.Count)
                 add(_bins[index]);
-            _seen = count(_seen);
-            _ended++;
+            tally.Seen = count(tally.Seen);
+            tally.Waiting--;
         }
+    }
+
+    private bool IsComplete(Tally tally)
+    {
+        lock (_gate)
+            return tally.Waiting == 0;
+    }
+
+    /// <summary>The requests of one stretch: an answer counts where its request does, however late it comes.</summary>
+    private sealed class Tally
+    {
+        public Seen Seen { get; set; } = new(0, 0, 0, 0, null);
+
+        public int Waiting { get; set; }
     }
 }
