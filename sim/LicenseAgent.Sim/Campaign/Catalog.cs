@@ -46,6 +46,7 @@ internal sealed class Catalog(string profile)
             r, f => f.Kind == FaultKinds.OlderFormat), "rotation", "swarm"),
         new("S25", "the server's keys were exchanged", r => Has<FaultBegan>(
             r, f => f.Kind == FaultKinds.KeyRollover), "rotation", "swarm"),
+        new("S26", "the server suspected a clone", r => Has<CloneSuspected>(r, _ => true), "tpm", "swarm"),
     ];
 
     public IEnumerable<MustHappen> Wanted => Entries.Where(e => e.Profiles.Count == 0 || e.Profiles.Contains(profile));

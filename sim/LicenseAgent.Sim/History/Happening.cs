@@ -68,6 +68,9 @@ internal sealed record Revoked(long AtUs, string Node, string License, long List
 
 internal sealed record WitnessGiven(long AtUs, string Node, long Seq, bool Conflict) : Happening(AtUs, Node);
 
+/// <summary>The server took two machines to have the till's identity.</summary>
+internal sealed record CloneSuspected(long AtUs, string Node, string Evidence) : Happening(AtUs, Node);
+
 /// <summary>A confirm left the till.</summary>
 /// <param name="SecretDurable">The secret's file would have survived a power cut at that moment.</param>
 /// <param name="PendingDurable">So would PENDING and the mark that its confirm is on its way.</param>

@@ -138,21 +138,35 @@ internal sealed class SimDisk
         },
         () => SyncEntries(to));
 
-    public Effect<bool> Erase(string name) => Done(
-        () =>
-        {
-            if (_names.GetValueOrDefault(name) is { } inode)
+    /// <summary>What cannot be overwritten is unlinked all the same, and the call has failed.</summary>
+    public Effect<bool> Erase(string name)
+    {
+        StorageException? kept = null;
+        return Done(
+            () => kept = Try(() =>
             {
-                inode.Content = new byte[inode.Content.Length];
-                inode.Durable = inode.Content;
-            }
-        },
-        () =>
-        {
-            Troubles.OnEntry(name);
-            Enter(name, null);
-        },
-        () => SyncEntries(name));
+                if (_names.GetValueOrDefault(name) is { } inode)
+                {
+                    Troubles.OnWrite(name);
+                    inode.Content = new byte[inode.Content.Length];
+                    Troubles.OnSync(name);
+                    inode.Durable = inode.Content;
+                }
+            }),
+            () =>
+            {
+                Troubles.OnEntry(name);
+                Enter(name, null);
+            },
+            () => SyncEntries(name),
+            () =>
+            {
+                if (kept is not null)
+                {
+                    throw kept;
+                }
+            });
+    }
 
     public void PowerCut(SimRandom chance)
     {
@@ -197,6 +211,19 @@ internal sealed class SimDisk
     }
 
     private static Effect<bool> Done(params Action[] steps) => new(steps, () => true);
+
+    private static StorageException? Try(Action step)
+    {
+        try
+        {
+            step();
+            return null;
+        }
+        catch (StorageException e)
+        {
+            return e;
+        }
+    }
 
     private static void Set(SortedDictionary<string, Inode> names, string name, Inode? inode)
     {

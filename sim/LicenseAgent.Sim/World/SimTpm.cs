@@ -69,11 +69,13 @@ internal sealed class SimTpm
     public TpmBirth Provision(ReadOnlyMemory<byte> auth, bool replace)
     {
         Command();
-        if (_keys is null || (replace && !_keys.Auth.AsSpan().SequenceEqual(auth.Span)))
+        if (_keys is null || replace)
         {
+            // What an enrolment defined makes way; the root key belongs to the machine and stays.
+            (_slots[0], _slots[1], _mirror) = (null, null, null);
             _keys = new TpmKeyring(
                 auth.ToArray(), StandInCrypto.NewSigningKey(_chance), StandInCrypto.NewDecryptionKey(_chance),
-                NewName(), NewName(), NewName());
+                _keys?.SrkName ?? NewName(), NewName(), NewName());
             _counter++;
         }
 

@@ -23,6 +23,8 @@ internal sealed class SimWorld : IDisposable
     private const long Second = 1_000_000;
     private const long EnrolAgainUs = 20 * Second;
     private const long EnrolPatienceUs = 300 * Second;
+    private const long DecidesUs = 6L * 3_600 * Second;
+    private const long DecidesSoonUs = 1_800 * Second;
     private const long StepsPerTillHour = 400_000;
 
     private static readonly PeerCredentials Operator = new(500, 500, 5);
@@ -42,6 +44,7 @@ internal sealed class SimWorld : IDisposable
         Server = new SimServer(Loop, History, new ServerPolicy(
             TimeSpan.FromSeconds(plan.Knobs.RotationS), TimeSpan.FromSeconds(plan.Knobs.GraceS),
             TimeSpan.FromSeconds(plan.Knobs.CheckInS)), SimRandom.Of(plan.Seed, "server", "keys"));
+        Server.Suspected = DecideOver;
         Net = new SimNet(Loop, Server);
         AgentConfig config = ConfigOf(plan.Knobs);
         Tills = [.. Enumerable.Range(1, plan.Tills).Select(i =>
@@ -135,6 +138,13 @@ internal sealed class SimWorld : IDisposable
             EnrolAnew(till);
         }
     }
+
+    /// <summary>An operator takes a till that looks like two machines for the one that it is, after a while.</summary>
+    private void DecideOver(string agentId) => Loop.After(_isHealing ? DecidesSoonUs : DecidesUs, () =>
+    {
+        Server.ApproveRecovery(agentId);
+        History.Add(new Ordered(Loop.NowUs, agentId, "approve-recovery", "server"));
+    });
 
     private void KeepLooking(SimTill till)
     {

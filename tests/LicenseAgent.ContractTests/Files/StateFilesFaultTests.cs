@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.RegularExpressions;
 using Xunit;
 
@@ -36,18 +35,9 @@ public sealed partial class StateFilesFaultTests : IDisposable
     }
 
     [Theory]
-    [InlineData("replace", "fsync:error=EIO:when=1", "io_error")]
-    [InlineData("replace", "fsync:error=EIO:when=2", "io_error")]
-    [InlineData("replace", "write:error=ENOSPC:when=1", "disk_full")]
     [InlineData("replace", "renameat:error=EROFS", "read_only")]
-    [InlineData("write", "fsync:error=EIO:when=1", "io_error")]
-    [InlineData("write", "fsync:error=EIO:when=2", "io_error")]
     [InlineData("write", "write:error=EDQUOT:when=1", "disk_full")]
-    [InlineData("rename", "renameat:error=EIO", "io_error")]
-    [InlineData("rename", "fsync:error=EIO", "io_error")]
     [InlineData("erase", "write:error=EIO", "io_error")]
-    [InlineData("erase", "fsync:error=EIO:when=1", "io_error")]
-    [InlineData("erase", "fsync:error=EIO:when=2", "io_error")]
     [InlineData("erase", "unlinkat:error=EACCES", "not_permitted")]
     public async Task A_failed_system_call_is_a_failed_call(string call, string fault, string reason) =>
         Assert.Equal(reason, (await RunAsync(call, "inject=" + fault)).Outcome);
@@ -58,23 +48,6 @@ public sealed partial class StateFilesFaultTests : IDisposable
     [InlineData("write", "openat:error=EINTR:when=1")]
     public async Task An_interrupted_system_call_is_repeated(string call, string fault) =>
         Assert.Equal("done", (await RunAsync(call, "inject=" + fault)).Outcome);
-
-    [Theory]
-    [InlineData("replace", "fsync:error=EIO:when=1")]
-    [InlineData("replace", "write:error=ENOSPC:when=1")]
-    public async Task A_replace_that_failed_leaves_the_old_file_and_nothing_else(string call, string fault)
-    {
-        await RunAsync(call, "inject=" + fault);
-        Assert.Equal("the old content", await File.ReadAllTextAsync(_scratch["state.json"], Cancel));
-        Assert.Equal(["secrets", "state.json", "state.json.bak"], _scratch.Names());
-    }
-
-    [Fact]
-    public async Task A_file_that_could_not_be_overwritten_is_unlinked_all_the_same()
-    {
-        await RunAsync("erase", "inject=write:error=EIO");
-        Assert.False(File.Exists(_scratch["state.json"]));
-    }
 
     [Theory]
     [InlineData("write:signal=KILL:when=1", "the old content")]
@@ -88,40 +61,8 @@ public sealed partial class StateFilesFaultTests : IDisposable
         Assert.Equal(content, await File.ReadAllTextAsync(_scratch["state.json"], Cancel));
     }
 
-    private async Task<(string Outcome, string Trace)> RunAsync(string call, string expression)
-    {
-        string traceFile = _scratch.Path + ".trace";
-        var start = new ProcessStartInfo("strace")
-        {
-            RedirectStandardOutput = true,
-            ArgumentList = { "-f", "-qq", "-o", traceFile, "-y", "-e", expression },
-            Environment =
-            {
-                [InjectionTarget.CallVariable] = call,
-                [InjectionTarget.DirectoryVariable] = _scratch.Path,
-            },
-        };
-        // Only calls about these paths count and fail: the runtime makes system calls of the same kinds.
-        foreach (string path in (string[])["", "/state.json", "/state.json.tmp", "/state.json.new"])
-        {
-            start.ArgumentList.Add("-P");
-            start.ArgumentList.Add(_scratch.Path + path);
-        }
-
-        start.ArgumentList.Add(Environment.ProcessPath!);
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
-            start.ArgumentList.Add(typeof(InjectionTarget).Assembly.Location);
-        using var process = Process.Start(start)!;
-        string outcome = await process.StandardOutput.ReadToEndAsync(Cancel);
-        await process.WaitForExitAsync(Cancel);
-        string trace = await File.ReadAllTextAsync(traceFile, Cancel);
-        // A fault that never came true would prove nothing.
-        if (expression.Contains(":error=", StringComparison.Ordinal))
-            Assert.Contains("(INJECTED)", trace, StringComparison.Ordinal);
-        if (expression.Contains(":signal=", StringComparison.Ordinal))
-            Assert.Equal(128 + 9, process.ExitCode);
-        return (outcome, trace);
-    }
+    private Task<(string Outcome, string Trace)> RunAsync(string call, string expression) =>
+        TracedCall.RunAsync(_scratch, call, expression);
 
     // Calls that change something below the state directory, by kind and the end of the path they are about.
     private IEnumerable<string> DurableCalls(string trace)

@@ -22,23 +22,6 @@ public sealed class StateFilesTests : IDisposable
     }
 
     [Fact]
-    public async Task A_missing_file_reads_as_null() => Assert.Null(await _files.ReadAsync("state.json", Cancel));
-
-    [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(300_000)]
-    public async Task What_was_written_is_read_back(int length)
-    {
-        byte[] content = new byte[length];
-        new Random(length).NextBytes(content);
-        await _files.WriteAsync("state.json.new", content, Cancel);
-        await _files.ReplaceAsync("secrets/v7.jws", content, Cancel);
-        Assert.Equal(content, await _files.ReadAsync("state.json.new", Cancel));
-        Assert.Equal(content, await _files.ReadAsync("secrets/v7.jws", Cancel));
-    }
-
-    [Fact]
     public async Task A_write_over_an_existing_name_replaces_the_file_as_a_whole()
     {
         await _files.WriteAsync("run.json", "a long content"u8.ToArray(), Cancel);
@@ -60,24 +43,6 @@ public sealed class StateFilesTests : IDisposable
     }
 
     [Fact]
-    public async Task A_replace_leaves_no_temporary_file_and_takes_over_one_of_a_crash()
-    {
-        await File.WriteAllTextAsync(_scratch["state.json.tmp"], "left by a crash", Cancel);
-        await _files.ReplaceAsync("state.json", "new"u8.ToArray(), Cancel);
-        Assert.Equal(["secrets", "state.json"], _scratch.Names());
-    }
-
-    [Fact]
-    public async Task A_rename_takes_the_place_of_the_target()
-    {
-        await _files.WriteAsync("state.json", "old"u8.ToArray(), Cancel);
-        await _files.WriteAsync("state.json.new", "new"u8.ToArray(), Cancel);
-        await _files.RenameAsync("state.json.new", "state.json", Cancel);
-        Assert.Equal("new"u8.ToArray(), await _files.ReadAsync("state.json", Cancel));
-        Assert.Equal(["secrets", "state.json"], _scratch.Names());
-    }
-
-    [Fact]
     public async Task A_rename_of_what_is_not_there_fails()
     {
         var error = await Assert.ThrowsAsync<StorageException>(() => _files.RenameAsync("a", "b", Cancel));
@@ -95,9 +60,6 @@ public sealed class StateFilesTests : IDisposable
         await held.ReadExactlyAsync(left, Cancel);
         Assert.Equal(new byte[12], left);
     }
-
-    [Fact]
-    public async Task Erasing_what_is_gone_is_fine() => await _files.EraseAsync("secrets/v1.jws", Cancel);
 
     [Theory]
     [InlineData("../x")]

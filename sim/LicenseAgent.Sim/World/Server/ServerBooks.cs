@@ -74,12 +74,21 @@ internal sealed class AgentBooks(string agentId)
 
     public List<UtcTime> Recoveries { get; private set; } = [];
 
+    /// <summary>What the key told of its machine's clocks last, and its boots since it was enrolled or approved.</summary>
+    public (UtcTime Told, ClockEvidence Clock)? ClockTold { get; set; }
+
+    public List<string> Boots { get; private set; } = [];
+
+    /// <summary>What made it look like two machines; <see langword="null"/>: nothing.</summary>
+    public string? CloneEvidence { get; set; }
+
     /// <summary>Takes over an enrolment, and with it which audit log is the agent's.</summary>
     public void EnrolledAs(AgentBooks other)
     {
         (Signing, Decryption, Token) = (other.Signing, other.Decryption, other.Token);
         Witnessed = new SortedDictionary<long, Digest32>(other.Witnessed);
         (WitnessedLast, WitnessTime) = (other.WitnessedLast, other.WitnessTime);
+        (ClockTold, CloneEvidence, Boots) = (other.ClockTold, other.CloneEvidence, [.. other.Boots]);
     }
 
     public AgentBooks Copy()
@@ -93,6 +102,7 @@ internal sealed class AgentBooks(string agentId)
         copy.Nonces = [.. Nonces];
         copy.Witnessed = new SortedDictionary<long, Digest32>(Witnessed);
         copy.Recoveries = [.. Recoveries];
+        copy.Boots = [.. Boots];
         return copy;
     }
 }

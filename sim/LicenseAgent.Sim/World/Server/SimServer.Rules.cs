@@ -34,9 +34,10 @@ internal sealed partial class SimServer
 
         foreach (long live in books.Versions.Keys.ToArray())
         {
-            if (books.Versions[live].State is VersionState.Pending or VersionState.Active or VersionState.Grace)
+            VersionState state = books.Versions[live].State;
+            if (state is VersionState.Pending or VersionState.Active or VersionState.Grace)
             {
-                Set(books, live, VersionState.Invalidated);
+                Set(books, live, state == VersionState.Pending ? VersionState.Burned : VersionState.Invalidated);
             }
         }
 
@@ -46,6 +47,7 @@ internal sealed partial class SimServer
         books.Witnessed.Clear();
         books.WitnessedLast = 0;
         books.WitnessTime = UtcTime.MinValue;
+        Acquit(books);
         EnrollAnswer answer = new(
             request.AgentId, request.RequestId, request.Nonce, request.Action, Now,
             [ServerIdentity.CertificateOver(request.Csr)],
@@ -222,7 +224,7 @@ internal sealed partial class SimServer
 
     private bool TooManyRecoveries(AgentBooks books)
     {
-        books.Recoveries.RemoveAll(r => r < Now - TimeSpan.FromDays(1));
+        books.Recoveries.RemoveAll(r => r <= Now - TimeSpan.FromDays(1));
         if (books.Recoveries.Count >= RecoveriesADay)
         {
             return true;
@@ -230,6 +232,45 @@ internal sealed partial class SimServer
 
         books.Recoveries.Add(Now);
         return false;
+    }
+
+    /// <summary>One key on two machines: counters that fall, boots that return (protocol.md §2).</summary>
+    private void LookForTwins(AgentBooks books, UtcTime told, ClockEvidence clock)
+    {
+        if (books.ClockTold is { } last)
+        {
+            if (told < last.Told)
+            {
+                return;
+            }
+
+            ClockEvidence before = last.Clock;
+            bool sameBoot = clock.BootId == before.BootId;
+            string? evidence =
+                clock.Generation < before.Generation ? "generation_back"
+                : clock.ResetCount < before.ResetCount ? "reset_count_back"
+                : !sameBoot && books.Boots.Contains(clock.BootId) ? "boot_returned"
+                : sameBoot && before.BoottimeMs - clock.BoottimeMs > 60_000 ? "boottime_back"
+                : null;
+            if (evidence is not null && books.CloneEvidence is null)
+            {
+                books.CloneEvidence = evidence;
+                _history.Add(new CloneSuspected(_loop.NowUs, books.AgentId, evidence));
+                Suspected?.Invoke(books.AgentId);
+            }
+        }
+
+        books.ClockTold = (told, clock);
+        if (books.Boots.Count == 0 || books.Boots[^1] != clock.BootId)
+        {
+            books.Boots.Add(clock.BootId);
+        }
+    }
+
+    private static void Acquit(AgentBooks books)
+    {
+        (books.ClockTold, books.CloneEvidence) = (null, null);
+        books.Boots.Clear();
     }
 
     private RotateSecretAnswer Offer(AgentBooks books, long version, RotateSecretRequest request)
@@ -324,8 +365,12 @@ internal sealed partial class SimServer
 
     public void RotateNow(string agentId) => _agents[agentId].RotateAbove = _agents[agentId].Active;
 
-    /// <summary>An operator lets a till be repaired once more.</summary>
-    public void ApproveRecovery(string agentId) => _agents[agentId].Recoveries.Clear();
+    /// <summary>An operator lets a till be repaired once more, and takes it for one machine.</summary>
+    public void ApproveRecovery(string agentId)
+    {
+        _agents[agentId].Recoveries.Clear();
+        Acquit(_agents[agentId]);
+    }
 
     public void Revoke(string agentId, string license)
     {

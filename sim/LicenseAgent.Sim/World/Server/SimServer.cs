@@ -48,6 +48,9 @@ internal sealed partial class SimServer
     /// <summary>Answers 429 for as long as it is set.</summary>
     public bool IsOverloaded { get; set; }
 
+    /// <summary>Told of an agent that looks like two machines.</summary>
+    public Action<string>? Suspected { get; set; }
+
     public UtcTime Now => At(_loop.NowUs + SkewUs);
 
     public IEnumerable<AgentBooks> Agents => _agents.Values;
@@ -189,10 +192,18 @@ internal sealed partial class SimServer
 
         if (request is CheckInRequest report)
         {
+            LookForTwins(books, report.Timestamp, report.Clock);
             return CheckIn(books, report);
         }
 
-        return books.Suspended ? Refuse(request, ServerErrors.AgentSuspended) : Once(books, request);
+        if (request is RotateSecretRequest rotate)
+        {
+            LookForTwins(books, rotate.Timestamp, rotate.Clock);
+        }
+
+        return books.Suspended ? Refuse(request, ServerErrors.AgentSuspended)
+            : books.CloneEvidence is not null ? Refuse(request, ServerErrors.CloneSuspect)
+            : Once(books, request);
     }
 
     /// <summary>The same operation again gets the stored outcome over its own nonce; another one is refused.</summary>
@@ -247,7 +258,7 @@ internal sealed partial class SimServer
     private bool TakeNonce(AgentBooks books, Nonce16 nonce)
     {
         UtcTime old = Now - AgentApiLimits.NonceWindow;
-        while (books.NonceOrder.TryPeek(out (Nonce16 Nonce, UtcTime Seen) first) && first.Seen < old)
+        while (books.NonceOrder.TryPeek(out (Nonce16 Nonce, UtcTime Seen) first) && first.Seen <= old)
         {
             books.NonceOrder.Dequeue();
             books.Nonces.Remove(first.Nonce);

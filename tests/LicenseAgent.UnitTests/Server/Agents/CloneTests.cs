@@ -1,27 +1,21 @@
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
+using LicenseAgent.UnitTests.Server.Contract;
 using LicenseServer.Rules;
 using Xunit;
 
 namespace LicenseAgent.UnitTests.Server.Agents;
 
-/// <summary>Two machines with one identity: what gives them away, and what never does.</summary>
-public sealed class CloneTests : IAsyncLifetime
+/// <summary>The contract on the real server, and what only the real one has.</summary>
+public sealed class CloneTests : CloneContract
 {
+    private ServerHarness Harness => ((RealServer)Server).Harness;
+
+    private protected override Task<IContractServer> StartAsync() => RealServer.StartAsync();
+
     private static readonly UtcTime Start = new(1_800_000_000_000);
     private static readonly ClockEvidence Clock = new(Start, 20_000, 7, 2, 40, "boot-b", 500_000);
     private static readonly ClockMark Before = new(Start, Clock, ["boot-a", "boot-b"]);
-
-    private ServerHarness _server = null!;
-    private TestAgent _agent = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        _server = await ServerHarness.StartAsync();
-        _agent = await _server.ActiveAsync();
-    }
-
-    public ValueTask DisposeAsync() => _server.DisposeAsync();
 
     public static TheoryData<string, ClockEvidence, string?> Rules => new()
     {
@@ -75,97 +69,14 @@ public sealed class CloneTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_suspect_agent_is_refused_everything_but_its_check_in_until_an_operator_decides()
-    {
-        await CheckInAsync(_agent.Clock with { Generation = 9 });
-        Assert.Equal("CLONE_SUSPECT", await _agent.RefusedAsync(Rotating(_agent.Clock with { Generation = 8 })));
-        _server.Clock.Now += Second;
-        Assert.Equal("CLONE_SUSPECT", await _agent.RefusedAsync(Rotating(_agent.Clock with { Generation = 10 })));
-        Assert.Equal("CLONE_SUSPECT", await _agent.RefusedAsync(_agent.ConfirmRequest(1)));
-        await _agent.SendAsync<CheckInAnswer>(_agent.CheckInRequest());
-        Assert.Single(_server.AuditEvents(), e => e == "clone_suspected");
-
-        await _server.Agents.ApproveRecoveryAsync("pos-001");
-        await _agent.RotateAsync();
-        Assert.Equal(2, _agent.Active);
-    }
-
-    [Fact]
     public async Task A_check_in_with_evidence_is_answered_with_its_directives_and_the_suspicion_holds()
     {
-        await _server.Agents.RotateNowAsync("pos-001");
-        await CheckInAsync(_agent.Clock with { BoottimeMs = 100_000_000 });
-        CheckInAnswer answer = await CheckInAsync(_agent.Clock with { BoottimeMs = 5_000 });
+        await Harness.Agents.RotateNowAsync("pos-001");
+        await CheckInAsync(Agent.Clock with { BoottimeMs = 100_000_000 });
+        CheckInAnswer answer = await CheckInAsync(Agent.Clock with { BoottimeMs = 5_000 });
         Assert.Equal([new RotateNowDirective(1)], answer.Directives);
-        Assert.Equal("boottime_back", _server.Agent().CloneEvidence);
-        await _server.RestartAsync();
-        Assert.Equal("CLONE_SUSPECT", await _agent.RefusedAsync(_agent.RotateRequest()));
-    }
-
-    [Fact]
-    public async Task Two_machines_that_take_turns_are_found_again_after_an_operator_was_wrong()
-    {
-        ClockEvidence one = _agent.Clock with { BootId = "one" }, two = _agent.Clock with { BootId = "two" };
-        await CheckInAsync(one);
-        await CheckInAsync(two);
-        await CheckInAsync(one);
-        Assert.Equal("boot_returned", _server.Agent().CloneEvidence);
-        await _server.Agents.ApproveRecoveryAsync("pos-001");
-        await CheckInAsync(two);
-        await CheckInAsync(one);
-        Assert.Null(_server.Agent().CloneEvidence);
-        await CheckInAsync(two);
-        Assert.Equal("boot_returned", _server.Agent().CloneEvidence);
-    }
-
-    [Fact]
-    public async Task A_state_put_back_is_no_clone()
-    {
-        await _agent.RotateAsync();
-        RotateSecretRequest old = _agent.RotateRequest(RotationReasons.Recovery) with
-        {
-            CurrentSecretVersion = 0,
-            KcvCurrent = "",
-            HighestVersionSeen = 1,
-        };
-        await _agent.SendAsync<RotateSecretAnswer>(old);
-        Assert.Null(_server.Agent().CloneSince);
-    }
-
-    [Fact]
-    public async Task Enrolled_anew_the_agent_starts_with_nothing_against_it()
-    {
-        await CheckInAsync(_agent.Clock with { Generation = 9 });
-        await CheckInAsync(_agent.Clock with { Generation = 1 });
-        Assert.NotNull(_server.Agent().CloneSince);
-        await _agent.EnrolAsync(await _server.Agents.AddAsync("pos-001", replace: true));
-        await _agent.RotateAsync();
-        Assert.Null(_server.Agent().CloneSince);
-    }
-
-    [Fact]
-    public async Task More_than_three_recoveries_a_day_wait_for_an_operator()
-    {
-        for (int i = 0; i < 3; i++) await RecoverAsync();
-        Assert.Equal("DOWNGRADE_REFUSED", await _agent.RefusedAsync(_agent.RotateRequest(RotationReasons.Recovery)));
-        await _server.Agents.ApproveRecoveryAsync("pos-001");
-        for (int i = 0; i < 3; i++) await RecoverAsync();
-        Assert.Equal("DOWNGRADE_REFUSED", await _agent.RefusedAsync(_agent.RotateRequest(RotationReasons.Recovery)));
-    }
-
-    private static TimeSpan Second => TimeSpan.FromSeconds(1);
-
-    private async Task RecoverAsync()
-    {
-        _server.Clock.Now += Second;
-        await _agent.SendAsync<RotateSecretAnswer>(_agent.RotateRequest(RotationReasons.Recovery));
-    }
-
-    private RotateSecretRequest Rotating(ClockEvidence clock) => _agent.RotateRequest() with { Clock = clock };
-
-    private Task<CheckInAnswer> CheckInAsync(ClockEvidence clock)
-    {
-        _server.Clock.Now += Second;
-        return _agent.SendAsync<CheckInAnswer>(_agent.CheckInRequest() with { Clock = clock });
+        Assert.Equal("boottime_back", Harness.Agent().CloneEvidence);
+        await Harness.RestartAsync();
+        Assert.Equal("CLONE_SUSPECT", await Agent.RefusedAsync(Agent.RotateRequest()));
     }
 }

@@ -1,12 +1,9 @@
-using LicenseAgent.Daemon.Adapters;
-using LicenseAgent.Daemon.Adapters.Files;
 using LicenseAgent.Daemon.Ports;
-using LicenseAgent.UnitTests.Daemon.Audit;
 using Xunit;
 
-namespace LicenseAgent.ContractTests.Audit;
+namespace LicenseAgent.ContractTests.Contracts;
 
-/// <summary>What the audit log relies on: the real file system and the simulated disk keep it alike.</summary>
+/// <summary>What the audit log relies on: the real file system and the simulated disks keep it alike.</summary>
 public abstract class AuditFileContract
 {
     private const string Newest = "audit.log";
@@ -125,26 +122,5 @@ public abstract class AuditFileContract
     {
         byte[] into = new byte[100];
         return System.Text.Encoding.ASCII.GetString(into, 0, File.Read(segment, offset, into));
-    }
-}
-
-public sealed class SimulatedAuditFileTests : AuditFileContract
-{
-    private protected override IAuditFile File { get; } = new DiskOfAudit();
-}
-
-public sealed class RealAuditFileTests : AuditFileContract, IDisposable
-{
-    private readonly ScratchLogs _scratch = new();
-    private readonly AuditFile _file;
-
-    public RealAuditFileTests() => _file = _scratch.Open();
-
-    private protected override IAuditFile File => _file;
-
-    public void Dispose()
-    {
-        _file.Dispose();
-        _scratch.Dispose();
     }
 }

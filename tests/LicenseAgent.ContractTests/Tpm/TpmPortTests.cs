@@ -1,0 +1,92 @@
+using System.Security.Cryptography;
+using LicenseAgent.ContractTests.Contracts;
+using LicenseAgent.Daemon.Adapters;
+using LicenseAgent.Daemon.Metrics;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Testbed.Tpm;
+using LicenseAgent.Tpm;
+using Xunit;
+
+namespace LicenseAgent.ContractTests.Tpm;
+
+/// <summary>The contract on swtpm, through the agent's own port onto it.</summary>
+public sealed class TpmPortTests : TpmContract
+{
+    private protected override async Task<IContractTpm> StartAsync() =>
+        new RealTpm(await SwtpmProcess.StartAsync(SwtpmListen.Unix, TestContext.Current.CancellationToken));
+
+    private sealed class RealTpm(SwtpmProcess swtpm) : IContractTpm
+    {
+        private readonly string _saved = Directory.CreateTempSubdirectory("lsa-tpm-saved-").FullName;
+        private TpmPort _port = PortTo(swtpm);
+
+        public ITpmKeys Keys => _port;
+
+        public ITpmMemory Memory => _port;
+
+        public ITpmClock Clock => _port;
+
+        private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+        public bool Verifies(EcPublicJwk key, byte[] digest, byte[] signature)
+        {
+            using ECDsa ecdsa = ECDsa.Create(new ECParameters
+            {
+                Curve = ECCurve.NamedCurves.nistP256,
+                Q = new ECPoint { X = Bytes(key.X), Y = Bytes(key.Y) },
+            });
+            return ecdsa.VerifyHash(digest, signature);
+        }
+
+        public string Wrap(RsaPublicJwk key, byte[] secret) => System.Text.Encoding.ASCII.GetString(SecretJwe.Seal(
+            key, SecretKid.Format("pos-001", 1), secret, RandomNumberGenerator.GetBytes(12),
+            RandomNumberGenerator.GetBytes(32)));
+
+        public Task PowerCutAsync() => swtpm.RestartAsync(Cancel);
+
+        public async Task<Func<Task>> SnapshotAsync()
+        {
+            // What swtpm keeps in its file is all there once nothing is under way.
+            await swtpm.RestartAsync(Cancel);
+            swtpm.SaveState(_saved);
+            return () => swtpm.RestoreStateAsync(_saved, Cancel);
+        }
+
+        public async Task ClearAsync()
+        {
+            // The emulator takes one client at a time.
+            await _port.DisposeAsync();
+            using (TpmTools tools = new(swtpm.ToolsTcti))
+                await tools.RunAsync("tpm2_clear");
+            _port = PortTo(swtpm);
+        }
+
+        public async Task ReplaceAsync()
+        {
+            await using SwtpmProcess other = await SwtpmProcess.StartAsync(SwtpmListen.Unix, Cancel);
+            other.SaveState(_saved);
+            await swtpm.RestoreStateAsync(_saved, Cancel);
+        }
+
+        public Task RemoveAsync() => swtpm.KillAsync();
+
+        public Task ReturnAsync() => swtpm.RestartAsync(Cancel);
+
+        public async ValueTask DisposeAsync()
+        {
+            await _port.DisposeAsync();
+            await swtpm.DisposeAsync();
+            Directory.Delete(_saved, recursive: true);
+        }
+
+        private static TpmPort PortTo(SwtpmProcess swtpm) => new(
+            new TpmOptions(swtpm.Device), new AgentMetrics(CounterState.Empty, "0.0.0"), TimeProvider.System);
+
+        private static byte[] Bytes(string base64Url) =>
+            Base64UrlText.TryDecode(base64Url, out byte[] bytes)
+                ? bytes
+                : throw new InvalidOperationException($"{base64Url} is no base64url");
+    }
+}

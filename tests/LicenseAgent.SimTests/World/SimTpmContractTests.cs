@@ -1,0 +1,104 @@
+using LicenseAgent.ContractTests.Contracts;
+using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Sim.World;
+using LicenseAgent.Tpm;
+
+namespace LicenseAgent.SimTests.World;
+
+/// <summary>The simulated TPM is held to what swtpm is held to.</summary>
+public sealed class SimTpmContractTests : TpmContract
+{
+    private protected override Task<IContractTpm> StartAsync() => Task.FromResult<IContractTpm>(new BenchTpm());
+
+    private sealed class BenchTpm : IContractTpm, ITpmKeys, ITpmMemory, ITpmClock
+    {
+        private readonly PortBench _bench = new();
+        private readonly SimTpm _tpm;
+        private readonly TpmPorts _ports;
+
+        public BenchTpm()
+        {
+            _tpm = new SimTpm(_bench.Loop, _bench.Chance);
+            _ports = new TpmPorts(_bench.Life, _tpm, _bench.Chance);
+        }
+
+        public ITpmKeys Keys => this;
+
+        public ITpmMemory Memory => this;
+
+        public ITpmClock Clock => this;
+
+        public bool Verifies(EcPublicJwk key, byte[] digest, byte[] signature) =>
+            StandInCrypto.SignDigest(key, digest).AsSpan().SequenceEqual(signature);
+
+        public string Wrap(RsaPublicJwk key, byte[] secret) =>
+            StandInCrypto.Wrap(key, SecretKid.Format("pos-001", 1), secret, _bench.Chance);
+
+        public Task PowerCutAsync()
+        {
+            _tpm.PowerDown(orderly: false);
+            _tpm.PowerUp();
+            return Task.CompletedTask;
+        }
+
+        public Task<Func<Task>> SnapshotAsync()
+        {
+            TpmImage image = _tpm.Snapshot();
+            return Task.FromResult<Func<Task>>(() => Done(() => _tpm.Restore(image)));
+        }
+
+        public Task ClearAsync() => Done(_tpm.Clear);
+
+        public Task ReplaceAsync() => Done(_tpm.Replace);
+
+        public Task RemoveAsync() => Done(() => _tpm.Troubles.Absent = true);
+
+        public Task ReturnAsync() => Done(_tpm.Troubles.End);
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+        public Task<TpmBirth> ProvisionAsync(
+            ReadOnlyMemory<byte> keyAuth, string? ownerAuth, bool replace, CancellationToken cancel) =>
+            _bench.Settle(_ports.ProvisionAsync(keyAuth, ownerAuth, replace, cancel));
+
+        public Task<TpmFacts> OpenAsync(TpmAnchor anchor, CancellationToken cancel) =>
+            _bench.Settle(_ports.OpenAsync(anchor, cancel));
+
+        public Task<byte[]> SignAsync(ReadOnlyMemory<byte> digest, CancellationToken cancel) =>
+            _bench.Settle(_ports.SignAsync(digest, cancel));
+
+        public Task<int> UnwrapAsync(ReadOnlyMemory<byte> cipher, Memory<byte> plain, CancellationToken cancel) =>
+            _bench.Settle(_ports.UnwrapAsync(cipher, plain, cancel));
+
+        public Task<long> ReadCounterAsync(CancellationToken cancel) => _bench.Settle(_ports.ReadCounterAsync(cancel));
+
+        public Task<long> IncrementCounterAsync(CancellationToken cancel) =>
+            _bench.Settle(_ports.IncrementCounterAsync(cancel));
+
+        public Task<NvSlot?> ReadSlotAsync(int parity, CancellationToken cancel) =>
+            _bench.Settle(_ports.ReadSlotAsync(parity, cancel));
+
+        public Task WriteSlotAsync(int parity, NvSlot slot, CancellationToken cancel) =>
+            _bench.Settle(_ports.WriteSlotAsync(parity, slot, cancel));
+
+        public Task<NvMirror?> ReadMirrorAsync(CancellationToken cancel) =>
+            _bench.Settle(_ports.ReadMirrorAsync(cancel));
+
+        public Task WriteMirrorAsync(NvMirror mirror, CancellationToken cancel) =>
+            _bench.Settle(_ports.WriteMirrorAsync(mirror, cancel));
+
+        public Task<TpmClockReading> ReadClockAsync(CancellationToken cancel) =>
+            _bench.Settle(_ports.ReadClockAsync(cancel));
+
+        public Task GetRandomAsync(Memory<byte> destination, CancellationToken cancel) =>
+            _bench.Settle(_ports.GetRandomAsync(destination, cancel));
+
+        private static Task Done(Action change)
+        {
+            change();
+            return Task.CompletedTask;
+        }
+    }
+}
