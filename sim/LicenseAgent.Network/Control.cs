@@ -1,53 +1,13 @@
-using System.Net.Sockets;
-using System.Text;
 using System.Text.Json;
 using LicenseAgent.Testbed.Net;
 
 namespace LicenseAgent.Network;
 
-/// <summary>
-/// Where a running network is told its conditions: a Unix socket, one line in, one line back. An empty line asks; any
-/// other sets. What comes back is what holds from now on, or a line that begins with <see cref="Refusal"/>.
-/// </summary>
+/// <summary>What a running network does with a line of its control socket: a JSON object of conditions.</summary>
 internal static class Control
 {
-    public const string Refusal = "error: ";
-    private const int LineMax = 4096;
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
-
-    /// <summary>One caller after the other, until cancelled.</summary>
-    /// <exception cref="SocketException">It cannot listen there.</exception>
-    public static async Task ServeAsync(string path, ByteProxy network, CancellationToken cancel)
-    {
-        File.Delete(path);
-        using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        listener.Bind(new UnixDomainSocketEndPoint(path));
-        listener.Listen(8);
-        while (true)
-        {
-            using Socket caller = await listener.AcceptAsync(cancel);
-            try
-            {
-                using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-                limit.CancelAfter(s_patience);
-                string line = await ReadLineAsync(caller, limit.Token);
-                await caller.SendAsync(Encoding.UTF8.GetBytes(Answer(line, network) + "\n"), limit.Token);
-            }
-            catch (Exception e) when (e is SocketException or OperationCanceledException && !cancel.IsCancellationRequested)
-            {
-                // It went away, or had nothing to say: the next one.
-            }
-        }
-    }
-
-    /// <exception cref="SocketException">Nobody listens there.</exception>
-    public static async Task<string> CallAsync(string path, string line, CancellationToken cancel)
-    {
-        using Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancel);
-        await socket.SendAsync(Encoding.UTF8.GetBytes(line.ReplaceLineEndings(" ") + "\n"), cancel);
-        return await ReadLineAsync(socket, cancel);
-    }
+    public static Task ServeAsync(string path, ByteProxy network, CancellationToken cancel) =>
+        ControlSocket.ServeAsync(path, line => Answer(line, network), cancel);
 
     private static string Answer(string line, ByteProxy network)
     {
@@ -59,21 +19,7 @@ internal static class Control
         }
         catch (JsonException e)
         {
-            return Refusal + e.Message.ReplaceLineEndings(" ");
+            return ControlSocket.Refusal + e.Message.ReplaceLineEndings(" ");
         }
-    }
-
-    private static async Task<string> ReadLineAsync(Socket socket, CancellationToken cancel)
-    {
-        byte[] buffer = new byte[LineMax];
-        int read = 0, count;
-        while (read < LineMax && (count = await socket.ReceiveAsync(buffer.AsMemory(read), cancel)) > 0)
-        {
-            read += count;
-            if (buffer.AsSpan(0, read).IndexOf((byte)'\n') is >= 0 and var end)
-                return Encoding.UTF8.GetString(buffer, 0, end);
-        }
-
-        return Encoding.UTF8.GetString(buffer, 0, read);
     }
 }

@@ -46,9 +46,9 @@ internal static class NetworkCommand
     {
         try
         {
-            string answer = await Control.CallAsync(control, line, cancel);
+            string answer = await ControlSocket.CallAsync(control, line, cancel);
             Console.WriteLine(answer);
-            return answer.StartsWith(Control.Refusal, StringComparison.Ordinal) ? Refused : Ok;
+            return answer.StartsWith(ControlSocket.Refusal, StringComparison.Ordinal) ? Refused : Ok;
         }
         catch (SocketException e)
         {

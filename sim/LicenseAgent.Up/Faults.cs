@@ -5,7 +5,20 @@ internal static class Faults
 {
     private static readonly TimeSpan Healthy = TimeSpan.FromSeconds(15), Broken = TimeSpan.FromSeconds(10);
 
-    public static IReadOnlyList<string> Names { get; } = ["server-down", "tpm-down", "tpm-hung", "agent-killed"];
+    // What the server does to every request while it is broken.
+    private static readonly Dictionary<string, string> s_serverFaults = new(StringComparer.Ordinal)
+    {
+        ["server-busy"] = """[{"match":"*","times":0,"status":503,"body":"busy"}]""",
+        ["answers-lost"] = """[{"match":"*","times":0,"drop":true,"after_commit":true}]""",
+        ["answers-replayed"] = """[{"match":"*","times":0,"malice":"replay"}]""",
+        ["answers-unsigned"] = """[{"match":"*","times":0,"malice":"unsigned"}]""",
+    };
+
+    public static IReadOnlyList<string> Names { get; } =
+        ["server-down", "tpm-down", "tpm-hung", "agent-killed", .. s_serverFaults.Keys];
+
+    /// <summary>It is one that the server itself is told.</summary>
+    public static bool IsOfServer(string? name) => name is not null && s_serverFaults.ContainsKey(name);
 
     /// <summary>Repeats the fault until cancelled; every till is hit by those that are about a till.</summary>
     public static async Task RepeatAsync(string name, Stage stage, Action<string> say, CancellationToken cancel)
@@ -28,6 +41,11 @@ internal static class Faults
             await stage.Server.KillAsync();
         }
 
+        if (s_serverFaults.TryGetValue(name, out string? faults))
+        {
+            await stage.Server.TellAsync(faults, cancel);
+        }
+
         foreach (StageTill till in stage.Tills)
         {
             switch (name)
@@ -44,6 +62,11 @@ internal static class Faults
         if (name == "server-down")
         {
             await stage.Server.RestartAsync(cancel);
+        }
+
+        if (IsOfServer(name))
+        {
+            await stage.Server.TellAsync("[]", cancel);
         }
 
         foreach (StageTill till in stage.Tills)

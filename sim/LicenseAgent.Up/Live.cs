@@ -17,6 +17,7 @@ internal sealed class Live(Screen screen, int agents, int rate, string? fault)
             RotationInterval = TimeSpan.FromSeconds(20),
             GracePeriod = TimeSpan.FromMinutes(10),
             CheckInInterval = TimeSpan.FromSeconds(5),
+            WithFaults = Faults.IsOfServer(fault),
         },
         PosRate: Math.Max(200, rate * 4));
 

@@ -49,7 +49,8 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
         try
         {
             StageSettings settings = new(
-                experiment.Setting("disk"), experiment.Setting("segments"), experiment.Setting("kept"));
+                experiment.Setting("disk"), experiment.Setting("segments"), experiment.Setting("kept"),
+                WithFaults: experiment.Steps.Any(s => s.Verb == "server"));
             await using Stage stage = await Stage.OpenAsync(settings, limit.Token);
             _clock.Restart();
             try
@@ -118,6 +119,7 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
             case "stop": Signal(stage, step.Word(0), stop: true); break;
             case "continue": Signal(stage, step.Word(0), stop: false); break;
             case "network": stage.Network.Conditions = NetworkOf(step); break;
+            case "server": await stage.Server.TellAsync(string.Join(' ', step.Words), cancel); break;
             case "rotate": await RotateAsync(stage, step.Word(0), cancel); break;
             case "mode": await ModeAsync(stage, step, cancel); break;
             case "expect": await ExpectAsync(step.Word(0), cancel); break;

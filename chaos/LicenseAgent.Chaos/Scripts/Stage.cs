@@ -16,7 +16,7 @@ namespace LicenseAgent.Chaos.Scripts;
 /// <param name="DiskMiB">State and log on a file system of their own of this size.</param>
 /// <param name="SegmentKiB">Size of a file of the audit log.</param>
 /// <param name="Kept">The kept state of this file format instead of a till enrolled anew; there is no server then.</param>
-internal sealed record StageSettings(int DiskMiB, int SegmentKiB, int Kept);
+internal sealed record StageSettings(int DiskMiB, int SegmentKiB, int Kept, bool WithFaults);
 
 /// <summary>
 /// One enrolled till of real processes with a network between it and the license server, and what can be done to each.
@@ -215,7 +215,11 @@ internal sealed class Stage : IAsyncDisposable
 
     private async Task OpenNewAsync(StageSettings settings, CancellationToken cancel)
     {
-        ServerSettings intervals = new() { CheckInInterval = TimeSpan.FromSeconds(2) };
+        ServerSettings intervals = new()
+        {
+            CheckInInterval = TimeSpan.FromSeconds(2),
+            WithFaults = settings.WithFaults,
+        };
         _server = await LicenseServerProcess.StartAsync(_place, intervals, cancel);
         _network = ByteProxy.Start(_server.Port);
         _tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);

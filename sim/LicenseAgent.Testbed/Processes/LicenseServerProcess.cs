@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using LicenseAgent.Testbed.Net;
 using LicenseServer;
 using LicenseServer.Agents;
 
@@ -47,6 +48,9 @@ public sealed record ServerSettings
 
     /// <summary>Enrolments wait until somebody has compared the till's key.</summary>
     public bool EnrollmentApproval { get; init; }
+
+    /// <summary>Around the server stands what <see cref="LicenseServerProcess.TellAsync"/> tells its faults.</summary>
+    public bool WithFaults { get; init; }
 }
 
 /// <summary>The license server, as its own process on a workplace; always at the same address, so that it can return.</summary>
@@ -85,7 +89,10 @@ public sealed class LicenseServerProcess : IAsyncDisposable
     public async Task RestartAsync(CancellationToken cancel)
     {
         await KillAsync();
-        _process = await ChildProcess.StartAsync(Program, ["serve", .. Arguments()]);
+        _process = _settings.WithFaults
+            ? await ChildProcess.StartAsync(
+                ChildProcess.PathOf("license-server-mock"), [ControlPath, "serve", .. Arguments()])
+            : await ChildProcess.StartAsync(Program, ["serve", .. Arguments()]);
         await _process.WaitForLineAsync("ready", cancel);
     }
 
@@ -96,6 +103,15 @@ public sealed class LicenseServerProcess : IAsyncDisposable
             _process = null;
             await process.DisposeAsync();
         }
+    }
+
+    /// <summary>Tells the server that runs its faults, a JSON array; <c>[]</c> heals.</summary>
+    /// <exception cref="InvalidOperationException">They were refused; the message says why.</exception>
+    public async Task TellAsync(string faults, CancellationToken cancel)
+    {
+        string answer = await ControlSocket.CallAsync(ControlPath, faults, cancel);
+        if (answer.StartsWith(ControlSocket.Refusal, StringComparison.Ordinal))
+            throw new InvalidOperationException($"The faults {faults} are none: {answer}");
     }
 
     /// <summary>Runs an operator's command on its data and gives back what it printed.</summary>
@@ -110,6 +126,8 @@ public sealed class LicenseServerProcess : IAsyncDisposable
     }
 
     public async ValueTask DisposeAsync() => await KillAsync();
+
+    private string ControlPath => Path.Combine(_place.Root, "server.control");
 
     private static string Program => ChildProcess.PathOf("license-server");
 

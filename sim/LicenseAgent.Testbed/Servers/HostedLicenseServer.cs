@@ -179,10 +179,15 @@ public sealed class HostedLicenseServer : IAsyncDisposable
         return desk.IssueAsync(new LicenseOrder(agentId, "register", expires));
     }
 
-    private static Task<ServerApp> OpenAsync(
-        ServerOptions options, ServerFaults faults, ConcurrentQueue<byte[]> drawn, TimeProvider time) =>
-        ServerApp.CreateAsync(options, time, bytes => Draw(bytes, drawn),
-        around: web => web.Use(next => context => faults.InvokeAsync(context, next)));
+    private static async Task<ServerApp> OpenAsync(
+        ServerOptions options, ServerFaults faults, ConcurrentQueue<byte[]> drawn, TimeProvider time)
+    {
+        var app = await ServerApp.CreateAsync(
+            options, time, bytes => Draw(bytes, drawn),
+            around: web => web.Use(next => context => faults.InvokeAsync(context, next)));
+        faults.ResponseKey = () => app.Store.Keys.Response;
+        return app;
+    }
 
     private AgentDesk Agents() => new(
         _app.Store, new VersionKeys(_app.Store.Keys, RandomNumberGenerator.Fill), _time,

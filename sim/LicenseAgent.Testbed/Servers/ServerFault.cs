@@ -19,6 +19,31 @@ public enum ServerMoment
     Answered,
 }
 
+/// <summary>How an answer lies: the server has done its work, and this leaves instead.</summary>
+public enum ServerMalice
+{
+    /// <summary>The answer before this one to the same agent and action; the true one while there is none.</summary>
+    Replay,
+
+    /// <summary>The latest answer to another agent for the same action; while there is none, this one signed for another.</summary>
+    CrossAgent,
+
+    /// <summary>What the answer says, without a signature.</summary>
+    Unsigned,
+
+    /// <summary>One bit of the answer is another.</summary>
+    Flipped,
+
+    /// <summary>More than an answer may have.</summary>
+    Huge,
+
+    /// <summary>Signed by the server's own key: a version below every one that was given out.</summary>
+    Downgrade,
+
+    /// <summary>Signed by the server's own key: more revocations than a list may have.</summary>
+    RevokeStorm,
+}
+
 /// <summary>One fault around the license server: on which requests, from which occurrence, how often, what.</summary>
 public sealed record ServerFault
 {
@@ -27,6 +52,7 @@ public sealed record ServerFault
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
+        Converters = { new JsonStringEnumConverter<ServerMalice>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
     };
 
     /// <summary>A path, an action, or <c>*</c> for every request.</summary>
@@ -49,6 +75,9 @@ public sealed record ServerFault
 
     public string Body { get; init; } = "";
 
+    /// <summary>Sends this instead of the server's answer.</summary>
+    public ServerMalice? Malice { get; init; }
+
     /// <summary>Strikes when the server has done its work, not before it sees the request.</summary>
     public bool AfterCommit { get; init; }
 
@@ -57,7 +86,9 @@ public sealed record ServerFault
 
     [JsonIgnore]
     public ServerMoment Moment =>
-        AfterAnswer ? ServerMoment.Answered : AfterCommit ? ServerMoment.Committed : ServerMoment.Received;
+        AfterAnswer ? ServerMoment.Answered
+        : AfterCommit || Malice is not null ? ServerMoment.Committed
+        : ServerMoment.Received;
 
     /// <summary>Reads a JSON array of <c>{"match": "check-in", "drop": true, "after_commit": true}</c>.</summary>
     public static IReadOnlyList<ServerFault> Parse(ReadOnlySpan<byte> json) =>

@@ -1,3 +1,6 @@
+using System.Text.Json;
+using LicenseAgent.Testbed.Net;
+using LicenseServer.Keys;
 using Microsoft.AspNetCore.Http;
 
 namespace LicenseAgent.Testbed.Servers;
@@ -8,8 +11,20 @@ namespace LicenseAgent.Testbed.Servers;
 /// </summary>
 public sealed class ServerFaults
 {
+    private const int FaultsMax = 64;
+
     private readonly List<ActiveServerFault> _faults = [];
+    private readonly AnswerForger _forger = new();
     private readonly Lock _gate = new();
+
+    /// <summary>The key that answers are signed with, for lies that are signed.</summary>
+    internal Func<SigningKey>? ResponseKey
+    {
+        set
+        {
+            lock (_gate) _forger.ResponseKey = value;
+        }
+    }
 
     /// <summary>Puts a fault in force. The callback is awaited each time it strikes, with the request standing
     /// still.</summary>
@@ -26,24 +41,56 @@ public sealed class ServerFaults
         lock (_gate) _faults.Clear();
     }
 
+    /// <summary>Answers a line of a <see cref="ControlSocket"/>: empty asks, a JSON array of faults replaces those in
+    /// force.</summary>
+    /// <returns>A JSON array of what is in force.</returns>
+    public string Tell(string line)
+    {
+        ArgumentNullException.ThrowIfNull(line);
+        try
+        {
+            if (line.Length > 0)
+                Replace(ServerFault.Parse(System.Text.Encoding.UTF8.GetBytes(line)));
+            lock (_gate)
+                return $"[{string.Join(',', _faults.Select(f => f.Fault.ToJson()))}]";
+        }
+        catch (JsonException e)
+        {
+            return ControlSocket.Refusal + e.Message.ReplaceLineEndings(" ");
+        }
+    }
+
+    private void Replace(IReadOnlyList<ServerFault> faults)
+    {
+        if (faults.Count > FaultsMax)
+            throw new JsonException($"{faults.Count} faults are too many; at most {FaultsMax}.");
+        lock (_gate)
+        {
+            _faults.Clear();
+            _faults.AddRange(faults.Select(f => new ActiveServerFault(f, callback: null)));
+        }
+    }
+
     internal async Task InvokeAsync(HttpContext context, RequestDelegate server)
     {
         var striking = Striking(context.Request.Path.Value ?? "");
         if (await StrikeAsync(striking, ServerMoment.Received, context)) return;
-        if (striking.TrueForAll(f => f.Fault.Moment == ServerMoment.Received))
-        {
-            await server(context);
-            return;
-        }
-
         using var held = new MemoryStream();
         var wire = context.Response.Body;
         context.Response.Body = held;
         await server(context);
         context.Response.Body = wire;
+        byte[] answer = held.ToArray();
+        var path = context.Request.Path.Value ?? "";
+        lock (_gate) _forger.Keep(path, answer);
         if (await StrikeAsync(striking, ServerMoment.Committed, context)) return;
-        held.Position = 0;
-        await held.CopyToAsync(wire, CancellationToken.None);
+        if (striking.Find(f => f.Fault.Malice is not null) is { Fault.Malice: { } malice })
+        {
+            lock (_gate) answer = _forger.Forge(malice, path, answer);
+            context.Response.ContentLength = answer.Length;
+        }
+
+        await wire.WriteAsync(answer, CancellationToken.None);
         await context.Response.CompleteAsync();
         await StrikeAsync(striking, ServerMoment.Answered, context);
     }

@@ -1,8 +1,10 @@
 using System.CommandLine;
 using LicensePki;
 using LicenseServer.Agents;
+using LicenseServer.Http;
 using LicenseServer.Keys;
 using LicenseServer.Storage;
+using Microsoft.Extensions.Logging;
 
 namespace LicenseServer.Commands;
 
@@ -10,6 +12,10 @@ namespace LicenseServer.Commands;
 internal sealed record CommandContext(
     TimeProvider Time, TextWriter Output, TextWriter Error, Func<string, string?> Environment, CancellationToken Stop)
 {
+    /// <summary>Opens the server of <c>serve</c>; a test bed puts something around it.</summary>
+    public Func<ServerOptions, ILoggerFactory, Task<ServerApp>> Open { get; init; } =
+        (options, loggers) => ServerApp.CreateAsync(options, Time, loggers: loggers);
+
     /// <summary>Who an operator's change is audited as.</summary>
     public string Actor => "operator:" + System.Environment.UserName;
 }

@@ -27,7 +27,7 @@ internal static class ServeCommand
                 formatProvider: System.Globalization.CultureInfo.InvariantCulture)
             .CreateLogger();
         using var loggers = new SerilogLoggerFactory(log);
-        await using (var app = await ServerApp.CreateAsync(options, context.Time, loggers: loggers))
+        await using (var app = await context.Open(options, loggers))
         {
             await app.StartAsync(context.Stop);
             // The one line on standard output: whoever started the server waits for it.

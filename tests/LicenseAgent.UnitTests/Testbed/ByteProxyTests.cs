@@ -167,11 +167,11 @@ public sealed class ByteProxyTests : IAsyncDisposable
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
         Task serving = Control.ServeAsync(path, _network, stop.Token);
 
-        Assert.Equal("{}", await Control.CallAsync(path, "", Cancel));
-        Assert.Equal("""{"mode":"half-open"}""", await Control.CallAsync(path, """{"mode": "half-open"}""", Cancel));
-        Assert.StartsWith(Control.Refusal, await Control.CallAsync(path, "nonsense", Cancel), StringComparison.Ordinal);
+        Assert.Equal("{}", await ControlSocket.CallAsync(path, "", Cancel));
+        Assert.Equal("""{"mode":"half-open"}""", await ControlSocket.CallAsync(path, """{"mode": "half-open"}""", Cancel));
+        Assert.StartsWith(ControlSocket.Refusal, await ControlSocket.CallAsync(path, "nonsense", Cancel), StringComparison.Ordinal);
         Assert.Equal(NetworkMode.HalfOpen, _network.Conditions.Mode);
-        Assert.Equal("{}", await Control.CallAsync(path, "{}", Cancel));
+        Assert.Equal("{}", await ControlSocket.CallAsync(path, "{}", Cancel));
 
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => serving);

@@ -1,0 +1,54 @@
+using System.Text.Json;
+using LicenseAgent.Testbed.Net;
+using LicenseAgent.Testbed.Servers;
+using Xunit;
+
+namespace LicenseAgent.UnitTests.Testbed;
+
+/// <summary>Faults of the license server as data, and the socket on which they are told.</summary>
+public sealed class ServerFaultsTests
+{
+    private readonly ServerFaults _faults = new();
+
+    [Fact]
+    public void What_is_told_replaces_what_was_in_force_and_comes_back()
+    {
+        Assert.Equal("[]", _faults.Tell(""));
+        Assert.Equal(
+            """[{"match":"check-in","occurrence":1,"times":1,"body":"","malice":"revoke_storm"}]""",
+            _faults.Tell("""[{"match":"check-in","malice":"revoke_storm"}]"""));
+        Assert.Equal(
+            """[{"match":"*","occurrence":1,"delay":5,"status":503,"body":""}]""",
+            _faults.Tell("""[{"match": "*", "times": 0, "delay": 5, "status": 503}]"""));
+        Assert.Equal("[]", _faults.Tell("[]"));
+    }
+
+    [Theory]
+    [InlineData("""[{"match":"*","malice":"rude"}]""", "malice")]
+    [InlineData("""[{"match":"*","malice":1}]""", "malice")]
+    [InlineData("""[{"drop":true}]""", "match")]
+    [InlineData("""[{"match":"*","dropp":true}]""", "dropp")]
+    [InlineData("nonsense", "nonsense")]
+    [InlineData("{}", "List")]
+    public void Nonsense_is_refused_by_name_and_changes_nothing(string line, string named)
+    {
+        string before = _faults.Tell("""[{"match":"enroll","drop":true}]""");
+        string answer = _faults.Tell(line);
+        Assert.StartsWith(ControlSocket.Refusal, answer, StringComparison.Ordinal);
+        Assert.Contains(named, answer, StringComparison.Ordinal);
+        Assert.Equal(before, _faults.Tell(""));
+    }
+
+    [Fact]
+    public void More_faults_than_anybody_reads_are_refused()
+    {
+        string line = JsonSerializer.Serialize(Enumerable.Repeat(new { match = "*" }, 65));
+        Assert.StartsWith(ControlSocket.Refusal, _faults.Tell(line), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(ServerMalice.Replay)]
+    [InlineData(ServerMalice.Downgrade)]
+    public void A_lie_is_told_when_the_server_has_done_its_work(ServerMalice malice) =>
+        Assert.Equal(ServerMoment.Committed, new ServerFault { Match = "*", Malice = malice }.Moment);
+}
