@@ -47,6 +47,7 @@ internal sealed class Catalog(string profile)
         new("S25", "the server's keys were exchanged", r => Has<FaultBegan>(
             r, f => f.Kind == FaultKinds.KeyRollover), "rotation", "swarm"),
         new("S26", "the server suspected a clone", r => Has<CloneSuspected>(r, _ => true), "tpm", "swarm"),
+        new("S27", "a token outlived its secret", r => Has<Validated>(r, v => v.Reason == "SECRET_INVALIDATED"), "rotation", "swarm"),
     ];
 
     public IEnumerable<MustHappen> Wanted => Entries.Where(e => e.Profiles.Count == 0 || e.Profiles.Contains(profile));

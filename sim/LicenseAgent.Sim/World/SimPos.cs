@@ -21,6 +21,8 @@ internal sealed class SimPos
 {
     private const int WalletSize = 6;
     private const double OddCalls = 0.1;
+    private const double FromTheDrawer = 0.05;
+    private const int DrawerSize = 256;
     private const int NoncesKept = 32;
     private const long NewLicenseEveryUs = 20L * 3_600 * 1_000_000;
 
@@ -33,11 +35,15 @@ internal sealed class SimPos
     private readonly Knobs _knobs;
     private readonly SimRandom _chance;
     private readonly SimRandom _odd;
+    private readonly SimRandom _old;
 
     // Not a Faker, which compiles expressions of its own for every instance.
     private readonly Commerce _commerce;
     private readonly Company _company;
     private readonly List<(string License, string Token)> _wallet = [];
+
+    // The first token under each version: some machine never takes a renewed one.
+    private readonly SortedDictionary<long, (string License, string Token)> _drawer = [];
     private readonly List<(uint Uid, Nonce16 Nonce)> _used = [];
     private long _mintedUs = long.MinValue / 2;
     private int _licenses;
@@ -48,6 +54,7 @@ internal sealed class SimPos
         (_loop, _history, _server, _till, _knobs) = (loop, history, server, till, knobs);
         _chance = till.Stream("pos");
         _odd = till.Stream("pos-odd");
+        _old = till.Stream("pos-old");
         Randomizer names = new((int)(_chance.Next() >> 33));
         (_commerce, _company) = (new Commerce { Random = names }, new Company { Random = names });
         Schedule();
@@ -73,9 +80,9 @@ internal sealed class SimPos
             return;
         }
 
-        // Mostly the newest, for that is what an application stores; now and then one from the back of the drawer.
+        // Mostly the newest, for that is what an application stores; now and then another one, and rarely one of long ago.
         int at = _chance.Chance(0.7) ? _wallet.Count - 1 : (int)_chance.Below(_wallet.Count);
-        (string license, string token) = _wallet[at];
+        (string license, string token) = _old.Chance(FromTheDrawer) ? _old.Pick([.. _drawer.Values]) : _wallet[at];
         (uint uid, Nonce16 nonce) = IsNewProcess() && _used.Count > 0 && _odd.Chance(0.5) ? _used[^1] : NextNonce();
         Ask(license, token, uid, nonce);
         if (_odd.Chance(OddCalls))
@@ -152,6 +159,12 @@ internal sealed class SimPos
 
     private void Store(string license, string token)
     {
+        if (LicenseToken.TryParseShape(Encoding.ASCII.GetBytes(token), out LicenseTokenShape shape)
+            && _drawer.TryAdd(shape.Version, (license, token)) && _drawer.Count > DrawerSize)
+        {
+            _drawer.Remove(_drawer.Keys.First());
+        }
+
         _wallet.Add((license, token));
         if (_wallet.Count > WalletSize)
         {
