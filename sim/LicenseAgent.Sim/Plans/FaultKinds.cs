@@ -66,6 +66,9 @@ internal static class FaultKinds
     public const string WallStep = "wall_step";
     public const string DeadRtc = "dead_rtc";
 
+    /// <summary>Power cut every so often, each boot begins in 2000, and nobody can be asked.</summary>
+    public const string ClockBatteryOut = "clock_battery_out";
+
     public static readonly IReadOnlyList<string> Network =
         [Cut, CutOut, CutIn, Loss, Latency, Duplicates, Truncates, AnswerLost, Portal];
 
@@ -88,7 +91,7 @@ internal static class FaultKinds
     public static readonly IReadOnlyList<string> Process =
         [Kill, Crash, Crash, PowerCut, PowerCutAtSend, Pause, Suspend, Restart];
 
-    public static readonly IReadOnlyList<string> Clock = [WallStep, DeadRtc, Suspend];
+    public static readonly IReadOnlyList<string> Clock = [WallStep, DeadRtc, Suspend, ClockBatteryOut];
 }
 
 /// <summary>The names of what operators do.</summary>

@@ -152,6 +152,7 @@ internal static class PlanMaker
             ? chance.Between(3_600, knobs.RotationS * 3L + knobs.GraceS)
             : chance.Between(10, 14_400),
         FaultKinds.DiskStall => chance.Between(30, 600),
+        FaultKinds.ClockBatteryOut => chance.Between(7_200, 172_800),
         _ => chance.Between(30, 10_800),
     };
 
@@ -174,6 +175,7 @@ internal static class PlanMaker
         FaultKinds.DiskRestored => (chance.Between(600, 200_000), 0),
         FaultKinds.AuditTailCut => (chance.Between(1, 60), 0),
         FaultKinds.Crash => (chance.Between(1, 60), chance.Between(0, 3)),
+        FaultKinds.ClockBatteryOut => (chance.Between(600, 3_540), 0),
         FaultKinds.PowerCutAtSend => (chance.Between(0, 120), 0),
         FaultKinds.WallStep => (chance.Chance(0.5)
             ? chance.Between(-5L * 365 * 86_400, 5L * 365 * 86_400)

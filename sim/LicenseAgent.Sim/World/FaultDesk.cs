@@ -209,11 +209,9 @@ internal sealed class FaultDesk(SimWorld world)
                 return () => till.WallOffsetUs = 0;
             case FaultKinds.DeadRtc:
                 till.PowerCut();
-                return () =>
-                {
-                    till.WallOffsetUs = DeadRtcUnixUs - (SimEpochUnixUs + world.Loop.NowUs);
-                    till.Start();
-                };
+                return () => StartIn2000(till);
+            case FaultKinds.ClockBatteryOut:
+                return CutPowerAgainAndAgain(till, fault.Arg * Second);
             case FaultKinds.TpmCleared or FaultKinds.TpmReplaced:
                 till.PowerCut();
                 (fault.Kind == FaultKinds.TpmCleared ? (Action)till.Tpm.Clear : till.Tpm.Replace)();
@@ -224,6 +222,44 @@ internal sealed class FaultDesk(SimWorld world)
             default:
                 return Tampering.Of(till, fault);
         }
+    }
+
+    private void StartIn2000(SimTill till)
+    {
+        till.WallOffsetUs = DeadRtcUnixUs - (SimEpochUnixUs + world.Loop.NowUs);
+        till.Start();
+    }
+
+    private Action CutPowerAgainAndAgain(SimTill till, long everyUs)
+    {
+        bool isOver = false;
+        void Cut()
+        {
+            if (isOver)
+            {
+                return;
+            }
+
+            till.PowerCut();
+            world.Loop.After(2 * Second, () =>
+            {
+                if (!isOver)
+                {
+                    StartIn2000(till);
+                }
+            });
+            world.Loop.After(everyUs, Cut);
+        }
+
+        (till.Link.CutOut, till.Link.CutIn) = (true, true);
+        Cut();
+        return () =>
+        {
+            isOver = true;
+            till.WallOffsetUs = 0;
+            till.Link.End();
+            till.Start();
+        };
     }
 
     private static long SimEpochUnixUs => SimEpoch.Start.UnixMs * 1_000;
