@@ -20,7 +20,7 @@ internal sealed record LoadOrder(
 /// <summary>Runs a scenario and writes its reports.</summary>
 internal sealed class LoadCommand(LoadOrder order)
 {
-    public const int ExitMet = 0, ExitNotMet = 1, ExitUsage = 2, ExitVoid = 3;
+    public const int ExitMet = 0, ExitNotMet = 1, ExitUsage = 2, ExitVoid = 3, ExitBroken = 5;
 
     // The body of a validation's answer; what the empty handler writes.
     private const int AnswerBytes = 1024;

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using LicenseAgent.PosLoad;
 using LicenseAgent.PosLoad.Load;
-using LicenseAgent.PosLoad.Scenarios;
 using LicenseAgent.Testbed.Baselines;
 
 using CancellationTokenSource stop = new();
@@ -42,15 +41,10 @@ try
     int code = await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
     return parsed.Errors.Count > 0 ? LoadCommand.ExitUsage : code;
 }
-catch (ScenarioException e)
+catch (Exception e) when (Ending.Of(e, stop.IsCancellationRequested) is { } ending)
 {
-    Console.Error.WriteLine(e.Message);
-    return LoadCommand.ExitUsage;
-}
-catch (OperationCanceledException) when (stop.IsCancellationRequested)
-{
-    Console.Error.WriteLine("Stopped; nothing is left behind.");
-    return 130;
+    Console.Error.WriteLine(ending.Message);
+    return ending.Code;
 }
 
 void Stop(PosixSignalContext signal)
