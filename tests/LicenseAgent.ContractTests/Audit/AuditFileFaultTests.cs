@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using System.Text.RegularExpressions;
+using LicenseAgent.ContractTests.Files;
 using Xunit;
 
 namespace LicenseAgent.ContractTests.Audit;
@@ -92,41 +92,9 @@ public sealed partial class AuditFileFaultTests : IDisposable
         Assert.Equal(fault.StartsWith("write", StringComparison.Ordinal) ? "" : content, found);
     }
 
-    private async Task<(string Outcome, string Trace)> RunAsync(string call, string expression)
-    {
-        string traceFile = _scratch.Folder + ".trace";
-        var start = new ProcessStartInfo("strace")
-        {
-            RedirectStandardOutput = true,
-            ArgumentList = { "-f", "-qq", "-o", traceFile, "-y", "-e", expression },
-            Environment =
-            {
-                [AuditInjectionTarget.CallVariable] = call,
-                [AuditInjectionTarget.PathVariable] = _scratch.Log,
-            },
-        };
-
-        // Only calls about these paths count and fail: the runtime makes system calls of the same kinds.
-        foreach (string path in (string[])["", "/audit.log", "/audit.log.new", "/audit-1.log"])
-        {
-            start.ArgumentList.Add("-P");
-            start.ArgumentList.Add(_scratch.Folder + path);
-        }
-        start.ArgumentList.Add(Environment.ProcessPath!);
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
-            start.ArgumentList.Add(typeof(AuditInjectionTarget).Assembly.Location);
-        using var process = Process.Start(start)!;
-        string outcome = await process.StandardOutput.ReadToEndAsync(Cancel);
-        await process.WaitForExitAsync(Cancel);
-        string trace = await File.ReadAllTextAsync(traceFile, Cancel);
-
-        // A fault that never came true would prove nothing.
-        if (expression.Contains(":error=", StringComparison.Ordinal))
-            Assert.Contains("(INJECTED)", trace, StringComparison.Ordinal);
-        if (expression.Contains(":signal=", StringComparison.Ordinal))
-            Assert.Equal(128 + 9, process.ExitCode);
-        return (outcome, trace);
-    }
+    private Task<(string Outcome, string Trace)> RunAsync(string call, string expression) => new TracedCall(
+        _scratch.Folder, ["audit.log", "audit.log.new", "audit-1.log"],
+        (AuditInjectionTarget.CallVariable, call), (AuditInjectionTarget.PathVariable, _scratch.Log)).RunAsync(expression);
 
     // Calls that change something in the log directory: thread, kind and the end of the path they are about.
     private IEnumerable<(string Thread, string What)> Calls(string trace)

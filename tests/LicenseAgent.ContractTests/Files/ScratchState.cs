@@ -14,6 +14,11 @@ internal sealed class ScratchState : IDisposable
 
     public StateFiles Open() => new(Path);
 
+    /// <summary>One call on it, of those that <see cref="InjectionTarget"/> knows, under strace.</summary>
+    public TracedCall Traced(string call) => new(
+        Path, ["state.json", "state.json.tmp", "state.json.new"],
+        (InjectionTarget.CallVariable, call), (InjectionTarget.DirectoryVariable, Path));
+
     /// <summary>Everything in it, relative, sorted.</summary>
     public string[] Names() =>
     [

@@ -34,6 +34,6 @@ public sealed class StateFilesContractTests : StateFilesContract, IDisposable
             DiskFault.ContentSync => "fsync:error=EIO:when=1",
             _ => $"fsync:error=EIO:when={(call == "rename" ? 1 : 2)}",
         };
-        return (await TracedCall.RunAsync(_scratch, call, "inject=" + expression)).Outcome;
+        return (await _scratch.Traced(call).RunAsync("inject=" + expression)).Outcome;
     }
 }

@@ -62,7 +62,7 @@ public sealed partial class StateFilesFaultTests : IDisposable
     }
 
     private Task<(string Outcome, string Trace)> RunAsync(string call, string expression) =>
-        TracedCall.RunAsync(_scratch, call, expression);
+        _scratch.Traced(call).RunAsync(expression);
 
     // Calls that change something below the state directory, by kind and the end of the path they are about.
     private IEnumerable<string> DurableCalls(string trace)

@@ -4,41 +4,42 @@ using Xunit;
 namespace LicenseAgent.ContractTests.Files;
 
 /// <summary>
-/// One call on a state directory in a process of its own, under strace, which tells or changes what the kernel answers.
+/// This test program once more under strace, which tells or changes what the kernel answers; environment variables say
+/// which one call it is to make (<see cref="InjectionTarget"/>).
 /// </summary>
-internal static class TracedCall
+/// <param name="Folder">What the call is about; strace writes beside it.</param>
+/// <param name="Names">Only calls about the folder and these files in it count and fail: the runtime makes system calls
+/// of the same kinds.</param>
+internal sealed record TracedCall(string Folder, string[] Names, params (string Variable, string Value)[] Environment)
 {
     /// <param name="expression">Of strace, <c>trace=…</c> or <c>inject=…</c>.</param>
     /// <returns>What the call came to, <c>done</c> or a reason, and what strace wrote.</returns>
-    public static async Task<(string Outcome, string Trace)> RunAsync(
-        ScratchState scratch, string call, string expression)
+    public async Task<(string Outcome, string Trace)> RunAsync(string expression)
     {
         CancellationToken cancel = TestContext.Current.CancellationToken;
-        string traceFile = scratch.Path + ".trace";
-        var start = new ProcessStartInfo("strace")
+        string traceFile = Folder + ".trace";
+        ProcessStartInfo start = new("strace")
         {
             RedirectStandardOutput = true,
-            ArgumentList = { "-f", "-qq", "-o", traceFile, "-y", "-e", expression },
-            Environment =
-            {
-                [InjectionTarget.CallVariable] = call,
-                [InjectionTarget.DirectoryVariable] = scratch.Path,
-            },
+            ArgumentList = { "-f", "-qq", "-o", traceFile, "-y", "-e", expression, "-P", Folder },
         };
-        // Only calls about these paths count and fail: the runtime makes system calls of the same kinds.
-        foreach (string path in (string[])["", "/state.json", "/state.json.tmp", "/state.json.new"])
+        foreach (string name in Names)
         {
             start.ArgumentList.Add("-P");
-            start.ArgumentList.Add(scratch.Path + path);
+            start.ArgumentList.Add($"{Folder}/{name}");
         }
 
-        start.ArgumentList.Add(Environment.ProcessPath!);
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
-            start.ArgumentList.Add(typeof(InjectionTarget).Assembly.Location);
-        using var process = Process.Start(start)!;
+        foreach ((string variable, string value) in Environment)
+            start.Environment[variable] = value;
+        string self = System.Environment.ProcessPath!;
+        start.ArgumentList.Add(self);
+        if (Path.GetFileNameWithoutExtension(self) == "dotnet")
+            start.ArgumentList.Add(typeof(TracedCall).Assembly.Location);
+        using Process process = Process.Start(start)!;
         string outcome = await process.StandardOutput.ReadToEndAsync(cancel);
         await process.WaitForExitAsync(cancel);
         string trace = await File.ReadAllTextAsync(traceFile, cancel);
+
         // A fault that never came true would prove nothing.
         if (expression.Contains(":error=", StringComparison.Ordinal))
             Assert.Contains("(INJECTED)", trace, StringComparison.Ordinal);
