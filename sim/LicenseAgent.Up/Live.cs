@@ -15,7 +15,7 @@ internal sealed class Live(Screen screen, int agents, int rate, string? fault)
         new ServerSettings
         {
             RotationInterval = TimeSpan.FromSeconds(20),
-            GracePeriod = TimeSpan.FromMinutes(10),
+            GracePeriod = TimeSpan.FromMinutes(4),
             CheckInInterval = TimeSpan.FromSeconds(5),
             WithFaults = Faults.IsOfServer(fault),
         },

@@ -15,12 +15,12 @@ internal sealed class Tour(Screen screen)
 {
     private const int Rate = 500;
 
-    // A server's day in seconds: rotation every 8, normal life 16, grace 5 minutes, check-in every 2.
+    // A server's day in seconds: rotation every 8, normal life 16, grace 2 minutes, check-in every 2.
     private static readonly StageSettings Settings = new(
         new ServerSettings
         {
             RotationInterval = TimeSpan.FromSeconds(8),
-            GracePeriod = TimeSpan.FromMinutes(5),
+            GracePeriod = TimeSpan.FromMinutes(2),
             CheckInInterval = TimeSpan.FromSeconds(2),
         },
         PosRate: 4 * Rate);

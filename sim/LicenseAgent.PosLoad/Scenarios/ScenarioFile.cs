@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
+using LicenseServer.Agents;
 
 namespace LicenseAgent.PosLoad.Scenarios;
 
@@ -74,6 +75,8 @@ internal static partial class ScenarioFile
             yield return mistake;
         if (s.Intervals is { } v && (v.Rotation < 1 || v.Grace < 1 || v.CheckIn < 1))
             yield return "intervals: each is at least a second";
+        if (s.Intervals is { } w && w.Grace > w.Rotation * Policy.GraceIntervalsMax)
+            yield return Text($"intervals: grace {w.Grace} is more than {Policy.GraceIntervalsMax} times rotation {w.Rotation}");
     }
 
     private static bool IsPaced(Scenario s, Phase phase) =>

@@ -6,6 +6,12 @@ namespace LicenseServer.Agents;
 /// <summary>The times that this server gives its agents.</summary>
 public sealed record Policy
 {
+    /// <summary>
+    /// An agent keeps 16 secrets in GRACE and rotates no further until one ends; each lives for the grace period and one
+    /// interval more.
+    /// </summary>
+    public const int GraceIntervalsMax = 15;
+
     public TimeSpan RotationInterval { get; init; } = TimeSpan.FromDays(1);
 
     public TimeSpan GracePeriod { get; init; } = TimeSpan.FromDays(7);
@@ -15,6 +21,8 @@ public sealed record Policy
     /// <summary>How long an agent keeps a PENDING version whose confirm it has not sent; the server never drops one
     /// by time.</summary>
     public TimeSpan ConfirmWithin { get; init; } = TimeSpan.FromHours(1);
+
+    internal bool StopsRotations => GracePeriod > RotationInterval * GraceIntervalsMax;
 
     internal AgentPolicy ToWire() => new(
         (int)RotationInterval.TotalSeconds, (int)GracePeriod.TotalSeconds, (int)CheckInInterval.TotalSeconds);

@@ -83,17 +83,11 @@ internal sealed class Settings
         };
         return options with
         {
+            Policy = PolicyOver(options.Policy),
             ServerName = Text("--name") ?? options.ServerName,
             PublicUrl = Url("--url"),
             Listen = EndPoint("--listen", options.Listen),
             ManagementListen = EndPoint("--management-listen", options.ManagementListen),
-            Policy = new Policy
-            {
-                RotationInterval = Span("--rotation-interval", options.Policy.RotationInterval),
-                GracePeriod = Span("--grace-period", options.Policy.GracePeriod),
-                CheckInInterval = Span("--check-in-interval", options.Policy.CheckInInterval),
-                ConfirmWithin = Span("--confirm-within", options.Policy.ConfirmWithin),
-            },
             SoftwareFallbackAutomatic = IsAutomatic("--software-fallback"),
             BundleLifetime = Span("--bundle-lifetime", options.BundleLifetime),
             EnrollmentApproval = Flag("--enrolment-approve"),
@@ -105,6 +99,24 @@ internal sealed class Settings
             ConcurrentRequestsMax = Number("--concurrent-max", options.ConcurrentRequestsMax),
             ConnectionsMax = Number("--connections-max", options.ConnectionsMax),
         };
+    }
+
+    private Policy PolicyOver(Policy usual)
+    {
+        Policy policy = new()
+        {
+            RotationInterval = Span("--rotation-interval", usual.RotationInterval),
+            GracePeriod = Span("--grace-period", usual.GracePeriod),
+            CheckInInterval = Span("--check-in-interval", usual.CheckInInterval),
+            ConfirmWithin = Span("--confirm-within", usual.ConfirmWithin),
+        };
+        if (policy.StopsRotations)
+        {
+            Error("--grace-period", $"is more than {Policy.GraceIntervalsMax} times the rotation interval; an agent keeps "
+                + "16 secrets in grace and would stop rotating: shorten it, or lengthen --rotation-interval");
+        }
+
+        return policy;
     }
 
     private string? Text(string option) => _find(All.First(setting => setting.Option == option)) is { Length: > 0 } text

@@ -69,6 +69,7 @@ public sealed class ScenarioFileTests : IDisposable
     [InlineData("\"phases\":[{\"seconds\":1,\"closed\":6}]", "closed is 6; at most 5")]
     [InlineData("\"phases\":[{\"seconds\":1,\"closed\":5,\"rate\":5}]", "stands alone")]
     [InlineData("\"phases\":[{\"seconds\":1}]", "a rate is above 0")]
+    [InlineData("\"phases\":[{\"seconds\":1,\"rate\":5}],\"intervals\":{\"rotation\":8,\"grace\":121,\"check_in\":2}", "15 times")]
     [InlineData("\"phases\":[{\"seconds\":1,\"rate\":5}],\"users\":2", "for the target agent")]
     [InlineData("\"phases\":[{\"seconds\":1,\"rate\":5}],\"baseline\":true", "for the action connect")]
     [InlineData("\"phases\":[{\"seconds\":1,\"rate\":5}],\"limits\":{\"per_second\":1}", "needs a closed phase")]

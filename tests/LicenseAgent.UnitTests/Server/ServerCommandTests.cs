@@ -85,6 +85,18 @@ public sealed class ServerCommandTests : IDisposable
         Assert.Equal(4, _error.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
     }
 
+    [Theory]
+    [InlineData("1h", "15h", true)]
+    [InlineData("1h", "16h", false)]
+    [InlineData("12h", null, true)]
+    [InlineData("1h", null, false)]
+    public async Task Times_under_which_agents_would_stop_rotating_are_refused(string rotation, string? grace, bool good)
+    {
+        string[] times = ["--rotation-interval", rotation, .. grace is null ? (string[])[] : ["--grace-period", grace]];
+        Assert.Equal(good ? 0 : 2, await RunAsync(["agents", "list", .. times]));
+        Assert.Equal(!good, _error.ToString().Contains("--grace-period", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Missing_certificate_files_are_all_named()
     {
