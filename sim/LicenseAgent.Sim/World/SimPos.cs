@@ -82,13 +82,28 @@ internal sealed class SimPos
 
         // Mostly the newest, for that is what an application stores; now and then another one, and rarely one of long ago.
         int at = _chance.Chance(0.7) ? _wallet.Count - 1 : (int)_chance.Below(_wallet.Count);
-        (string license, string token) = _old.Chance(FromTheDrawer) ? _old.Pick([.. _drawer.Values]) : _wallet[at];
+        (string license, string token) = _old.Chance(FromTheDrawer) ? Outlived() : _wallet[at];
         (uint uid, Nonce16 nonce) = IsNewProcess() && _used.Count > 0 && _odd.Chance(0.5) ? _used[^1] : NextNonce();
         Ask(license, token, uid, nonce);
         if (_odd.Chance(OddCalls))
         {
             OddCaller.Call(_loop, _history, _till, token, _odd);
         }
+    }
+
+    /// <summary>A token whose secret has come to its end, the latest that has; while there is none, any of the drawer.</summary>
+    private (string License, string Token) Outlived()
+    {
+        SortedDictionary<long, ServerVersion> versions = _server.Find(_till.Id)!.Versions;
+        foreach ((long version, (string License, string Token) kept) in _drawer.Reverse())
+        {
+            if (versions.TryGetValue(version, out ServerVersion? row) && row.GraceUntil < _server.Now)
+            {
+                return kept;
+            }
+        }
+
+        return _old.Pick([.. _drawer.Values]);
     }
 
     /// <summary>The first call after a restart: who recorded a nonce tries it then.</summary>
