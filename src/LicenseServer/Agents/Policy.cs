@@ -7,8 +7,8 @@ namespace LicenseServer.Agents;
 public sealed record Policy
 {
     /// <summary>
-    /// An agent keeps 16 secrets in GRACE and rotates no further until one ends; each lives for the grace period and one
-    /// interval more.
+    /// An agent keeps 16 secrets in GRACE and rotates no further until one ends; each lives for the grace period and
+    /// one interval more.
     /// </summary>
     public const int GraceIntervalsMax = 15;
 

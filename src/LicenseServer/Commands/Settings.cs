@@ -112,8 +112,8 @@ internal sealed class Settings
         };
         if (policy.StopsRotations)
         {
-            Error("--grace-period", $"is more than {Policy.GraceIntervalsMax} times the rotation interval; an agent keeps "
-                + "16 secrets in grace and would stop rotating: shorten it, or lengthen --rotation-interval");
+            Error("--grace-period", $"is more than {Policy.GraceIntervalsMax} times the rotation interval; an agent "
+                + "keeps 16 secrets in grace and would stop rotating: shorten it, or lengthen --rotation-interval");
         }
 
         return policy;

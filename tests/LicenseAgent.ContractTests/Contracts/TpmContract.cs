@@ -7,35 +7,37 @@ using Xunit;
 namespace LicenseAgent.ContractTests.Contracts;
 
 /// <summary>A TPM behind the agent's ports, and what people and power do to it.</summary>
-internal interface IContractTpm : IAsyncDisposable
+internal abstract class TpmBench : IAsyncDisposable
 {
-    ITpmKeys Keys { get; }
+    public abstract ITpmKeys Keys { get; }
 
-    ITpmMemory Memory { get; }
+    public abstract ITpmMemory Memory { get; }
 
-    ITpmClock Clock { get; }
+    public abstract ITpmClock Clock { get; }
 
-    bool Verifies(EcPublicJwk key, byte[] digest, byte[] signature);
+    public abstract bool Verifies(EcPublicJwk key, byte[] digest, byte[] signature);
 
     /// <summary>A secret as the server wraps it.</summary>
-    string Wrap(RsaPublicJwk key, byte[] secret);
+    public abstract string Wrap(RsaPublicJwk key, byte[] secret);
 
     /// <summary>Without goodbye; it is on again when the call returns.</summary>
-    Task PowerCutAsync();
+    public abstract Task PowerCutAsync();
 
     /// <summary>A copy of all it stores, to be put back by the call that it answers.</summary>
-    Task<Func<Task>> SnapshotAsync();
+    public abstract Task<Func<Task>> SnapshotAsync();
 
     /// <summary>TPM2_Clear.</summary>
-    Task ClearAsync();
+    public abstract Task ClearAsync();
 
     /// <summary>Another chip, new from the factory, takes its place.</summary>
-    Task ReplaceAsync();
+    public abstract Task ReplaceAsync();
 
     /// <summary>It is not there until <see cref="ReturnAsync"/>.</summary>
-    Task RemoveAsync();
+    public abstract Task RemoveAsync();
 
-    Task ReturnAsync();
+    public abstract Task ReturnAsync();
+
+    public abstract ValueTask DisposeAsync();
 }
 
 /// <summary>What the agent relies on of its TPM: swtpm and the simulated one keep it alike.</summary>
@@ -48,7 +50,7 @@ public abstract class TpmContract
     [Fact]
     public async Task Provisioning_again_under_the_same_auth_value_changes_nothing_unless_it_begins_anew()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         byte[] auth = NewAuth();
         TpmBirth first = await tpm.Keys.ProvisionAsync(auth, null, replace: false, Cancel);
         await tpm.Keys.OpenAsync(first.Anchor, Cancel);
@@ -68,7 +70,7 @@ public abstract class TpmContract
     [Fact]
     public async Task Keys_of_another_enrolment_are_taken_over_only_when_asked_and_nothing_of_it_stays()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth old = await ProvisionAsync(tpm);
         long highest = await tpm.Memory.IncrementCounterAsync(Cancel);
         await tpm.Memory.WriteSlotAsync(1, Slot(1), Cancel);
@@ -93,7 +95,7 @@ public abstract class TpmContract
     [Fact]
     public async Task A_signature_verifies_under_the_signing_key_alone()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth birth = await ProvisionAsync(tpm);
         byte[] signature = await tpm.Keys.SignAsync(s_digest, Cancel);
         Assert.Equal(Es256.SignatureLength, signature.Length);
@@ -104,7 +106,7 @@ public abstract class TpmContract
     [Fact]
     public async Task What_is_wrapped_for_its_key_is_unwrapped_and_nothing_else_is()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth old = await ProvisionAsync(tpm);
         byte[] secret = NewAuth();
         string foreign = tpm.Wrap(old.Decryption, secret);
@@ -118,7 +120,7 @@ public abstract class TpmContract
     [Fact]
     public async Task The_counter_goes_up_by_one_and_keeps_it_through_power_cuts()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth birth = await ProvisionAsync(tpm);
         long counter = await tpm.Memory.ReadCounterAsync(Cancel);
         for (int i = 0; i < 3; i++)
@@ -133,7 +135,7 @@ public abstract class TpmContract
     [Fact]
     public async Task Slots_and_mirror_are_empty_at_first_and_keep_what_was_written()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth birth = await ProvisionAsync(tpm);
         Assert.Null(await tpm.Memory.ReadSlotAsync(0, Cancel));
         Assert.Null(await tpm.Memory.ReadSlotAsync(1, Cancel));
@@ -154,7 +156,7 @@ public abstract class TpmContract
     [Fact]
     public async Task Its_clock_does_not_go_ahead_at_a_power_cut_and_the_reset_count_does()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth birth = await ProvisionAsync(tpm);
         TpmClockReading before = await tpm.Clock.ReadClockAsync(Cancel);
         TpmClockReading again = await tpm.Clock.ReadClockAsync(Cancel);
@@ -172,7 +174,7 @@ public abstract class TpmContract
     [Fact]
     public async Task A_memory_put_back_has_its_old_counter_and_slots_and_opens()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth birth = await ProvisionAsync(tpm);
         long counter = await tpm.Memory.ReadCounterAsync(Cancel);
         await tpm.Memory.WriteSlotAsync(0, Slot(4), Cancel);
@@ -191,7 +193,7 @@ public abstract class TpmContract
     [Fact]
     public async Task A_cleared_TPM_is_another_one_that_remembers_how_far_its_counters_came()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth birth = await ProvisionAsync(tpm);
         long highest = await tpm.Memory.IncrementCounterAsync(Cancel);
         await tpm.Memory.WriteSlotAsync(0, Slot(4), Cancel);
@@ -208,7 +210,7 @@ public abstract class TpmContract
     [Fact]
     public async Task Another_chip_is_refused_and_can_be_provisioned()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth birth = await ProvisionAsync(tpm);
         await tpm.ReplaceAsync();
         Assert.Equal(TpmTrouble.Replaced, await TroubleAsync(() => tpm.Keys.OpenAsync(birth.Anchor, Cancel)));
@@ -219,7 +221,7 @@ public abstract class TpmContract
     [Fact]
     public async Task A_wrong_auth_value_is_another_enrolment_and_costs_no_lockout()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth birth = await ProvisionAsync(tpm);
         TpmAnchor wrong = birth.Anchor with { KeyAuth = NewAuth() };
         Assert.Equal(TpmTrouble.Replaced, await TroubleAsync(() => tpm.Keys.OpenAsync(wrong, Cancel)));
@@ -229,7 +231,7 @@ public abstract class TpmContract
     [Fact]
     public async Task A_TPM_that_is_away_is_unavailable_and_the_same_when_it_is_back()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         TpmBirth birth = await ProvisionAsync(tpm);
         long counter = await tpm.Memory.ReadCounterAsync(Cancel);
         await tpm.RemoveAsync();
@@ -245,7 +247,7 @@ public abstract class TpmContract
     [Fact]
     public async Task Randomness_fills_what_it_is_asked_to()
     {
-        await using IContractTpm tpm = await StartAsync();
+        await using TpmBench tpm = await StartAsync();
         await ProvisionAsync(tpm);
         byte[] one = new byte[48];
         byte[] two = new byte[48];
@@ -256,7 +258,7 @@ public abstract class TpmContract
     }
 
     /// <summary>A new one, on.</summary>
-    private protected abstract Task<IContractTpm> StartAsync();
+    private protected abstract Task<TpmBench> StartAsync();
 
     private static byte[] NewAuth() => RandomNumberGenerator.GetBytes(32);
 
@@ -268,14 +270,14 @@ public abstract class TpmContract
     private static (string, string, EcPublicJwk, RsaPublicJwk) Of(TpmBirth birth) =>
         (birth.Anchor.SigningName, birth.Anchor.DecryptionName, birth.Signing, birth.Decryption);
 
-    private static async Task<TpmBirth> ProvisionAsync(IContractTpm tpm, bool replace = false)
+    private static async Task<TpmBirth> ProvisionAsync(TpmBench tpm, bool replace = false)
     {
         TpmBirth birth = await tpm.Keys.ProvisionAsync(NewAuth(), null, replace, Cancel);
         await tpm.Keys.OpenAsync(birth.Anchor, Cancel);
         return birth;
     }
 
-    private static async Task<byte[]?> OpenAsync(IContractTpm tpm, string jwe)
+    private static async Task<byte[]?> OpenAsync(TpmBench tpm, string jwe)
     {
         byte[] token = System.Text.Encoding.ASCII.GetBytes(jwe);
         byte[] contentKey = new byte[32];

@@ -14,23 +14,23 @@ namespace LicenseAgent.ContractTests.Tpm;
 /// <summary>The contract on swtpm, through the agent's own port onto it.</summary>
 public sealed class TpmPortTests : TpmContract
 {
-    private protected override async Task<IContractTpm> StartAsync() =>
+    private protected override async Task<TpmBench> StartAsync() =>
         new RealTpm(await SwtpmProcess.StartAsync(SwtpmListen.Unix, TestContext.Current.CancellationToken));
 
-    private sealed class RealTpm(SwtpmProcess swtpm) : IContractTpm
+    private sealed class RealTpm(SwtpmProcess swtpm) : TpmBench
     {
         private readonly string _saved = Directory.CreateTempSubdirectory("lsa-tpm-saved-").FullName;
         private TpmPort _port = PortTo(swtpm);
 
-        public ITpmKeys Keys => _port;
+        public override ITpmKeys Keys => _port;
 
-        public ITpmMemory Memory => _port;
+        public override ITpmMemory Memory => _port;
 
-        public ITpmClock Clock => _port;
+        public override ITpmClock Clock => _port;
 
         private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-        public bool Verifies(EcPublicJwk key, byte[] digest, byte[] signature)
+        public override bool Verifies(EcPublicJwk key, byte[] digest, byte[] signature)
         {
             using ECDsa ecdsa = ECDsa.Create(new ECParameters
             {
@@ -40,13 +40,13 @@ public sealed class TpmPortTests : TpmContract
             return ecdsa.VerifyHash(digest, signature);
         }
 
-        public string Wrap(RsaPublicJwk key, byte[] secret) => System.Text.Encoding.ASCII.GetString(SecretJwe.Seal(
+        public override string Wrap(RsaPublicJwk key, byte[] secret) => System.Text.Encoding.ASCII.GetString(SecretJwe.Seal(
             key, SecretKid.Format("pos-001", 1), secret, RandomNumberGenerator.GetBytes(12),
             RandomNumberGenerator.GetBytes(32)));
 
-        public Task PowerCutAsync() => swtpm.RestartAsync(Cancel);
+        public override Task PowerCutAsync() => swtpm.RestartAsync(Cancel);
 
-        public async Task<Func<Task>> SnapshotAsync()
+        public override async Task<Func<Task>> SnapshotAsync()
         {
             // What swtpm keeps in its file is all there once nothing is under way.
             await swtpm.RestartAsync(Cancel);
@@ -54,7 +54,7 @@ public sealed class TpmPortTests : TpmContract
             return () => swtpm.RestoreStateAsync(_saved, Cancel);
         }
 
-        public async Task ClearAsync()
+        public override async Task ClearAsync()
         {
             // The emulator takes one client at a time.
             await _port.DisposeAsync();
@@ -63,18 +63,18 @@ public sealed class TpmPortTests : TpmContract
             _port = PortTo(swtpm);
         }
 
-        public async Task ReplaceAsync()
+        public override async Task ReplaceAsync()
         {
             await using SwtpmProcess other = await SwtpmProcess.StartAsync(SwtpmListen.Unix, Cancel);
             other.SaveState(_saved);
             await swtpm.RestoreStateAsync(_saved, Cancel);
         }
 
-        public Task RemoveAsync() => swtpm.KillAsync();
+        public override Task RemoveAsync() => swtpm.KillAsync();
 
-        public Task ReturnAsync() => swtpm.RestartAsync(Cancel);
+        public override Task ReturnAsync() => swtpm.RestartAsync(Cancel);
 
-        public async ValueTask DisposeAsync()
+        public override async ValueTask DisposeAsync()
         {
             await _port.DisposeAsync();
             await swtpm.DisposeAsync();

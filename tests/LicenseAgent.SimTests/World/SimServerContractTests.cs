@@ -16,31 +16,31 @@ namespace LicenseAgent.SimTests.World;
 
 public sealed class SimServerRotationTests : RotationTableContract
 {
-    private protected override Task<IContractServer> StartAsync() => ModelServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => ModelServer.StartAsync();
 }
 
 public sealed class SimServerRetryTests : RetryContract
 {
-    private protected override Task<IContractServer> StartAsync() => ModelServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => ModelServer.StartAsync();
 }
 
 public sealed class SimServerCheckInTests : CheckInContract
 {
-    private protected override Task<IContractServer> StartAsync() => ModelServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => ModelServer.StartAsync();
 }
 
 public sealed class SimServerEnrollmentTests : EnrollmentContract
 {
-    private protected override Task<IContractServer> StartAsync() => ModelServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => ModelServer.StartAsync();
 }
 
 public sealed class SimServerCloneTests : CloneContract
 {
-    private protected override Task<IContractServer> StartAsync() => ModelServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => ModelServer.StartAsync();
 }
 
 /// <summary>The simulator's server on a loop whose time the test moves.</summary>
-internal sealed class ModelServer : IContractServer
+internal sealed class ModelServer : ServerBench
 {
     private const string AgentId = "pos-001";
 
@@ -58,25 +58,25 @@ internal sealed class ModelServer : IContractServer
 
     public SimRandom Chance { get; } = SimRandom.Of(1, "server", "contract");
 
-    public UtcTime Now => Server.Now;
+    public override UtcTime Now => Server.Now;
 
-    public long Highest => Server.Find(AgentId)!.Highest;
+    public override long Highest => Server.Find(AgentId)!.Highest;
 
-    public string? CloneEvidence => Server.Find(AgentId)!.CloneEvidence;
+    public override string? CloneEvidence => Server.Find(AgentId)!.CloneEvidence;
 
-    public bool AuditRegressed => _history.All.OfType<WitnessGiven>().Any(w => w.Conflict);
+    public override bool AuditRegressed => _history.All.OfType<WitnessGiven>().Any(w => w.Conflict);
 
-    public IReadOnlyList<string>? AuditEvents => null;
+    public override IReadOnlyList<string>? AuditEvents => null;
 
-    public static Task<IContractServer> StartAsync() => Task.FromResult<IContractServer>(new ModelServer());
+    public static Task<ServerBench> StartAsync() => Task.FromResult<ServerBench>(new ModelServer());
 
-    public void Pass(TimeSpan time) => Assert.True(_loop.RunUntil(_loop.NowUs + (time.Ticks / 10), maxSteps: 1_000));
+    public override void Pass(TimeSpan time) => Assert.True(_loop.RunUntil(_loop.NowUs + (time.Ticks / 10), maxSteps: 1_000));
 
-    public AgentDouble NewAgent(string agentId = AgentId) => new ModelAgent(this, agentId);
+    public override AgentDouble NewAgent(string agentId = AgentId) => new ModelAgent(this, agentId);
 
-    public Task<EnrollmentBundle> AddAsync(string agentId = AgentId) => Task.FromResult(Server.Add(agentId));
+    public override Task<EnrollmentBundle> AddAsync(string agentId = AgentId) => Task.FromResult(Server.Add(agentId));
 
-    public string States(string agentId = AgentId)
+    public override string States(string agentId = AgentId)
     {
         SortedDictionary<long, ServerVersion> versions = Server.Find(agentId)!.Versions;
         char[] letters = [.. Enumerable.Repeat('-', (int)versions.Keys.LastOrDefault())];
@@ -88,25 +88,25 @@ internal sealed class ModelServer : IContractServer
         return new string(letters);
     }
 
-    public Task<Func<Task>> BackupAsync()
+    public override Task<Func<Task>> BackupAsync()
     {
         SortedDictionary<string, AgentBooks> copy = Server.Backup();
         return Task.FromResult<Func<Task>>(() => Done(() => Server.Restore(copy)));
     }
 
-    public Task SuspendAsync(bool suspended) => Done(() => Server.Suspend(AgentId, suspended));
+    public override Task SuspendAsync(bool suspended) => Done(() => Server.Suspend(AgentId, suspended));
 
-    public Task LimitGraceAsync(UtcTime? until) => Done(() => Server.LimitGrace(AgentId, until));
+    public override Task LimitGraceAsync(UtcTime? until) => Done(() => Server.LimitGrace(AgentId, until));
 
-    public Task RotateNowAsync() => Done(() => Server.RotateNow(AgentId));
+    public override Task RotateNowAsync() => Done(() => Server.RotateNow(AgentId));
 
-    public Task InvalidateBelowAsync(long version) => Done(() => Server.InvalidateBelow(AgentId, version));
+    public override Task InvalidateBelowAsync(long version) => Done(() => Server.InvalidateBelow(AgentId, version));
 
-    public Task ApproveRecoveryAsync() => Done(() => Server.ApproveRecovery(AgentId));
+    public override Task ApproveRecoveryAsync() => Done(() => Server.ApproveRecovery(AgentId));
 
-    public Task RevokeAsync(string licenseId) => Done(() => Server.Revoke(AgentId, licenseId));
+    public override Task RevokeAsync(string licenseId) => Done(() => Server.Revoke(AgentId, licenseId));
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private static Task Done(Action order)
     {

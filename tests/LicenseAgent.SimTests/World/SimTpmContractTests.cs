@@ -10,9 +10,9 @@ namespace LicenseAgent.SimTests.World;
 /// <summary>The simulated TPM is held to what swtpm is held to.</summary>
 public sealed class SimTpmContractTests : TpmContract
 {
-    private protected override Task<IContractTpm> StartAsync() => Task.FromResult<IContractTpm>(new BenchTpm());
+    private protected override Task<TpmBench> StartAsync() => Task.FromResult<TpmBench>(new BenchTpm());
 
-    private sealed class BenchTpm : IContractTpm, ITpmKeys, ITpmMemory, ITpmClock
+    private sealed class BenchTpm : TpmBench, ITpmKeys, ITpmMemory, ITpmClock
     {
         private readonly PortBench _bench = new();
         private readonly SimTpm _tpm;
@@ -24,40 +24,40 @@ public sealed class SimTpmContractTests : TpmContract
             _ports = new TpmPorts(_bench.Life, _tpm, _bench.Chance);
         }
 
-        public ITpmKeys Keys => this;
+        public override ITpmKeys Keys => this;
 
-        public ITpmMemory Memory => this;
+        public override ITpmMemory Memory => this;
 
-        public ITpmClock Clock => this;
+        public override ITpmClock Clock => this;
 
-        public bool Verifies(EcPublicJwk key, byte[] digest, byte[] signature) =>
+        public override bool Verifies(EcPublicJwk key, byte[] digest, byte[] signature) =>
             StandInCrypto.SignDigest(key, digest).AsSpan().SequenceEqual(signature);
 
-        public string Wrap(RsaPublicJwk key, byte[] secret) =>
+        public override string Wrap(RsaPublicJwk key, byte[] secret) =>
             StandInCrypto.Wrap(key, SecretKid.Format("pos-001", 1), secret, _bench.Chance);
 
-        public Task PowerCutAsync()
+        public override Task PowerCutAsync()
         {
             _tpm.PowerDown(orderly: false);
             _tpm.PowerUp();
             return Task.CompletedTask;
         }
 
-        public Task<Func<Task>> SnapshotAsync()
+        public override Task<Func<Task>> SnapshotAsync()
         {
             TpmImage image = _tpm.Snapshot();
             return Task.FromResult<Func<Task>>(() => Done(() => _tpm.Restore(image)));
         }
 
-        public Task ClearAsync() => Done(_tpm.Clear);
+        public override Task ClearAsync() => Done(_tpm.Clear);
 
-        public Task ReplaceAsync() => Done(_tpm.Replace);
+        public override Task ReplaceAsync() => Done(_tpm.Replace);
 
-        public Task RemoveAsync() => Done(() => _tpm.Troubles.Absent = true);
+        public override Task RemoveAsync() => Done(() => _tpm.Troubles.Absent = true);
 
-        public Task ReturnAsync() => Done(_tpm.Troubles.End);
+        public override Task ReturnAsync() => Done(_tpm.Troubles.End);
 
-        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
         public Task<TpmBirth> ProvisionAsync(
             ReadOnlyMemory<byte> keyAuth, string? ownerAuth, bool replace, CancellationToken cancel) =>

@@ -12,7 +12,7 @@ public sealed class CheckInTests : CheckInContract
 {
     private ServerHarness Harness => ((RealServer)Server).Harness;
 
-    private protected override Task<IContractServer> StartAsync() => RealServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => RealServer.StartAsync();
 
     [Fact]
     public async Task The_report_is_kept_and_the_next_check_in_is_told()

@@ -16,7 +16,7 @@ public sealed class EnrollmentTests : EnrollmentContract
 {
     private ServerHarness Harness => ((RealServer)Server).Harness;
 
-    private protected override Task<IContractServer> StartAsync() => RealServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => RealServer.StartAsync();
 
     [Fact]
     public async Task The_bundle_pins_the_keyset_and_the_certificate_that_the_server_has()

@@ -9,7 +9,7 @@ public sealed class RetryTests : RetryContract
 {
     private ServerHarness Harness => ((RealServer)Server).Harness;
 
-    private protected override Task<IContractServer> StartAsync() => RealServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => RealServer.StartAsync();
 
     [Fact]
     public async Task Outcomes_survive_a_restart_of_the_server()

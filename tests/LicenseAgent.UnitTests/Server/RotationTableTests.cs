@@ -9,7 +9,7 @@ public sealed class RotationTableTests : RotationTableContract
 {
     private ServerHarness Harness => ((RealServer)Server).Harness;
 
-    private protected override Task<IContractServer> StartAsync() => RealServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => RealServer.StartAsync();
 
     [Fact]
     public async Task After_ACTIVE_was_given_up_nothing_is_minted_until_the_confirm()

@@ -11,7 +11,7 @@ public sealed class CloneTests : CloneContract
 {
     private ServerHarness Harness => ((RealServer)Server).Harness;
 
-    private protected override Task<IContractServer> StartAsync() => RealServer.StartAsync();
+    private protected override Task<ServerBench> StartAsync() => RealServer.StartAsync();
 
     private static readonly UtcTime Start = new(1_800_000_000_000);
     private static readonly ClockEvidence Clock = new(Start, 20_000, 7, 2, 40, "boot-b", 500_000);
