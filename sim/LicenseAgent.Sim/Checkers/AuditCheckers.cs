@@ -118,10 +118,17 @@ internal sealed class TransitionsRecorded : Checker
 {
     public override string Id => "I20";
 
-    public override string Claim => "Each security transition has exactly one record";
+    public override string Claim => "Each security transition has exactly one record, durable before its effect shows";
 
     public override IEnumerable<Violation> Check(RunRecord run)
     {
+        string[] damaged = [.. FaultKinds.Disk, .. FaultKinds.Tampering];
+        foreach (ConfirmLeft left in run.History.OfType<ConfirmLeft>().Where(
+            c => !c.RecordDurable && !run.Had(c.Node, damaged)))
+        {
+            yield return Broken(left, $"the confirm of v{left.Version} left before its staging was durably on record");
+        }
+
         string[] excuses = [.. FaultKinds.Disk.Except([FaultKinds.DiskFailsOnce]), FaultKinds.AuditTailCut];
         foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, excuses)))
         {

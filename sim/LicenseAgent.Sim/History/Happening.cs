@@ -74,7 +74,9 @@ internal sealed record CloneSuspected(long AtUs, string Node, string Evidence) :
 /// <summary>A confirm left the till.</summary>
 /// <param name="SecretDurable">The secret's file would have survived a power cut at that moment.</param>
 /// <param name="PendingDurable">So would PENDING and the mark that its confirm is on its way.</param>
-internal sealed record ConfirmLeft(long AtUs, string Node, long Version, bool SecretDurable, bool PendingDurable)
+/// <param name="RecordDurable">So would the record that it was staged.</param>
+internal sealed record ConfirmLeft(
+    long AtUs, string Node, long Version, bool SecretDurable, bool PendingDurable, bool RecordDurable)
     : Happening(AtUs, Node);
 
 /// <summary>An answer reached an agent.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon;
@@ -93,7 +94,35 @@ internal sealed partial class SimTill
         using JsonDocument payload = JsonDocument.Parse(jws!.Payload.ToArray());
         long version = payload.RootElement.GetProperty("secret_version").GetInt64();
         bool secret = Disk.Durable($"secrets/v{version}.jws") is { Length: > 0 };
-        _history.Add(new ConfirmLeft(_loop.NowUs, Id, version, secret, IsPendingDurable(version)));
+        _history.Add(new ConfirmLeft(
+            _loop.NowUs, Id, version, secret, IsPendingDurable(version), IsStagingOnRecord(version)));
+    }
+
+    /// <summary>The log says that the version was staged, and a power cut could not take it back.</summary>
+    private bool IsStagingOnRecord(long version)
+    {
+        ReadOnlySpan<byte> log = Audit.Newest;
+        int at;
+        while ((at = log.LastIndexOf("\"secret_staged\""u8)) >= 0)
+        {
+            int length = Audit.Newest[at..].IndexOf((byte)'\n');
+            if (length >= 0 && Names(Audit.Newest.Slice(at, length), version))
+            {
+                return at + length < Audit.DurableLength;
+            }
+
+            log = log[..at];
+        }
+
+        // Closed files are durable, and none is as long ago as to be looked through for more than a mention.
+        return Audit.Closed.Any(c => c.Content.AsSpan().IndexOf("\"secret_staged\""u8) >= 0);
+    }
+
+    private static bool Names(ReadOnlySpan<byte> line, long version)
+    {
+        byte[] member = Encoding.ASCII.GetBytes($"\"version\":{version}");
+        int at = line.IndexOf(member);
+        return at >= 0 && !char.IsAsciiDigit((char)line[at + member.Length]);
     }
 
     /// <summary>An answer arrived; what it did to the agent is looked at when it next does something.</summary>

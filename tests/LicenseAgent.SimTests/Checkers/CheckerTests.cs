@@ -87,9 +87,18 @@ public sealed class CheckerTests
     [Fact]
     public void I08_a_confirm_before_its_secret_is_durable_is_found()
     {
-        Assert.Empty(Found<ConfirmAfterDurable>(new ConfirmLeft(1, Till, 2, true, true)));
-        Assert.Single(Found<ConfirmAfterDurable>(new ConfirmLeft(1, Till, 2, false, true)));
-        Assert.Single(Found<ConfirmAfterDurable>(new ConfirmLeft(1, Till, 2, true, false)));
+        Assert.Empty(Found<ConfirmAfterDurable>(new ConfirmLeft(1, Till, 2, true, true, true)));
+        Assert.Single(Found<ConfirmAfterDurable>(new ConfirmLeft(1, Till, 2, false, true, true)));
+        Assert.Single(Found<ConfirmAfterDurable>(new ConfirmLeft(1, Till, 2, true, false, true)));
+    }
+
+    [Fact]
+    public void I20_a_confirm_before_its_staging_is_durably_on_record_is_found()
+    {
+        ConfirmLeft early = new(2, Till, 2, true, true, RecordDurable: false);
+        Assert.Empty(Found<TransitionsRecorded>(early with { RecordDurable = true }));
+        Assert.Single(Found<TransitionsRecorded>(early));
+        Assert.Empty(Found<TransitionsRecorded>(new FaultBegan(1, Till, 1, FaultKinds.AuditTailCut), early));
     }
 
     [Fact]
