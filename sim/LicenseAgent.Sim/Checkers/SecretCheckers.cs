@@ -164,6 +164,9 @@ internal sealed class NothingPastItsEnd : Checker
 internal sealed class OffTime
 {
     private long _offSinceUs = -1;
+
+    // Nothing is saved by who sleeps: a power cut then loses the sleep as well.
+    private long _asleepSinceUs = -1;
     private long _contactUs;
     private long _nowUs;
     private long _told;
@@ -182,7 +185,11 @@ internal sealed class OffTime
         Starts = h is AnswerJudged { Kind: "None" } ? 0 : Starts + (h is Started ? 1 : 0);
         switch (h)
         {
-            case Ended { How: EndOf.PowerCut or EndOf.Kill } when _offSinceUs < 0: _offSinceUs = h.AtUs; break;
+            case FaultBegan { Kind: FaultKinds.Suspend } when _asleepSinceUs < 0: _asleepSinceUs = h.AtUs; break;
+            case FaultEnded { Kind: FaultKinds.Suspend }: _asleepSinceUs = -1; break;
+            case Ended { How: EndOf.PowerCut or EndOf.Kill } when _offSinceUs < 0:
+                _offSinceUs = _asleepSinceUs >= 0 ? _asleepSinceUs : h.AtUs;
+                break;
             case Started when _offSinceUs >= 0:
                 // A new process in the same boot loses nothing; counted all the same, it is a bound.
                 _lostUs += h.AtUs - _offSinceUs + 60_000_000;

@@ -19,6 +19,7 @@ internal sealed partial class SimTill
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(60);
 
     private Seen? _lastSeen;
+    private AgentSnapshot? _lookedAt;
     private ArrivedAnswer? _judging;
 
     /// <summary>A call on one of the two sockets, through the agent's own handler.</summary>
@@ -85,6 +86,21 @@ internal sealed partial class SimTill
             _lastSeen = seen;
             _history.Add(seen);
         }
+    }
+
+    /// <summary>
+    /// What the agent shows is looked at whenever it has changed: a state may be shown for seconds only, and is a
+    /// finding all the same.
+    /// </summary>
+    private void OnPortCall(string name)
+    {
+        if (Agent is { } agent && !ReferenceEquals(agent.Loop.Snapshot, _lookedAt))
+        {
+            _lookedAt = agent.Loop.Snapshot;
+            Look();
+        }
+
+        PortCalled?.Invoke(name);
     }
 
     /// <summary>A confirm is about to leave: what would a power cut leave of what it relies on?</summary>

@@ -107,7 +107,7 @@ internal sealed partial class SimTill : IDisposable
         }
 
         SimContext context = new(_loop, (_index * 1_000) + ++_processes, $"{Id}#{_processes}");
-        Life life = new(_loop, context, OnCrashPoint) { Called = PortCalled };
+        Life life = new(_loop, context, OnCrashPoint) { Called = OnPortCall };
         context.Crashed = e => OnEnd(life, EndOf.Crash, e.ToString());
         _life = life;
         life.CrashAfter(_crashNext);
