@@ -56,6 +56,7 @@ public static class AgentCore
             case AgentEvent.SecretStaged e: Rotation.OnStaged(turn, e); break;
             case AgentEvent.StagingFailed e: Rotation.OnStagingFailed(turn, e); break;
             case AgentEvent.PreviousLoaded e: Rotation.OnPreviousLoaded(turn, e); break;
+            case AgentEvent.PreviousFailed e: Rotation.OnPreviousFailed(turn, e); break;
             case AgentEvent.GenerationCommitted e: Binding.OnCommitted(turn, e); break;
             case AgentEvent.GenerationFailed e: Binding.OnFailed(turn, e); break;
             case AgentEvent.EffectFailed e: Storage.OnEffectFailed(turn, e); break;

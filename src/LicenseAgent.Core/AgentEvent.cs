@@ -102,6 +102,9 @@ public abstract record AgentEvent
     /// <summary>Files of earlier versions that verify.</summary>
     public sealed record PreviousLoaded(ImmutableArray<SecretEntry> Entries) : AgentEvent;
 
+    /// <summary>The disk did not give their files: the version that was confirmed is confirmed once more.</summary>
+    public sealed record PreviousFailed(string Reason) : AgentEvent;
+
     /// <summary>The generation is on disk and in the TPM.</summary>
     public sealed record GenerationCommitted(BoundState State) : AgentEvent;
 

@@ -244,6 +244,13 @@ internal static class Rotation
         Binding.CommitRotation(turn, loading.Answer, [.. e.Entries.OrderBy(s => s.Version)]);
     }
 
+    public static void OnPreviousFailed(Turn turn, AgentEvent.PreviousFailed e)
+    {
+        Expect.During<Activity.LoadingPrevious>(turn);
+        AttemptFailed(turn, e.Reason);
+        turn.SaveRun();
+    }
+
     public static void OnRejected(Turn turn)
     {
         turn.UpdateRun(run => run with { Reject = null });

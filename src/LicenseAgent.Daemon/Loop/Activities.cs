@@ -88,7 +88,14 @@ internal sealed class Activities(
         catch (EnvironmentException e) when (e is not NewerFormatException)
         {
             AgentEvents.EffectFailed(logger, effect.GetType().Name, e.Reason, e.Message);
-            events.TryWrite(Failure(effect, e));
+            if (Failure(effect, e) is { } failure)
+            {
+                events.TryWrite(failure);
+            }
+            else
+            {
+                events.TryComplete(e);
+            }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -101,7 +108,8 @@ internal sealed class Activities(
         }
     }
 
-    private AgentEvent Failure(AgentEffect effect, EnvironmentException e) => effect switch
+    /// <returns><see langword="null"/>: an activity of which nobody said how it fails, a bug.</returns>
+    private AgentEvent? Failure(AgentEffect effect, EnvironmentException e) => effect switch
     {
         AgentEffect.Send => new AgentEvent.ContactFailed(e.Reason, (e as NoContactException)?.RetryAfter),
         AgentEffect.StageSecret s => new AgentEvent.StagingFailed(
@@ -114,7 +122,11 @@ internal sealed class Activities(
             e is NoContactException ? "no_contact" : e.Reason, e.Message, Resumable: e.Retryable && IsEnrolling(),
             HasBegun()),
         AgentEffect.OpenSoftware => new AgentEvent.SoftwareFailed(e.Message),
-        _ => new AgentEvent.EffectFailed(e.Reason),
+        AgentEffect.LoadPrevious => new AgentEvent.PreviousFailed(e.Reason),
+
+        // An enrolment that replaces another was broken off before it had keys: no TPM is this till's until the next.
+        AgentEffect.ProbeTpm => new AgentEvent.TpmFailed(TpmHealth.Replaced, e.Message),
+        _ => null,
     };
 
     private async Task<AgentEvent> LoadSecretsAsync(ImmutableArray<SecretEntry> entries, CancellationToken cancel)

@@ -54,6 +54,7 @@ internal static class EventTable
             ["SecretStaged"] = ["Staging"],
             ["StagingFailed"] = ["Staging"],
             ["PreviousLoaded"] = ["LoadingPrevious"],
+            ["PreviousFailed"] = ["LoadingPrevious"],
             ["GenerationCommitted"] = ["Committing"],
             ["GenerationFailed"] = ["Committing"],
             ["SoftwareOpened"] = ["OpeningSoftware"],
@@ -151,6 +152,7 @@ internal static class EventTable
         "SecretStaged" => new AgentEvent.SecretStaged(3, Given.File(3)),
         "StagingFailed" => new AgentEvent.StagingFailed(3, null, "TPM busy"),
         "PreviousLoaded" => new AgentEvent.PreviousLoaded([]),
+        "PreviousFailed" => new AgentEvent.PreviousFailed("io_error"),
         "GenerationCommitted" => new AgentEvent.GenerationCommitted(Bound() with { Generation = 8 }),
         "GenerationFailed" => new AgentEvent.GenerationFailed("ENOSPC", false),
         "SoftwareOpened" => new AgentEvent.SoftwareOpened(

@@ -90,6 +90,24 @@ public sealed class RepairTests
     }
 
     [Fact]
+    public void A_disk_that_does_not_give_earlier_versions_costs_a_try_and_the_confirm_is_repeated()
+    {
+        CoreDriver till = Lost(LockReason.StateCorrupt, slotHighest: 9);
+        ToRecovery(till);
+        till.Answer(Given.Prepared(9, till.Real)).Staged(9);
+        UtcTime week = till.Real + TimeSpan.FromDays(7);
+        ConfirmRotationAnswer confirmed = Given.Confirmed(9, till.Real, 0, new PreviousVersion(8, week));
+        till.Answer(confirmed);
+        till.Step(new AgentEvent.PreviousFailed("io_error"));
+        Assert.Equal(9, till.State.Run.Pending!.Entry.Version);
+        Assert.Null(till.State.Bound);
+
+        till.SettleUntil<RequestPlan.Confirm>();
+        till.Answer(confirmed).Step(new AgentEvent.PreviousLoaded([Given.Grace(8, week)])).Commit();
+        Assert.Equal([8, 9], till.State.Bound!.Secrets.Select(s => s.Version));
+    }
+
+    [Fact]
     public void Of_more_previous_versions_than_GRACE_holds_the_newest_are_looked_for()
     {
         CoreDriver till = Lost(LockReason.StateCorrupt, slotHighest: 30);
