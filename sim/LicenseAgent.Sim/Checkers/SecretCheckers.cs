@@ -167,6 +167,10 @@ internal sealed class OffTime
 
     // Nothing is saved by who sleeps: a power cut then loses the sleep as well.
     private long _asleepSinceUs = -1;
+
+    // A process that never had its state, its TPM being away, serves nothing and saves no time: it is as good as off.
+    private long _startedUs;
+    private bool _hasTime = true;
     private long _contactUs;
     private long _nowUs;
     private long _told;
@@ -183,12 +187,14 @@ internal sealed class OffTime
     {
         _nowUs = h.AtUs;
         Starts = h is AnswerJudged { Kind: "None" } ? 0 : Starts + (h is Started ? 1 : 0);
+        (_startedUs, _hasTime) = h is Started ? (h.AtUs, false) : (_startedUs, _hasTime);
         switch (h)
         {
             case FaultBegan { Kind: FaultKinds.Suspend } when _asleepSinceUs < 0: _asleepSinceUs = h.AtUs; break;
             case FaultEnded { Kind: FaultKinds.Suspend }: _asleepSinceUs = -1; break;
+            case Seen seen: _hasTime |= !HasNoTime(seen); break;
             case Ended { How: EndOf.PowerCut or EndOf.Kill } when _offSinceUs < 0:
-                _offSinceUs = _asleepSinceUs >= 0 ? _asleepSinceUs : h.AtUs;
+                _offSinceUs = !_hasTime ? _startedUs : _asleepSinceUs >= 0 ? _asleepSinceUs : h.AtUs;
                 break;
             case Started when _offSinceUs >= 0:
                 // A new process in the same boot loses nothing; counted all the same, it is a bound.
@@ -200,6 +206,13 @@ internal sealed class OffTime
                 break;
         }
     }
+
+    /// <summary>
+    /// Before the identity is durable no contact is, and without a TPM at the start the state is not loaded: the till
+    /// may know nothing but its build time, and serves nothing.
+    /// </summary>
+    public static bool HasNoTime(Seen seen) =>
+        seen.Lock is "starting" or "not_enrolled" or "tpm_unavailable" or "tpm_replaced";
 
     /// <summary>What an order said below which nothing counts, once a later check-in shows that it was heard.</summary>
     public long HeardBelow(Reported r)

@@ -39,7 +39,7 @@ internal sealed class DegradedEnds : Checker
             {
                 off.On(h);
                 contacted |= h is AnswerJudged { Kind: "None" };
-                if (h is Seen seen && contacted && !HasNoTime(seen))
+                if (h is Seen seen && contacted && !OffTime.HasNoTime(seen))
                 {
                     long behind = SimServer.At(seen.AtUs).UnixMs - seen.TrustedMs;
                     long drift = Math.Abs(run.Plan.Knobs.DriftPpm) * off.SinceContactMs / 1_000_000;
@@ -57,12 +57,6 @@ internal sealed class DegradedEnds : Checker
             }
         }
     }
-
-    /// <summary>
-    /// Before the identity is durable no contact is, and without a TPM at the start the state is not loaded: the till
-    /// may know nothing but its build time, and serves nothing.
-    /// </summary>
-    private static bool HasNoTime(Seen seen) => seen.Lock is "starting" or "not_enrolled" or "tpm_unavailable" or "tpm_replaced";
 }
 
 /// <summary>After the healing every till is NORMAL within bounded time, and server and till agree.</summary>
