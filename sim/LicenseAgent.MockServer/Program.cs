@@ -32,9 +32,23 @@ var context = new CommandContext(
     },
 };
 Task told = ControlSocket.ServeAsync(control, faults.Tell, stop.Token);
+if (told.Exception is { InnerException: { } failure })
+{
+    Console.Error.WriteLine($"It cannot listen on {control}: {failure.Message}");
+    return 5;
+}
+
 int code = await CommandLine.RunAsync(args[1..], context);
 await stop.CancelAsync();
-await told.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+try
+{
+    await told;
+}
+catch (OperationCanceledException)
+{
+    // It was stopped with the server.
+}
+
 return code;
 
 void Stop(PosixSignalContext signal)

@@ -209,10 +209,11 @@ internal sealed class OffTime
 
     /// <summary>
     /// Before the identity is durable no contact is, and without a TPM at the start the state is not loaded: the till
-    /// may know nothing but its build time, and serves nothing.
+    /// may know nothing but its build time, and serves nothing. So it is with an identity and no secret yet: power may
+    /// have gone right after the enrolment.
     /// </summary>
     public static bool HasNoTime(Seen seen) =>
-        seen.Lock is "starting" or "not_enrolled" or "tpm_unavailable" or "tpm_replaced";
+        seen.Lock is "starting" or "not_enrolled" or "tpm_unavailable" or "tpm_replaced" or "NO_SECRET";
 
     /// <summary>What an order said below which nothing counts, once a later check-in shows that it was heard.</summary>
     public long HeardBelow(Reported r)
