@@ -10,7 +10,14 @@ internal static class Commands
     public static void OnRotate(Turn turn, AgentEvent.RotateAsked e)
     {
         AgentState state = turn.State;
-        string? refusal = WhyNoRotation(state) ?? (Rotation.CanTakeTicket(state) ? null : "too_many_waiting");
+        if (state.RunUnsaved)
+        {
+            // Perhaps room was made a moment ago: the disk is tried in this step, and says itself if not.
+            state = state with { StorageGate = state.StorageGate with { NotBeforeBootMs = turn.Now.BootMs } };
+        }
+
+        string? refusal = WhyNoRotation(state with { RunUnsaved = false })
+            ?? (Rotation.CanTakeTicket(state) ? null : "too_many_waiting");
         if (refusal is not null)
         {
             turn.Emit(new AgentEffect.CompleteRotate(e.Ticket, null, refusal));

@@ -119,17 +119,19 @@ internal sealed class AgentLoop : IDisposable
     private async Task StepAsync(AgentEvent happened, CancellationToken stop)
     {
         AgentEvent? next = happened;
+        Now now = Read();
         while (next is not null)
         {
             AgentState before = _state;
-            StepResult result = AgentCore.Step(_state, next, Read());
+            now = Read();
+            StepResult result = AgentCore.Step(_state, next, now);
             _state = result.State;
             _alerts.Changed(before, _state, _state.Clock.At(_ports.BootClock.BootMs));
             next = await CarryOutAsync(result.Effects, stop);
             Publish();
         }
 
-        ScheduleWake();
+        ScheduleWake(now);
         Interlocked.Exchange(ref _turn, NewTurn()).TrySetResult();
     }
 
@@ -175,11 +177,12 @@ internal sealed class AgentLoop : IDisposable
         }
     }
 
-    private void ScheduleWake()
+    /// <summary>What came due while the effects of the last step were carried out is due at once.</summary>
+    /// <param name="stepped">When the last step was made: what was due by then it has seen.</param>
+    private void ScheduleWake(Now stepped)
     {
-        Now now = Read();
-        long due = AgentCore.NextWakeBootMs(_state, now);
-        _wake.Change(TimeSpan.FromMilliseconds(due - now.BootMs), Timeout.InfiniteTimeSpan);
+        long waitMs = AgentCore.NextWakeBootMs(_state, stepped) - _ports.BootClock.BootMs;
+        _wake.Change(TimeSpan.FromMilliseconds(Math.Max(0, waitMs)), Timeout.InfiniteTimeSpan);
     }
 
     private void PostTick()

@@ -58,7 +58,7 @@ public sealed class AuditOfALiveTillTests
         Assert.Contains("disk", full.Alerts.First(a => a.Id == "audit_gap").Detail, StringComparison.Ordinal);
 
         disk.MakeRoom();
-        await till.Operator.RotateAsync(Cancel);
+        Assert.Equal("rotated", (await till.Operator.RotateAsync(Cancel)).Value.Outcome);
         Assert.Equal(2, (await till.AgreementAsync()).Active);
         await Eventually.GetAsync(
             async () => Raised(await till.StatusAsync(), "audit_gap") ? null : "cleared",

@@ -101,12 +101,26 @@ public sealed class StorageFailureTests
     }
 
     [Fact]
-    public void While_the_disk_fails_a_rotation_is_refused_with_the_reason()
+    public void While_the_disk_fails_a_rotation_asked_for_tries_it_at_once_and_is_refused_with_the_reason()
     {
         _till.After(TimeSpan.FromMinutes(2));
         _till.Step(new AgentEvent.EffectFailed("ENOSPC"));
         _till.Step(new AgentEvent.RotateAsked(8));
+        Assert.IsType<AgentEffect.SaveRun>(_till.Effects[0]);
+        Assert.Empty(_till.Did<AgentEffect.CompleteRotate>());
+        _till.Step(new AgentEvent.EffectFailed("ENOSPC"));
         Assert.Equal("storage_failed", Assert.Single(_till.Did<AgentEffect.CompleteRotate>()).FailedBecause);
+    }
+
+    [Fact]
+    public void An_operator_who_made_room_does_not_wait_for_the_next_try_of_the_disk()
+    {
+        _till.After(TimeSpan.FromMinutes(2));
+        _till.Step(new AgentEvent.EffectFailed("ENOSPC"));
+        _till.Step(new AgentEvent.RotateAsked(8));
+        Assert.IsType<AgentEffect.SaveRun>(_till.Effects[0]);
+        _till.SettleUntil<RequestPlan.Prepare>();
+        Assert.Empty(_till.Did<AgentEffect.CompleteRotate>());
     }
 
     [Fact]
