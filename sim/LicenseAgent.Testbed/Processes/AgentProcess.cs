@@ -24,11 +24,12 @@ public sealed class AgentProcess : IAsyncDisposable
         TillFolder till, CancellationToken cancel, IReadOnlyDictionary<string, string>? environment = null,
         IReadOnlyList<string>? under = null)
     {
-        Dictionary<string, string> variables = new(environment ?? new Dictionary<string, string>())
+        Dictionary<string, string> variables = new(RuntimeVariables.OfAService);
+        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
         {
-            // Can be set from the environment alone; the service unit does the same.
-            ["DOTNET_EnableDiagnostics"] = "0",
-        };
+            variables[name] = value;
+        }
+
         string[] words = [.. under ?? [], Program, "--config", till.ConfigFile];
         ChildProcess process = await ChildProcess.StartAsync(words[0], words[1..], variables);
         AgentProcess agent = new(process, till);

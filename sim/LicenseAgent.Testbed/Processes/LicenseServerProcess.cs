@@ -91,8 +91,9 @@ public sealed class LicenseServerProcess : IAsyncDisposable
         await KillAsync();
         _process = _settings.WithFaults
             ? await ChildProcess.StartAsync(
-                ChildProcess.PathOf("license-server-mock"), [ControlPath, "serve", .. Arguments()])
-            : await ChildProcess.StartAsync(Program, ["serve", .. Arguments()]);
+                ChildProcess.PathOf("license-server-mock"), [ControlPath, "serve", .. Arguments()],
+                RuntimeVariables.OfAService)
+            : await ChildProcess.StartAsync(Program, ["serve", .. Arguments()], RuntimeVariables.OfAService);
         await _process.WaitForLineAsync("ready", cancel);
     }
 
