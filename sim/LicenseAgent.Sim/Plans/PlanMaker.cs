@@ -52,7 +52,7 @@ internal static class PlanMaker
         int count = kinds.Length == 0 ? 0 : (int)chance.Between(1, profile.FaultsMax);
         for (int i = 1; i <= count; i++)
         {
-            faults.Add(DrawFault(i, chance.Pick(kinds), tills, hours, knobs, chance));
+            faults.Add(DrawFault(i, chance.Pick(kinds), tills, hours, profile, knobs, chance));
         }
 
         if (profile.Name == "fleet")
@@ -123,10 +123,10 @@ internal static class PlanMaker
     }
 
     private static PlannedFault DrawFault(
-        int id, string kind, int tills, int hours, Knobs knobs, SimRandom chance)
+        int id, string kind, int tills, int hours, Profile profile, Knobs knobs, SimRandom chance)
     {
         long at = chance.Between(QuietS, hours * 3_600L);
-        long lasts = DrawLength(kind, knobs, chance);
+        long lasts = DrawLength(kind, profile, knobs, chance);
         string till = kind is FaultKinds.ServerDown or FaultKinds.Overloaded or FaultKinds.ServerSkew
             or FaultKinds.ServerRestored or FaultKinds.ServerStale or FaultKinds.KeyRollover
             ? ""
@@ -141,7 +141,7 @@ internal static class PlanMaker
         return new PlannedFault(id, at, lasts, till, kind, arg, arg2);
     }
 
-    private static long DrawLength(string kind, Knobs knobs, SimRandom chance) => kind switch
+    private static long DrawLength(string kind, Profile profile, Knobs knobs, SimRandom chance) => kind switch
     {
         FaultKinds.Kill or FaultKinds.Restart => chance.Between(1, 600),
         FaultKinds.PowerCut or FaultKinds.DeadRtc => chance.Between(1, chance.Chance(0.2) ? 200_000 : 3_600),
@@ -149,12 +149,15 @@ internal static class PlanMaker
         FaultKinds.Pause => chance.Between(1, 300),
         FaultKinds.Suspend => chance.Between(60, 100_000),
         FaultKinds.Cut or FaultKinds.ServerDown => chance.Chance(0.2)
-            ? chance.Between(3_600, knobs.RotationS * 3L + knobs.GraceS)
+            ? chance.Between(3_600, ServedS(knobs) * (profile.Name == "degraded" ? 2 : 1))
             : chance.Between(10, 14_400),
         FaultKinds.DiskStall => chance.Between(30, 600),
         FaultKinds.ClockBatteryOut => chance.Between(7_200, 172_800),
         _ => chance.Between(30, 10_800),
     };
+
+    /// <summary>Somewhat more than what a till serves without its server; twice that leads past every grace.</summary>
+    private static long ServedS(Knobs knobs) => (knobs.RotationS * 3L) + knobs.GraceS;
 
     private static (long Arg, long Arg2) DrawArguments(string kind, SimRandom chance) => kind switch
     {
