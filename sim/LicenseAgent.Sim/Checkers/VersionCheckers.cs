@@ -6,7 +6,8 @@ namespace LicenseAgent.Sim.Checkers;
 /// <summary>
 /// What a till shows as ACTIVE only rises. Files and TPM that are both put back to one time agree with each other, and
 /// nothing on the machine tells them from that time (agent.md §6): where both came and the till has not served
-/// in between, as it does once either was repaired, it is judged anew from what it then shows.
+/// in between, as it does once either was repaired, it is judged anew from what it then shows. So are files and server
+/// that are both put back to before an enrolment and then enrolled: the numbers given out since are known to nobody.
 /// </summary>
 internal sealed class VersionsNeverGoDown : Checker
 {
@@ -19,22 +20,25 @@ internal sealed class VersionsNeverGoDown : Checker
         foreach (string node in run.Nodes)
         {
             long active = 0;
-            (bool files, bool tpm) = (false, false);
+            (bool files, bool tpm, bool server, bool anew) = (false, false, false, false);
             foreach (Happening h in run.Of(node))
             {
                 switch (h)
                 {
                     case FaultBegan { Kind: FaultKinds.DiskRestored }: files = true; break;
                     case FaultBegan { Kind: FaultKinds.TpmRolledBack }: tpm = true; break;
+                    case FaultBegan { Kind: FaultKinds.ServerRestored }: server = true; break;
+                    case Reported: server = false; break;
+                    case Ordered { What: "enroll --replace", Outcome: "200" }: anew = files && server; break;
                     case Seen { Active: not 0 } seen when seen.Mode != "LOCKED":
-                        bool isPutBack = files && tpm;
+                        bool isPutBack = (files && tpm) || anew;
                         if (seen.Active < active && !isPutBack)
                         {
                             yield return Broken(seen, $"ACTIVE went from {active} to {seen.Active}");
                         }
 
                         active = isPutBack ? seen.Active : Math.Max(active, seen.Active);
-                        (files, tpm) = (false, false);
+                        (files, tpm, anew) = (false, false, false);
                         break;
                 }
             }

@@ -77,6 +77,24 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void I06_numbers_that_neither_files_nor_server_remember_at_a_new_enrolment_are_not_the_tills_fault()
+    {
+        FaultBegan files = new(2, Till, 1, FaultKinds.DiskRestored);
+        FaultBegan server = new(3, "", 2, FaultKinds.ServerRestored);
+        Ordered anew = new(4, Till, "enroll --replace", "200");
+        Reported told = new(3, Till, "NORMAL", "", 0, 0, false, 5);
+        Assert.Empty(Found<VersionsNeverGoDown>(Shown(1, 5), files, server, anew, told, Shown(6, 3), Shown(7, 4)));
+        Assert.Empty(Found<VersionsNeverGoDown>(Shown(1, 5), server, files, anew, Shown(6, 3)));
+
+        // No enrolment, one of them alone, a server that was told of the number since, and what goes down after that.
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, 5), files, server, Shown(6, 3)));
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, 5), files, anew, Shown(6, 3)));
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, 5), server, anew, Shown(6, 3)));
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, 5), server, told, files, anew, Shown(6, 3)));
+        Assert.Single(Found<VersionsNeverGoDown>(Shown(1, 5), files, server, anew, Shown(6, 3), Shown(7, 2)));
+    }
+
+    [Fact]
     public void I07_a_state_lost_by_a_crash_alone_is_found()
     {
         Seen locked = Shown(2, active: 0) with { Mode = "LOCKED", Lock = "state_rollback" };
