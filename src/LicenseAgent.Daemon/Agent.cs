@@ -94,6 +94,7 @@ internal sealed class Agent : IDisposable
             {
                 till.Upstream = replaced.Server;
                 audit.Use(replaced.Audit);
+                outbox?.Use(replaced.Alerts);
                 loop.Post(new AgentEvent.SettingsChanged(SettingsOf(replaced, program)));
             });
         LocalSurfaces surfaces = LocalWiring.Connect(
@@ -135,11 +136,11 @@ internal sealed class Agent : IDisposable
 
     private static AlertOutbox? OutboxOf(
         AgentConfig config, AgentPorts ports, TrustedNowSource trustedNow, ILogger logger) =>
-        ports.Webhook is { } webhook && config.Alerts.WebhookUrl is not null
+        ports.Webhook is { } webhook
             ? new AlertOutbox(
                 new OutboxPorts(
                     webhook, ports.WorkItems, ports.BootClock, ports.Time, ports.Randomness, trustedNow.At),
-                config.Alerts.WebhookSecret, logger)
+                config.Alerts, logger)
             : null;
 
     /// <summary>

@@ -100,9 +100,7 @@ internal sealed class DaemonHost(AgentConfig config, string configFile, ILoggerF
         using AuditFile auditFile = new(config.Audit.Path);
         using TlsUpstream upstream = new(TimeProvider.System);
         using SoftwareStorage? software = SoftwareStorage.Open(config, files);
-        using WebhookSender? webhook = config.Alerts.WebhookUrl is { } url
-            ? new WebhookSender(url, TimeProvider.System)
-            : null;
+        using WebhookSender webhook = new(TimeProvider.System);
         AgentPorts ports = new(
             tpm, tpm, tpm, Es256.Verify, files, auditFile, new PoolWorkItems(), upstream, _bootClock,
             new OsRandomness(), TimeProvider.System, webhook)

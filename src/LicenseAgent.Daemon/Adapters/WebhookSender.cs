@@ -13,33 +13,29 @@ internal sealed class WebhookSender : IWebhook, IDisposable
     // A receiver that moved is found again by its name.
     private static readonly TimeSpan ConnectionLifetime = TimeSpan.FromMinutes(5);
 
-    private readonly HttpClient _client;
-    private readonly Uri _url;
     private readonly TimeProvider _time;
-
-    public WebhookSender(string url, TimeProvider time)
+    private readonly HttpClient _client = new(new SocketsHttpHandler
     {
-        (_url, _time) = (new Uri(url), time);
-        _client = new HttpClient(new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-            UseCookies = false,
-            ConnectTimeout = ConnectTimeout,
-            PooledConnectionLifetime = ConnectionLifetime,
-            MaxConnectionsPerServer = 1,
-        })
-        {
-            Timeout = Timeout.InfiniteTimeSpan,
-        };
-    }
+        AllowAutoRedirect = false,
+        UseProxy = false,
+        UseCookies = false,
+        ConnectTimeout = ConnectTimeout,
+        PooledConnectionLifetime = ConnectionLifetime,
+        MaxConnectionsPerServer = 1,
+    })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+
+    public WebhookSender(TimeProvider time) => _time = time;
 
     public async Task<int> PostAsync(
-        ReadOnlyMemory<byte> body, string signature, TimeSpan deadline, CancellationToken cancel)
+        string url, ReadOnlyMemory<byte> body, string signature, TimeSpan deadline, CancellationToken cancel)
     {
+        Uri to = new(url);
         using var late = new CancellationTokenSource(deadline, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancel);
-        using var request = new HttpRequestMessage(HttpMethod.Post, _url) { Content = new ReadOnlyMemoryContent(body) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, to) { Content = new ReadOnlyMemoryContent(body) };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         request.Headers.Add("License-Agent-Signature", signature);
         try
@@ -51,11 +47,11 @@ internal sealed class WebhookSender : IWebhook, IDisposable
         catch (OperationCanceledException e) when (!cancel.IsCancellationRequested)
         {
             throw new WebhookException(
-                "webhook_timeout", $"{_url.Host} did not answer within {deadline.TotalSeconds:0} s", e);
+                "webhook_timeout", $"{to.Host} did not answer within {deadline.TotalSeconds:0} s", e);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            throw new WebhookException("webhook_unreachable", $"{_url.Host} cannot be reached: {e.Message}", e);
+            throw new WebhookException("webhook_unreachable", $"{to.Host} cannot be reached: {e.Message}", e);
         }
     }
 

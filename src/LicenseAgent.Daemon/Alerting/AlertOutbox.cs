@@ -1,3 +1,4 @@
+using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Logging;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Encoding;
@@ -15,9 +16,9 @@ internal sealed record OutboxPorts(
 /// Notices of alerts on their way to the webhook: in order, one at a time, each until the receiver answers with 2xx.
 /// The loop only puts them in; sending runs on work items. At most 64 wait: one more takes the place of the oldest, one
 /// older than a day is given up, and either is counted, logged once and told to the receiver with the next that
-/// arrives. One lock, never held over a call.
+/// arrives. Without a receiver in the configuration nothing is kept. One lock, never held over a call.
 /// </summary>
-internal sealed class AlertOutbox(OutboxPorts ports, byte[] secret, ILogger logger) : IDisposable
+internal sealed class AlertOutbox(OutboxPorts ports, AlertsConfig started, ILogger logger) : IDisposable
 {
     public const int NoticesMax = 64;
 
@@ -30,6 +31,7 @@ internal sealed class AlertOutbox(OutboxPorts ports, byte[] secret, ILogger logg
     private readonly Lock _gate = new();
     private readonly List<Waiting> _waiting = [];
     private readonly CancellationTokenSource _stopped = new();
+    private AlertsConfig _config = started;
     private ITimer? _retry;
     private bool _sending;
     private long _dropped;
@@ -45,6 +47,20 @@ internal sealed class AlertOutbox(OutboxPorts ports, byte[] secret, ILogger logg
         }
     }
 
+    /// <summary>
+    /// Another receiver, another secret, or neither, from the next notice sent on; what waits goes there, at once.
+    /// </summary>
+    public void Use(AlertsConfig config)
+    {
+        lock (_gate)
+        {
+            _config = config;
+            _failuresInARow = 0;
+            if (!_sending)
+                Start_NeedsLock();
+        }
+    }
+
     /// <summary>Any thread; returns at once.</summary>
     public void Add(AlertNotice notice)
     {
@@ -52,6 +68,9 @@ internal sealed class AlertOutbox(OutboxPorts ports, byte[] secret, ILogger logg
         ports.Randomness.Fill(id);
         lock (_gate)
         {
+            if (_config.WebhookUrl is null)
+                return;
+
             // The first may be on its way already: the one behind it is the oldest that can go.
             if (_waiting.Count == NoticesMax)
                 Drop_NeedsLock(_sending ? 1 : 0);
@@ -90,9 +109,9 @@ internal sealed class AlertOutbox(OutboxPorts ports, byte[] secret, ILogger logg
     {
         try
         {
-            while (Next() is { } next)
+            while (Next(out AlertsConfig config) is { } next)
             {
-                if (await FailedAsync(next) is { } reason)
+                if (await FailedAsync(next, config) is { } reason)
                 {
                     Postpone(reason);
                     return;
@@ -111,10 +130,13 @@ internal sealed class AlertOutbox(OutboxPorts ports, byte[] secret, ILogger logg
         }
     }
 
-    private Waiting? Next()
+    private Waiting? Next(out AlertsConfig config)
     {
         lock (_gate)
         {
+            config = _config;
+            if (config.WebhookUrl is null)
+                _waiting.Clear();
             while (_waiting.Count > 0 && ports.Clock.BootMs - _waiting[0].SinceBootMs > GivenUpAfterMs)
                 Drop_NeedsLock(0);
             _sending = _waiting.Count > 0;
@@ -123,13 +145,14 @@ internal sealed class AlertOutbox(OutboxPorts ports, byte[] secret, ILogger logg
     }
 
     /// <returns>Why it did not arrive; <see langword="null"/> when it did.</returns>
-    private async Task<string?> FailedAsync(Waiting next)
+    private async Task<string?> FailedAsync(Waiting next, AlertsConfig config)
     {
         byte[] body = (next.Notice with { Dropped = next.Dropped }).ToBody();
-        string signature = AlertNotice.Sign(secret, ports.TrustedNow(ports.Clock.BootMs), body);
+        string signature = AlertNotice.Sign(config.WebhookSecret, ports.TrustedNow(ports.Clock.BootMs), body);
         try
         {
-            int status = await ports.Webhook.PostAsync(body, signature, Deadline, _stopped.Token);
+            int status = await ports.Webhook.PostAsync(
+                config.WebhookUrl!, body, signature, Deadline, _stopped.Token);
             return status is >= 200 and < 300 ? null : $"it answered {status}";
         }
         catch (WebhookException e)

@@ -15,6 +15,7 @@ internal sealed record ConfigChange(IReadOnlyList<string> Changed, IReadOnlyList
         "degraded.allowed", "pos.allowed_uids", "pos.allowed_gids",
         "management.admin_uids", "management.viewer_uids", "management.allowed_uids",
         "management.require_certificate", AuthorityKey, ListKey,
+        "alerts.webhook_url", WebhookSecretKey,
     };
 
     private const string ServerAuthorityKey = "server.ca_cert", WebhookSecretKey = "alerts.webhook_secret_file";

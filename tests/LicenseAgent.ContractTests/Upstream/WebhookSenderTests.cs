@@ -13,12 +13,13 @@ public sealed class WebhookSenderTests : IDisposable
     private static readonly TimeSpan Enough = TimeSpan.FromSeconds(60);
 
     private readonly TcpListener _receiver = new(IPAddress.Loopback, 0);
-    private readonly WebhookSender _sender;
+    private readonly WebhookSender _sender = new(TimeProvider.System);
+    private readonly string _url;
 
     public WebhookSenderTests()
     {
         _receiver.Start();
-        _sender = new WebhookSender($"http://{_receiver.LocalEndpoint}/hook", TimeProvider.System);
+        _url = $"http://{_receiver.LocalEndpoint}/hook";
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -83,14 +84,14 @@ public sealed class WebhookSenderTests : IDisposable
     public async Task A_stop_is_no_failure_of_the_receiver()
     {
         using var stopped = new CancellationTokenSource();
-        Task<int> posting = _sender.PostAsync("{}"u8.ToArray(), "t=1,v1=00", Enough, stopped.Token);
+        Task<int> posting = _sender.PostAsync(_url, "{}"u8.ToArray(), "t=1,v1=00", Enough, stopped.Token);
         using TcpClient taken = await _receiver.AcceptTcpClientAsync(Cancel);
         await stopped.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => posting);
     }
 
     private Task<int> PostAsync(TimeSpan deadline) =>
-        _sender.PostAsync("{\"alert\":\"a\"}"u8.ToArray(), "t=1,v1=00", deadline, Cancel);
+        _sender.PostAsync(_url, "{\"alert\":\"a\"}"u8.ToArray(), "t=1,v1=00", deadline, Cancel);
 
     /// <summary>Takes one request whole and gives one answer; an empty one leaves the caller waiting.</summary>
     private async Task<string> AnswerAsync(string answer, TcpListener? receiver = null)

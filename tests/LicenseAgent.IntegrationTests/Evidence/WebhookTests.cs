@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using LicenseAgent.IntegrationTests.EndToEnd;
+using LicenseAgent.Protocol.Management;
 using Xunit;
 
 namespace LicenseAgent.IntegrationTests.Evidence;
@@ -23,8 +24,8 @@ public sealed class WebhookTests
         await using LiveTill till = await LiveTill.StartEnrolledAsync(Cancel, TimeSpan.FromSeconds(2));
         await File.WriteAllBytesAsync(till.Folder.WebhookSecretFile, [.. Secret, (byte)'\n'], Cancel);
         till.Reconfigure(s => s with { WebhookUrl = $"http://{receiver.LocalEndpoint}/alerts" });
-        await till.RestartAgentAsync();
-        await till.AgreementAsync();
+        ReloadOutcome reloaded = (await till.Operator.ReloadAsync(Cancel)).Value;
+        Assert.Equal(["alerts.webhook_secret_file", "alerts.webhook_url"], reloaded.Changed);
 
         await till.Tpm.KillAsync();
         Dictionary<string, string> failed = await TakeAsync(receiver, "HTTP/1.1 503 Service Unavailable");

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using LicenseAgent.Daemon.Alerting;
+using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.UnitTests.Daemon.Audit;
@@ -14,6 +15,7 @@ namespace LicenseAgent.UnitTests.Daemon.Alerting;
 public sealed class AlertOutboxTests : IDisposable
 {
     private static readonly byte[] Secret = "a secret of the receiver"u8.ToArray();
+    private static readonly AlertsConfig Config = new("https://one.example.com/", Secret);
     private static readonly UtcTime Now = new(1_800_000_000_000);
 
     private readonly Receiver _receiver = new();
@@ -23,7 +25,7 @@ public sealed class AlertOutboxTests : IDisposable
     private readonly AlertOutbox _outbox;
 
     public AlertOutboxTests() => _outbox = new AlertOutbox(
-        new OutboxPorts(_receiver, _hand, _clock, _hand, new Zeros(), _ => Now), Secret, _said);
+        new OutboxPorts(_receiver, _hand, _clock, _hand, new Zeros(), _ => Now), Config, _said);
 
     public void Dispose() => _outbox.Dispose();
 
@@ -143,6 +145,40 @@ public sealed class AlertOutboxTests : IDisposable
         Assert.Equal(1, _receiver.Dropped[^1]);
     }
 
+    [Fact]
+    public void Another_receiver_gets_at_once_what_waits_signed_for_it()
+    {
+        _receiver.Status = 500;
+        Add("a");
+        _hand.RunAll();
+        _receiver.Status = 204;
+        byte[] secret = "another secret"u8.ToArray();
+        _outbox.Use(new AlertsConfig("https://two.example.com/", secret));
+        _hand.RunAll();
+        Assert.Equal(["https://one.example.com/", "https://two.example.com/"], _receiver.Urls);
+        (byte[] body, string signature) = _receiver.Got[1];
+        byte[] mac = HMACSHA256.HashData(secret, (byte[])[.. "1800000000."u8, .. body]);
+        Assert.EndsWith(Convert.ToHexStringLower(mac), signature, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Without_a_receiver_nothing_is_kept_and_one_given_later_gets_what_comes_then()
+    {
+        _receiver.Status = 500;
+        Add("a");
+        _hand.RunAll();
+        _outbox.Use(AlertsConfig.None);
+        _hand.RunAll();
+        Add("b");
+        _hand.RunAll();
+        _receiver.Status = 204;
+        _outbox.Use(Config);
+        Add("c");
+        _hand.RunAll();
+        Assert.Equal(["a", "c"], _receiver.Alerts);
+        Assert.Equal(0, _receiver.Dropped[^1]);
+    }
+
     private void Add(string alert) => _outbox.Add(new AlertNotice(
         AlertNotice.CurrentFormat, "", AlertNotice.Raised, alert, "warning", "The fact. The remedy.", "pos-001", Now,
         Now, 0));
@@ -155,13 +191,16 @@ public sealed class AlertOutboxTests : IDisposable
 
         public List<(byte[] Body, string Signature)> Got { get; } = [];
 
+        public List<string> Urls { get; } = [];
+
         public IEnumerable<string> Alerts => Got.Select(g => Member(g.Body, "alert").GetString()!);
 
         public List<long> Dropped => [.. Got.Select(g => Member(g.Body, "dropped").GetInt64())];
 
         public Task<int> PostAsync(
-            ReadOnlyMemory<byte> body, string signature, TimeSpan deadline, CancellationToken cancel)
+            string url, ReadOnlyMemory<byte> body, string signature, TimeSpan deadline, CancellationToken cancel)
         {
+            Urls.Add(url);
             Got.Add((body.ToArray(), signature));
             return Failure is null ? Task.FromResult(Status) : Task.FromException<int>(Failure);
         }
