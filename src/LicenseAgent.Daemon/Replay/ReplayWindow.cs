@@ -2,7 +2,7 @@ namespace LicenseAgent.Daemon.Replay;
 
 /// <summary>
 /// The fingerprints of one UID: in the order they came, and in a table for look-up (open addressing, linear probing,
-/// at most four fifths full, grown by doubling). Fingerprints are uniformly random, so their low bits are the slot.
+/// at most seven eighths full, grown by doubling). Fingerprints are uniformly random, so their low bits are the slot.
 /// </summary>
 internal sealed class ReplayWindow
 {
@@ -20,19 +20,19 @@ internal sealed class ReplayWindow
     /// <summary>Adds a fingerprint that is not there. A time before the last one counts as that.</summary>
     public void Add(ulong fingerprint, long bootMs)
     {
-        if ((Count + 1) * 5L > _slots.Length * 4L)
+        if ((Count + 1) * 8L > _slots.Length * 7L)
             Grow();
         _slots[SlotOf(fingerprint)] = fingerprint;
         Count++;
-        if (_newest is null || _newest.End == Chunk.Size)
+        long atMs = Math.Max(bootMs, _newest?.LastMs ?? long.MinValue);
+        if (_newest?.Takes(atMs) != true)
         {
-            long last = _newest?.LastMs ?? long.MinValue;
             _newest = _spare ?? new Chunk();
             _spare = null;
-            _newest.Reset(last);
+            _newest.Reset(atMs);
             _chunks.Enqueue(_newest);
         }
-        _newest.Add(fingerprint, bootMs);
+        _newest.Add(fingerprint, atMs);
     }
 
     /// <summary>Forgets what came at or before a time; returns how many.</summary>
@@ -46,7 +46,7 @@ internal sealed class ReplayWindow
                 Remove(SlotOf(fingerprint));
                 Count--;
             }
-            if (oldest.Begin < Chunk.Size)
+            if (!oldest.IsEmpty || (ReferenceEquals(oldest, _newest) && !oldest.IsFull))
                 break;
             _chunks.Dequeue();
             if (ReferenceEquals(oldest, _newest))
@@ -93,31 +93,41 @@ internal sealed class ReplayWindow
         }
     }
 
-    /// <summary>A piece of the queue: small enough that growing never copies what is there.</summary>
+    /// <summary>
+    /// A piece of the queue: small enough that growing never copies what is there, 12 bytes a fingerprint.
+    /// </summary>
     private sealed class Chunk
     {
-        public const int Size = 2048;
+        private const int Size = 2048;
 
-        private readonly (ulong Fingerprint, long BootMs)[] _entries = new (ulong, long)[Size];
-
-        public int Begin { get; private set; }
-
-        public int End { get; private set; }
+        private readonly ulong[] _fingerprints = new ulong[Size];
+        private readonly uint[] _afterMs = new uint[Size];
+        private long _firstMs;
+        private int _begin;
+        private int _end;
 
         public long LastMs { get; private set; }
 
-        public void Reset(long lastMs) => (Begin, End, LastMs) = (0, 0, lastMs);
+        public bool IsEmpty => _begin == _end;
 
-        public void Add(ulong fingerprint, long bootMs)
+        public bool IsFull => _end == Size;
+
+        public void Reset(long firstMs) => (_begin, _end, _firstMs, LastMs) = (0, 0, firstMs, firstMs);
+
+        /// <summary>Whether there is room, and the time is not too far from the first.</summary>
+        public bool Takes(long atMs) => !IsFull && atMs - _firstMs <= uint.MaxValue;
+
+        public void Add(ulong fingerprint, long atMs)
         {
-            LastMs = Math.Max(LastMs, bootMs);
-            _entries[End++] = (fingerprint, LastMs);
+            LastMs = atMs;
+            (_fingerprints[_end], _afterMs[_end]) = (fingerprint, (uint)(atMs - _firstMs));
+            _end++;
         }
 
         public bool TryTake(long untilMs, out ulong fingerprint)
         {
-            bool take = Begin < End && _entries[Begin].BootMs <= untilMs;
-            fingerprint = take ? _entries[Begin++].Fingerprint : 0;
+            bool take = _begin < _end && _firstMs + _afterMs[_begin] <= untilMs;
+            fingerprint = take ? _fingerprints[_begin++] : 0;
             return take;
         }
     }

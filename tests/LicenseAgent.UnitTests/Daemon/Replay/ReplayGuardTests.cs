@@ -54,6 +54,19 @@ public sealed class ReplayGuardTests
     }
 
     [Fact]
+    public void Two_months_without_a_nonce_forget_nothing_early_and_keep_nothing()
+    {
+        const long Later = T + (60L * 24 * 3_600_000);
+        using ReplayGuard guard = Guard();
+        guard.TryAccept(1000, AuditBench.Nonce(1), T);
+        Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(1000, AuditBench.Nonce(2), Later));
+        Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(1000, AuditBench.Nonce(1), Later));
+        Assert.Equal(ReplayVerdict.Replayed, guard.TryAccept(1000, AuditBench.Nonce(2), Later + 899_999));
+        Assert.Equal(ReplayVerdict.Accepted, guard.TryAccept(1000, AuditBench.Nonce(2), Later + 900_000));
+        Assert.Equal(1, guard.Count);
+    }
+
+    [Fact]
     public void It_answers_as_a_plain_set_would_through_any_sequence()
     {
         var random = new Random(11);
