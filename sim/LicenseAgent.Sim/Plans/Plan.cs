@@ -33,9 +33,13 @@ internal sealed class PlanException(string message) : Exception(message);
 /// <summary>What differs from run to run although nothing is wrong: intervals, loads, limits.</summary>
 /// <param name="PosEveryS">Mean time between two validations at a till.</param>
 /// <param name="RepeatNonces">Of so many in a thousand validations the nonce is one used before.</param>
+/// <param name="OddCalls">Of so many in a thousand somebody calls beside it who may not, or calls nonsense.</param>
+/// <param name="Burst">At most so many validations come at a time.</param>
+/// <param name="PosRate">Requests a second and user that the till serves; 0: what the agent is shipped with.</param>
 internal sealed record Knobs(
     int PosEveryS = 600, int RotationS = 86_400, int GraceS = 604_800, int CheckInS = 900, int OfflineS = 86_400,
-    int TimeoutS = 30, int RepeatNonces = 50, bool RefuseWithoutAudit = false, int DriftPpm = 0);
+    int TimeoutS = 30, int RepeatNonces = 50, bool RefuseWithoutAudit = false, int DriftPpm = 0,
+    int OddCalls = 100, int Burst = 1, int PosRate = 0);
 
 /// <summary>Something goes wrong, for a while.</summary>
 /// <param name="Till">Its name, or empty: the server or all of them.</param>

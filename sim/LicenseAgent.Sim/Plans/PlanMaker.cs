@@ -26,6 +26,8 @@ internal sealed record Profile(
         new("tpm", 2, 48, 120, 24, [.. FaultKinds.Tpm, .. FaultKinds.Process], Orders: false),
         new("disk", 2, 48, 120, 24, [.. FaultKinds.Disk, .. FaultKinds.Process, .. FaultKinds.Tampering], Orders: false),
         new("clock", 2, 48, 240, 24, [.. FaultKinds.Clock, .. FaultKinds.Process, FaultKinds.Cut], Orders: false),
+        new("ipc", 2, 6, 24, 16,
+            [.. FaultKinds.Process, FaultKinds.AuditFull, FaultKinds.DiskStall, FaultKinds.TpmAbsent], Orders: true),
         new("long", 1, 24 * 365 * 20, 24 * 365 * 20, 60,
             [FaultKinds.Cut, FaultKinds.PowerCut, FaultKinds.Kill, FaultKinds.Restart], Orders: false),
         new("fleet", 10_000, 36, 36, 0, [], Orders: false),
@@ -110,7 +112,7 @@ internal static class PlanMaker
 
         // An agent holds 16 secrets in GRACE and rotates no further; orders need some of them.
         int grace = quick ? (int)chance.Between(rotation, 8L * rotation) : 604_800;
-        return new Knobs(
+        Knobs knobs = new(
             PosEveryS: (int)chance.Between(120, 3_600),
             RotationS: rotation,
             GraceS: grace,
@@ -120,7 +122,18 @@ internal static class PlanMaker
             RepeatNonces: (int)chance.Between(0, 200),
             RefuseWithoutAudit: chance.Chance(0.2),
             DriftPpm: chance.Chance(0.5) ? (int)chance.Between(-500, 500) : 0);
+        return profile.Name == "ipc" ? Crowded(knobs, chance) : knobs;
     }
+
+    /// <summary>Many who call at once, more of them odd, some tills with little patience.</summary>
+    private static Knobs Crowded(Knobs knobs, SimRandom chance) => knobs with
+    {
+        PosEveryS = (int)chance.Between(120, 900),
+        Burst = (int)chance.Between(2, 30),
+        OddCalls = (int)chance.Between(100, 900),
+        RepeatNonces = (int)chance.Between(100, 500),
+        PosRate = chance.Chance(0.5) ? (int)chance.Between(1, 20) : 0,
+    };
 
     private static PlannedFault DrawFault(
         int id, string kind, int tills, int hours, Profile profile, Knobs knobs, SimRandom chance)

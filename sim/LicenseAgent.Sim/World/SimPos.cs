@@ -20,7 +20,6 @@ namespace LicenseAgent.Sim.World;
 internal sealed class SimPos
 {
     private const int WalletSize = 6;
-    private const double OddCalls = 0.1;
     private const double FromTheDrawer = 0.05;
     private const int DrawerSize = 256;
     private const int NoncesKept = 32;
@@ -71,21 +70,26 @@ internal sealed class SimPos
         Schedule();
     });
 
-    /// <summary>Somebody pays.</summary>
+    /// <summary>Somebody pays, or so many at a time.</summary>
     public void Validate()
     {
         RenewWallet();
-        if (_wallet.Count == 0 || !_till.IsRunning || _till.IsStopped)
+        long together = _knobs.Burst > 1 ? _odd.Between(1, _knobs.Burst) : 1;
+        for (; together > 0 && _wallet.Count > 0 && _till.IsRunning && !_till.IsStopped; together--)
         {
-            return;
+            ValidateOne();
         }
+    }
+
+    private void ValidateOne()
+    {
 
         // Mostly the newest, for that is what an application stores; now and then another one, and rarely one of long ago.
         int at = _chance.Chance(0.7) ? _wallet.Count - 1 : (int)_chance.Below(_wallet.Count);
         (string license, string token) = _old.Chance(FromTheDrawer) ? Outlived() : _wallet[at];
         (uint uid, Nonce16 nonce) = IsNewProcess() && _used.Count > 0 && _odd.Chance(0.5) ? _used[^1] : NextNonce();
         Ask(license, token, uid, nonce);
-        if (_odd.Chance(OddCalls))
+        if (_odd.Chance(_knobs.OddCalls / 1_000.0))
         {
             OddCaller.Call(_loop, _history, _till, token, _odd);
         }

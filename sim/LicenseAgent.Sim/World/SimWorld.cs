@@ -243,6 +243,8 @@ internal sealed class SimWorld : IDisposable
             check_in_interval = {knobs.CheckInS}
             [pos]
             allowed_uids = [1000, 1001]
+            {(knobs.PosRate > 0 ? $"rate = {knobs.PosRate}" : "")}
+            {(knobs.PosRate > 0 ? $"burst = {knobs.PosRate}" : "")}
             [management]
             admin_uids = [500]
             viewer_uids = [501]
