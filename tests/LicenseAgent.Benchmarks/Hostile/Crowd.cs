@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -14,6 +15,7 @@ internal static partial class Crowd
     public const int OfEachKind = 100;
 
     private const int SetResUid = 117, Shifts = 10;
+    private const string Rate = "acts_a_second ";
     private static readonly TimeSpan s_turn = TimeSpan.FromMilliseconds(100);
 
     private static readonly byte[] s_request = Encoding.ASCII.GetBytes(
@@ -32,6 +34,13 @@ internal static partial class Crowd
         ("not listed", 2999, member => member.Flood(s_request)),
     ];
 
+    private static long s_acts;
+
+    /// <summary>Bytes sent, or connections tried, a second: the newest figure the crowd has printed.</summary>
+    public static double LastRate(string said) => double.Parse(
+        said.Split('\n').Last(line => line.StartsWith(Rate, StringComparison.Ordinal))[Rate.Length..],
+        CultureInfo.InvariantCulture);
+
     /// <summary>Until it is killed.</summary>
     public static int Run(string socket)
     {
@@ -40,8 +49,13 @@ internal static partial class Crowd
             new Thread(() => Play(socket, uid, act, there)) { Name = name, IsBackground = true }.Start();
         there.Wait();
         Console.WriteLine(Ready);
-        new ManualResetEventSlim().Wait();
-        return 0;
+        using ManualResetEventSlim never = new();
+        while (true)
+        {
+            long before = Interlocked.Read(ref s_acts);
+            never.Wait(TimeSpan.FromSeconds(1));
+            Console.WriteLine($"{Rate}{Interlocked.Read(ref s_acts) - before}");
+        }
     }
 
     private static void Play(string socket, uint uid, Action<Member> act, CountdownEvent there)
@@ -58,6 +72,7 @@ internal static partial class Crowd
             {
                 foreach (Member member in some)
                 {
+                    Interlocked.Increment(ref s_acts);
                     if (member.IsConnected())
                         act(member);
                 }
