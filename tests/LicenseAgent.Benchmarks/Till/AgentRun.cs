@@ -11,6 +11,16 @@ internal static class AgentRun
     private const double RatioWanted = 0.70, RatioGate = 0.60;
     private const int Connections = 8, Starts = 5, Rotations = 5;
 
+    // Why what is not reached is not, on the machines this was written on.
+    private const string StartGap =
+        "a fifth is the runtime's own start, the rest the TPM's answers and code that is compiled meanwhile";
+    private const string FirstSightGap =
+        "one ECDSA verification and one AES-GCM opening, by code that is still being compiled";
+    private const string OneByOneGap =
+        "the empty handler takes most of it: Kestrel, and two processes that wake each other";
+    private const string ThroughputGap =
+        "the client has its share of the same cores: see the ratio to the empty handler";
+
     // Half of them bring the code that opens tokens to its final form, half are measured.
     private const int Tokens = 600;
 
@@ -29,12 +39,13 @@ internal static class AgentRun
         List<double> starts = [];
         for (int i = 0; i < Starts; i++)
             starts.Add((await till.RestartAsync(cancel)).TotalSeconds);
-        figures.Add(Figure.AtMost("start to ready with swtpm", Rounds.Median(starts), 0.7, "s"));
+        figures.Add(Figure.AtMost("start to ready with swtpm", Rounds.Median(starts), 0.7, "s", StartGap));
         await Task.Delay(s_untilIdle, cancel);
         figures.Add(Figure.AtMost("resident memory, idle", till.ResidentMiB(), 85, "MiB"));
 
         Say("tokens seen for the first time");
-        figures.Add(Figure.AtMost("first sight of a token, p50", FirstSight(till.PosSocket, tokens).P50, 250, "us"));
+        figures.Add(Figure.AtMost(
+            "first sight of a token, p50", FirstSight(till.PosSocket, tokens).P50, 250, "us", FirstSightGap));
 
         double ratio = await CompareAsync(till, tokens[0], round, figures, cancel);
 
@@ -86,11 +97,11 @@ internal static class AgentRun
 
         double ratio = agent.PerSecond / empty.PerSecond;
         figures.AddRange(
-            Figure.AtMost("repeated token, one connection, p50", agent.P50, 60, "us"),
-            Figure.AtMost("repeated token, one connection, p99", agent.P99, 250, "us"),
+            Figure.AtMost("repeated token, one connection, p50", agent.P50, 60, "us", OneByOneGap),
+            Figure.AtMost("repeated token, one connection, p99", agent.P99, 250, "us", OneByOneGap),
             Figure.Only("  empty handler, p50", empty.P50, "us"),
             Figure.Only("  empty handler, p99", empty.P99, "us"),
-            Figure.AtLeast("repeated token, 8 connections", agent.PerSecond, 30_000, "/s"),
+            Figure.AtLeast("repeated token, 8 connections", agent.PerSecond, 30_000, "/s", ThroughputGap),
             Figure.Only("  empty handler", empty.PerSecond, "/s"),
             Figure.AtLeast("  ratio to the empty handler (gate 0.60)", ratio, RatioWanted, ""));
         return ratio;

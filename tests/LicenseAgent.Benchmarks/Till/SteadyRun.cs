@@ -12,6 +12,7 @@ namespace LicenseAgent.Benchmarks.Till;
 internal static class SteadyRun
 {
     private const int PerSecond = 5_000, Connections = 8;
+    private const string Gap = "as with the empty handler: two cores that generator and agent share with the machine";
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(3);
 
     public static async Task RunAsync(TimeSpan length, CancellationToken cancel)
@@ -40,10 +41,11 @@ internal static class SteadyRun
         Figure.Print(
             [
                 Figure.Only("requests, each answered valid, a rotation among them", measured.Answered, ""),
-                Figure.AtMost("open loop of 5000/s, p99", measured.P99 / 1000, 1, "ms"),
+                Figure.AtMost("open loop of 5000/s, p99", measured.P99 / 1000, 1, "ms", Gap),
                 Figure.Only("  empty handler, p99", baseline.P99 / 1000, "ms"),
                 Figure.AtMost(
-                    "open loop of 5000/s, p99.9", measured.P999 / 1000, Math.Max(5, 3 * baseline.P999 / 1000), "ms"),
+                    "open loop of 5000/s, p99.9", measured.P999 / 1000, Math.Max(5, 3 * baseline.P999 / 1000), "ms",
+                    Gap),
                 Figure.Only("  empty handler, p99.9", baseline.P999 / 1000, "ms"),
                 Figure.Only("resident memory after 3 s of it", early, "MiB"),
                 Figure.AtMost("resident memory at its end", till.ResidentMiB(), 130, "MiB"),
