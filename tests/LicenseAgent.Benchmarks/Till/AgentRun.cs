@@ -20,6 +20,10 @@ internal static class AgentRun
         "the empty handler takes most of it: Kestrel, and two processes that wake each other";
     private const string ThroughputGap =
         "the client has its share of the same cores: see the ratio to the empty handler";
+    private const string RatioGap =
+        "what comes on top of Kestrel (a nonce, a chained record, its write) weighs more where sockets are fast";
+    private const string RotationGap =
+        "durable writes and answers of the TPM, which differ by half from run to run";
 
     // Half of them bring the code that opens tokens to its final form, half are measured.
     private const int Tokens = 600;
@@ -53,7 +57,7 @@ internal static class AgentRun
         List<double> rotations = [];
         for (int i = 0; i < Rotations; i++)
             rotations.Add((await till.RotateAsync(cancel)).TotalMilliseconds);
-        figures.Add(Figure.AtMost("rotation end to end with swtpm", Rounds.Median(rotations), 150, "ms"));
+        figures.Add(Figure.AtMost("rotation end to end with swtpm", Rounds.Median(rotations), 150, "ms", RotationGap));
 
         Figure.Print(figures, Console.Out);
         if (!gate || ratio >= RatioGate)
@@ -103,7 +107,7 @@ internal static class AgentRun
             Figure.Only("  empty handler, p99", empty.P99, "us"),
             Figure.AtLeast("repeated token, 8 connections", agent.PerSecond, 30_000, "/s", ThroughputGap),
             Figure.Only("  empty handler", empty.PerSecond, "/s"),
-            Figure.AtLeast("  ratio to the empty handler (gate 0.60)", ratio, RatioWanted, ""));
+            Figure.AtLeast("  ratio to the empty handler (gate 0.60)", ratio, RatioWanted, "", RatioGap));
         return ratio;
     }
 
