@@ -41,6 +41,23 @@ public sealed class CrashPointTests
     }
 
     /// <summary>
+    /// The first file of a state was written, and the TPM not told of it: the till said that its state was put back, and
+    /// asked the server for repair (call 50).
+    /// </summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void I07_a_crash_anywhere_in_the_first_generation_leaves_a_till_that_carries_on(bool power)
+    {
+        foreach (int call in Enumerable.Range(40, 30))
+        {
+            (RunOutcome run, bool fell) = FailNth.With(s_enrol, call, power ? Blow.PowerCutAfter : Blow.KillAfter);
+
+            Assert.True(fell && run.IsClean, $"call {call}: {string.Join('\n', run.Violations)}");
+        }
+    }
+
+    /// <summary>
     /// A kill between the answer to a confirm and its commit: the next process's first answer arrives when the one
     /// before was to be looked at, and I16 said that a signed answer was no contact (call 183).
     /// </summary>

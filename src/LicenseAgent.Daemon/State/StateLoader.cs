@@ -88,8 +88,9 @@ internal sealed class StateLoader(IStateFiles files, ITpmMemory memory, StateSto
         }
 
         bool nothing = Array.TrueForAll(candidates, c => c is null);
-        if (nothing && counter == agent.Counter)
+        if (candidates is [null, _, null] && counter == agent.Counter)
         {
+            // A crash came in the middle of the first one: its file may be there, and the TPM knows nothing of it.
             return new LoadedState.Fresh(counter);
         }
 
