@@ -25,6 +25,7 @@ internal sealed class AlwaysUsable : Checker
 {
     // Reading the state and opening ACTIVE after a start.
     private const long StartUs = 60_000_000;
+    private const long SlackMs = 60_000;
 
     public override string Id => "I02";
 
@@ -42,26 +43,26 @@ internal sealed class AlwaysUsable : Checker
         {
             long start = 0;
             long graceMs = 0;
+            Dictionary<long, long> graceOf = [];
             foreach (Happening h in run.Of(node))
             {
                 switch (h)
                 {
                     case Started s: start = s.AtUs; break;
-                    case VersionChanged { State: VersionState.Active } v: graceMs = v.GraceUntil.UnixMs; break;
+                    case VersionChanged c:
+                        graceOf[c.Version] = c.GraceUntil.UnixMs;
+                        graceMs = c.State is VersionState.Active ? c.GraceUntil.UnixMs : graceMs;
+                        break;
                     case Validated { Status: 200 } v when v.AtUs - start > StartUs
                         && v.Reason is "NO_SECRET" or "LOCKED" or "GRACE_EXHAUSTED" or "SECRET_INVALIDATED"
-                        && SimServer.At(v.AtUs).UnixMs < graceMs - 60_000 && !IsOld(run, v):
+                        && SimServer.At(v.AtUs).UnixMs < graceMs - SlackMs
+                        && SimServer.At(v.AtUs).UnixMs < graceOf.GetValueOrDefault(v.TokenVersion) - SlackMs:
                         yield return Broken(v, $"{v.Reason} for a token of version {v.TokenVersion} in mode {v.Mode}");
                         break;
                 }
             }
         }
     }
-
-    /// <summary>A token under a version whose own grace is over.</summary>
-    private static bool IsOld(RunRecord run, Validated v) => run.Of(v.Node).OfType<VersionChanged>()
-        .Where(c => c.Node == v.Node && c.Version == v.TokenVersion && c.AtUs <= v.AtUs)
-        .Select(c => c.GraceUntil.UnixMs).LastOrDefault() <= SimServer.At(v.AtUs).UnixMs + 60_000;
 }
 
 internal sealed class OneActive : Checker

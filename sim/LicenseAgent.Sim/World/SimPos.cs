@@ -83,7 +83,6 @@ internal sealed class SimPos
 
     private void ValidateOne()
     {
-
         // Mostly the newest, for that is what an application stores; now and then another one, and rarely one of long ago.
         int at = _chance.Chance(0.7) ? _wallet.Count - 1 : (int)_chance.Below(_wallet.Count);
         (string license, string token) = _old.Chance(FromTheDrawer) ? Outlived() : _wallet[at];

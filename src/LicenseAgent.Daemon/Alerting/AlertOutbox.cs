@@ -49,11 +49,17 @@ internal sealed class AlertOutbox(OutboxPorts ports, AlertsConfig started, ILogg
 
     /// <summary>
     /// Another receiver, another secret, or neither, from the next notice sent on; what waits goes there, at once.
+    /// The same again changes nothing, nor when the next try is.
     /// </summary>
     public void Use(AlertsConfig config)
     {
         lock (_gate)
         {
+            if (config.WebhookUrl == _config.WebhookUrl
+                && config.WebhookSecret.AsSpan().SequenceEqual(_config.WebhookSecret))
+            {
+                return;
+            }
             _config = config;
             _failuresInARow = 0;
             if (!_sending)

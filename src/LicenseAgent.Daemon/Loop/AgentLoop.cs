@@ -119,8 +119,8 @@ internal sealed class AgentLoop : IDisposable
     private async Task StepAsync(AgentEvent happened, CancellationToken stop)
     {
         AgentEvent? next = happened;
-        Now now = Read();
-        while (next is not null)
+        Now now;
+        do
         {
             AgentState before = _state;
             now = Read();
@@ -130,6 +130,7 @@ internal sealed class AgentLoop : IDisposable
             next = await CarryOutAsync(result.Effects, stop);
             Publish();
         }
+        while (next is not null);
 
         ScheduleWake(now);
         Interlocked.Exchange(ref _turn, NewTurn()).TrySetResult();

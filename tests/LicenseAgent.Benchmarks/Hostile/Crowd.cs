@@ -36,10 +36,13 @@ internal static partial class Crowd
 
     private static long s_acts;
 
-    /// <summary>Bytes sent, or connections tried, a second: the newest figure the crowd has printed.</summary>
-    public static double LastRate(string said) => double.Parse(
-        said.Split('\n').Last(line => line.StartsWith(Rate, StringComparison.Ordinal))[Rate.Length..],
-        CultureInfo.InvariantCulture);
+    /// <summary>
+    /// Bytes sent, or connections tried, a second: the newest figure the crowd has printed, none in its first second.
+    /// </summary>
+    public static double? LastRate(string said) =>
+        said.Split('\n').LastOrDefault(line => line.StartsWith(Rate, StringComparison.Ordinal)) is { } line
+            ? double.Parse(line[Rate.Length..], CultureInfo.InvariantCulture)
+            : null;
 
     /// <summary>Until it is killed.</summary>
     public static int Run(string socket)

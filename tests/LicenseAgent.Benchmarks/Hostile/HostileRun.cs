@@ -38,7 +38,8 @@ internal static class HostileRun
                 "nice", ["-n", "19", ChildProcess.PathOf("LicenseAgent.Benchmarks"), Crowd.Command, till.PosSocket]);
             await crowd.WaitForLineAsync(Crowd.Ready, cancel);
             OpenLatency latency = OpenLoop.Run(good, PerSecond, round, cancel);
-            acts.Add(Crowd.LastRate(crowd.Said));
+            if (Crowd.LastRate(crowd.Said) is { } rate)
+                acts.Add(rate);
             beside.Add(latency.P99);
             answered += latency.Answered;
             memory = Math.Max(memory, till.ResidentMiB());
@@ -65,5 +66,6 @@ internal static class HostileRun
 
     private static int Handles(EnrolledTill till) => Directory.GetFiles($"/proc/{till.AgentId}/fd").Length;
 
-    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+    private static double Median(List<double> values) =>
+        values.Count == 0 ? double.NaN : values.Order().ElementAt(values.Count / 2);
 }

@@ -162,6 +162,17 @@ public sealed class AlertOutboxTests : IDisposable
     }
 
     [Fact]
+    public void The_same_receiver_again_is_no_reason_to_try_before_the_back_off_is_over()
+    {
+        _receiver.Status = 500;
+        Add("a");
+        _hand.RunAll();
+        _outbox.Use(Config with { WebhookSecret = [.. Config.WebhookSecret] });
+        _hand.RunAll();
+        Assert.Single(_receiver.Urls);
+    }
+
+    [Fact]
     public void Without_a_receiver_nothing_is_kept_and_one_given_later_gets_what_comes_then()
     {
         _receiver.Status = 500;
