@@ -49,6 +49,7 @@ internal sealed class Catalog(string profile)
         new("S26", "the server suspected a clone", r => Has<CloneSuspected>(r, _ => true), "tpm", "swarm"),
         new("S27", "a token outlived its secret", r => Has<Validated>(r, v => v.Reason == "SECRET_INVALIDATED"), "rotation", "swarm"),
         new("S28", "somebody called more often than the till lets", r => Has<Validated>(r, v => v.Status == 429), "ipc"),
+        new("S29", "a file of the log was retired", r => Has<LogFileRetired>(r, _ => true), "ipc", "swarm", "long", "fleet"),
     ];
 
     public IEnumerable<MustHappen> Wanted => Entries.Where(e => e.Profiles.Count == 0 || e.Profiles.Contains(profile));

@@ -23,6 +23,25 @@ internal static class Runner
     /// <param name="prepare">Looks at, or changes, the world before it begins: log lines, crash points.</param>
     public static RunOutcome Run(Plan plan, Action<SimWorld> prepare)
     {
+        // The world is gone when its checkers come: what ten thousand agents held makes room for what is judged.
+        Watched run = Watch(plan, prepare);
+        List<Violation> violations = [];
+        if (run.Escape is null)
+        {
+            violations.AddRange(AllCheckers.List.SelectMany(c => c.Check(run.Record)));
+            if (!run.Ended)
+            {
+                violations.Add(new Violation("L00", run.EndUs, "all", "The run takes more steps than it may: something spins"));
+            }
+        }
+
+        return new RunOutcome(
+            plan, violations, run.Record.History, run.Trace, run.Steps,
+            plan.Tills * (plan.Hours + (SimWorld.HealUs / 3_600_000_000.0)), run.Escape);
+    }
+
+    private static Watched Watch(Plan plan, Action<SimWorld> prepare)
+    {
         using SimWorld world = new(plan);
         prepare(world);
         Exception? escape = null;
@@ -37,22 +56,13 @@ internal static class Runner
             escape = e;
         }
 
-        List<Violation> violations = [];
-        if (escape is null)
-        {
-            RunRecord record = new(plan, world.History.All, [.. world.Tills.Select(LogOf)]);
-            violations.AddRange(AllCheckers.List.SelectMany(c => c.Check(record)));
-            if (!ended)
-            {
-                violations.Add(new Violation("L00", world.Loop.NowUs, "all", "The run takes more steps than it may: something spins"));
-            }
-        }
-
-        return new RunOutcome(
-            plan, violations, world.History.All, world.Loop.Trace, world.Loop.Steps,
-            plan.Tills * (plan.Hours + (SimWorld.HealUs / 3_600_000_000.0)), escape);
+        LogAtEnd[] logs = [.. world.Tills.Select(till => new LogAtEnd(till.Id, till.Audit.Files))];
+        SimLoop loop = world.Loop;
+        return new Watched(
+            new RunRecord(plan, world.History.All, logs), loop.Trace, loop.Steps, loop.NowUs, ended, escape);
     }
 
-    private static LogAtEnd LogOf(SimTill till) =>
-        new(till.Id, [.. till.Audit.Closed.Select(c => c.Content), till.Audit.Newest.ToArray()]);
+    /// <summary>What is left of a world.</summary>
+    private sealed record Watched(
+        RunRecord Record, TraceHash Trace, long Steps, long EndUs, bool Ended, Exception? Escape);
 }

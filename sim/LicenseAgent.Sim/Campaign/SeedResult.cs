@@ -28,17 +28,31 @@ internal sealed record SeedResult(
             return new SeedResult(seed, code, escape.ToString(), [], [], run.Steps, 0, hash);
         }
 
-        if (twice && TraceHash.FirstDifference(run.Trace, Runner.Run(plan).Trace) is { } mark)
-        {
-            string where = $"two runs differ within events {mark * TraceHash.MarkEvery} to "
-                + $"{(mark + 1) * TraceHash.MarkEvery}";
-            return new SeedResult(seed, ExitCodes.NotDeterministic, where, [], [], run.Steps, 0, hash);
-        }
-
         Violation[] findings = [.. run.Violations.DistinctBy(v => (v.Id, v.Node)).Take(FindingsMax)];
-        return new SeedResult(
+        SeedResult result = new(
             seed, findings.Length == 0 ? ExitCodes.Ok : ExitCodes.Violation, null, findings, Catalog.SeenIn(run),
             run.Steps, run.AgentHours, hash);
+        return twice ? result.ComparedWithAnother(plan, run.Trace) : result;
+    }
+
+    /// <summary>Of the first run nothing but its trace is held while the second is under way.</summary>
+    private SeedResult ComparedWithAnother(Plan plan, TraceHash trace)
+    {
+        if (TraceHash.FirstDifference(trace, Runner.Run(plan).Trace) is not { } mark)
+        {
+            return this;
+        }
+
+        string where = $"two runs differ within events {mark * TraceHash.MarkEvery} to "
+            + $"{(mark + 1) * TraceHash.MarkEvery}";
+        return this with
+        {
+            Code = ExitCodes.NotDeterministic,
+            Trouble = where,
+            Findings = [],
+            Hits = [],
+            AgentHours = 0,
+        };
     }
 
     public string Write() => JsonSerializer.Serialize(this, SeedJson.Default.SeedResult);

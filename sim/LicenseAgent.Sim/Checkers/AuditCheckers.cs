@@ -1,54 +1,7 @@
-using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
-using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Plans;
 
 namespace LicenseAgent.Sim.Checkers;
-
-/// <summary>One line of a log, read from its bytes by a reader of our own: the product's must not judge itself.</summary>
-internal sealed record LogLine(long Seq, string Event, string? Op, string Outcome, string Prev, string Hash, bool HashRight)
-{
-    public static IEnumerable<LogLine> Read(byte[] file)
-    {
-        int at = 0;
-        while (at < file.Length)
-        {
-            int end = Array.IndexOf(file, (byte)'\n', at);
-            if (end < 0)
-            {
-                // A torn tail: cut by the next start, no record.
-                yield break;
-            }
-
-            yield return One(file.AsSpan(at, end - at));
-            at = end + 1;
-        }
-    }
-
-    private static LogLine One(ReadOnlySpan<byte> line)
-    {
-        int cut = line.LastIndexOf(",\"hash\":"u8);
-        try
-        {
-            using JsonDocument json = JsonDocument.Parse(line.ToArray());
-            JsonElement root = json.RootElement;
-            string prev = root.GetProperty("prev").GetString()!;
-            string hash = root.GetProperty("hash").GetString()!;
-            Base64UrlText.TryDecode(prev, out byte[] before);
-            byte[] computed = SHA256.HashData([.. before, .. line[..cut]]);
-            return new LogLine(
-                root.GetProperty("seq").GetInt64(), root.GetProperty("event").GetString()!,
-                root.GetProperty("op").GetString(), root.GetProperty("outcome").GetString()!, prev, hash,
-                Base64UrlText.Encode(computed) == hash);
-        }
-        catch (JsonException)
-        {
-            return new LogLine(0, Encoding.UTF8.GetString(line[..Math.Min(40, line.Length)]), null, "", "", "", false);
-        }
-    }
-}
 
 /// <summary>Every log is one chain without gaps, whatever crashed.</summary>
 internal sealed class ChainHolds : Checker
@@ -57,29 +10,48 @@ internal sealed class ChainHolds : Checker
 
     public override string Claim => "The log is gapless, chained and never rewritten";
 
-    public override IEnumerable<Violation> Check(RunRecord run)
-    {
-        foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, FaultKinds.AuditTailCut)))
-        {
-            foreach (IReadOnlyList<LogLine> chain in log.Lines)
-            {
-                LogLine? before = null;
-                foreach (LogLine line in chain)
-                {
-                    string? wrong = !line.HashRight ? "its hash is not that of its bytes"
-                        : before is null ? (line.Seq == 1 ? null : $"the chain begins with record {line.Seq}")
-                        : line.Seq != before.Seq + 1 ? $"record {line.Seq} follows {before.Seq}"
-                        : line.Prev != before.Hash ? "it does not name the record before it" : null;
-                    if (wrong is not null)
-                    {
-                        yield return new Violation(Id, long.MaxValue, log.Node, $"record {line.Seq} ({line.Event}): {wrong}");
-                        break;
-                    }
+    public override IEnumerable<Violation> Check(RunRecord run) =>
+        from log in run.Logs
+        where !run.Had(log.Node, FaultKinds.AuditTailCut)
+        from wrong in WrongIn(log)
+        select new Violation(Id, long.MaxValue, log.Node, wrong);
 
-                    before = line;
-                }
+    /// <summary>The first fault of each file: within it, or that nothing it could follow is there or on record.</summary>
+    private static IEnumerable<string> WrongIn(LogAtEnd log)
+    {
+        HashSet<LogPoint> ends = [.. log.Files.Select(f => f.End).OfType<LogPoint>(), .. log.Files.SelectMany(f => f.Retired)];
+        foreach (LogFile file in log.Files.Where(f => f.Lines.Count > 0))
+        {
+            LogLine first = file.Lines[0];
+            if (first.Seq != 1 && !ends.Contains(file.Before))
+            {
+                yield return $"record {first.Seq} ({first.Event}): the chain begins with record {first.Seq}";
+            }
+            else if (Broken(file) is { } wrong)
+            {
+                yield return wrong;
             }
         }
+    }
+
+    private static string? Broken(LogFile file)
+    {
+        LogLine? before = null;
+        foreach (LogLine line in file.Lines)
+        {
+            string? wrong = !line.HashRight ? "its hash is not that of its bytes"
+                : before is null ? null
+                : line.Seq != before.Seq + 1 ? $"record {line.Seq} follows {before.Seq}"
+                : !line.Follows ? "it does not name the record before it" : null;
+            if (wrong is not null)
+            {
+                return $"record {line.Seq} ({line.Event}): {wrong}";
+            }
+
+            before = line;
+        }
+
+        return null;
     }
 }
 
@@ -132,11 +104,12 @@ internal sealed class TransitionsRecorded : Checker
         string[] excuses = [.. FaultKinds.Disk.Except([FaultKinds.DiskFailsOnce]), FaultKinds.AuditTailCut];
         foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, excuses)))
         {
-            LogLine[] lines = [.. log.Lines.SelectMany(chain => chain)];
+            LogLine[] lines = [.. log.Lines];
             Dictionary<string, int> staged = lines.Where(l => l.Event == "secret_staged" && l.Op is not null)
                 .GroupBy(l => l.Op!).ToDictionary(g => g.Key, g => g.Count());
+            long since = Since(log);
             int confirmed = run.Of(log.Node).OfType<Received>().Where(
-                r => r.Node == log.Node && r.Action == "confirm-rotation" && r.Verdict == "ok")
+                r => r.Node == log.Node && r.Action == "confirm-rotation" && r.Verdict == "ok" && r.Version >= since)
                 .Select(r => r.Version).Distinct().Count();
             if (staged.Count < confirmed)
             {
@@ -157,6 +130,11 @@ internal sealed class TransitionsRecorded : Checker
             }
         }
     }
+
+    /// <summary>From which version on the log has to name them all: what was retired is no longer in it.</summary>
+    private static long Since(LogAtEnd log) => log.Files.All(f => f.Retired.Count == 0)
+        ? 0
+        : log.Lines.Where(l => l.Event == "secret_staged").Select(l => l.Version).DefaultIfEmpty(long.MaxValue).Min();
 }
 
 /// <summary>While the log cannot be written no secret changes.</summary>

@@ -53,14 +53,15 @@ internal sealed record RunRecord(
 }
 
 /// <summary>The audit log of a till as it stands on its disk.</summary>
-/// <param name="Chains">Whole files, each chain's own, oldest first.</param>
-internal sealed record LogAtEnd(string Node, IReadOnlyList<byte[]> Chains)
+/// <param name="Bytes">Its files, oldest first, those of chains that are over among them.</param>
+internal sealed record LogAtEnd(string Node, IReadOnlyList<ReadOnlyMemory<byte>> Bytes)
 {
-    private IReadOnlyList<IReadOnlyList<LogLine>>? _lines;
+    private IReadOnlyList<LogFile>? _files;
 
-    /// <summary>The lines of each chain; read once, for reading is dear.</summary>
-    public IReadOnlyList<IReadOnlyList<LogLine>> Lines =>
-        _lines ??= [.. Chains.Select(chain => LogLine.Read(chain).ToArray())];
+    /// <summary>Read once, for reading is dear.</summary>
+    public IReadOnlyList<LogFile> Files => _files ??= [.. Bytes.Select(LogFile.Read)];
+
+    public IEnumerable<LogLine> Lines => Files.SelectMany(f => f.Lines);
 }
 
 /// <summary>One invariant, judged by what was observed and nothing else.</summary>

@@ -193,11 +193,15 @@ internal sealed class Asked<T>(Life life)
 
     internal Action? Crashes { get; set; }
 
+    /// <summary>Whose cancellation ends it; taken back with the answer, or a token that lives long keeps every call.</summary>
+    public CancellationTokenRegistration Cancels { get; set; }
+
     public void Give(T answer)
     {
         if (!IsAnswered && !Died())
         {
             _answer.SetResult(answer);
+            Cancels.Dispose();
         }
     }
 
@@ -206,6 +210,7 @@ internal sealed class Asked<T>(Life life)
         if (!IsAnswered && !Died())
         {
             _answer.SetException(failure);
+            Cancels.Dispose();
         }
     }
 

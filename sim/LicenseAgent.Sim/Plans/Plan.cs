@@ -36,10 +36,12 @@ internal sealed class PlanException(string message) : Exception(message);
 /// <param name="OddCalls">Of so many in a thousand somebody calls beside it who may not, or calls nonsense.</param>
 /// <param name="Burst">At most so many validations come at a time.</param>
 /// <param name="PosRate">Requests a second and user that the till serves; 0: what the agent is shipped with.</param>
+/// <param name="SegmentKib">The log's file is closed at this size; 0: what the agent is shipped with.</param>
+/// <param name="RetentionS">Closed files of the log are kept so long; 0: what the agent is shipped with.</param>
 internal sealed record Knobs(
     int PosEveryS = 600, int RotationS = 86_400, int GraceS = 604_800, int CheckInS = 900, int OfflineS = 86_400,
     int TimeoutS = 30, int RepeatNonces = 50, bool RefuseWithoutAudit = false, int DriftPpm = 0,
-    int OddCalls = 100, int Burst = 1, int PosRate = 0);
+    int OddCalls = 100, int Burst = 1, int PosRate = 0, int SegmentKib = 0, int RetentionS = 0);
 
 /// <summary>Something goes wrong, for a while.</summary>
 /// <param name="Till">Its name, or empty: the server or all of them.</param>

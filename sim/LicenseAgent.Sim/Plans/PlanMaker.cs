@@ -42,13 +42,15 @@ internal static class PlanMaker
 {
     // Enrolment and the first rotation are left alone: a till that never existed proves nothing.
     private const long QuietS = 1_200;
+    private const int Day = 86_400;
+    private const int SegmentKibMin = 64;
 
     public static Plan Make(ulong seed, Profile profile)
     {
         SimRandom chance = SimRandom.Of(seed, "plan", profile.Name);
         int tills = profile.Name == "fleet" ? profile.TillsMax : (int)chance.Between(1, profile.TillsMax);
         int hours = (int)chance.Between(profile.HoursMin, profile.HoursMax);
-        Knobs knobs = DrawKnobs(chance, profile);
+        Knobs knobs = ShortLog(seed, profile, DrawKnobs(chance, profile));
         string[] kinds = [.. profile.Kinds.Distinct().Where(_ => chance.Chance(0.5))];
         List<PlannedFault> faults = [];
         int count = kinds.Length == 0 ? 0 : (int)chance.Between(1, profile.FaultsMax);
@@ -102,9 +104,18 @@ internal static class PlanMaker
     /// <summary>Rare paths are reached by unusual settings rather than by waiting.</summary>
     private static Knobs DrawKnobs(SimRandom chance, Profile profile)
     {
-        if (profile.Name is "long" or "fleet")
+        if (profile.Name == "fleet")
         {
             return new Knobs(PosEveryS: 3_600);
+        }
+
+        if (profile.Name == "long")
+        {
+            int every = (int)chance.Between(1, 30) * Day;
+            return new Knobs(
+                PosEveryS: 3_600, RotationS: every, GraceS: every * (int)chance.Between(1, 8),
+                CheckInS: chance.Chance(0.5) ? 900 : (int)chance.Between(300, 3_000),
+                DriftPpm: (int)chance.Between(-100, 100));
         }
 
         bool quick = profile.Name is not ("lite" or "degraded") && chance.Chance(0.5);
@@ -123,6 +134,27 @@ internal static class PlanMaker
             RefuseWithoutAudit: chance.Chance(0.2),
             DriftPpm: chance.Chance(0.5) ? (int)chance.Between(-500, 500) : 0);
         return profile.Name == "ipc" ? Crowded(knobs, chance) : knobs;
+    }
+
+    /// <summary>
+    /// Files of the log are closed and removed in every run of <c>long</c> and <c>fleet</c>, whose memory is that of
+    /// the logs, and in some of the others. From a stream of its own: plans without it are as they were.
+    /// </summary>
+    private static Knobs ShortLog(ulong seed, Profile profile, Knobs knobs)
+    {
+        SimRandom chance = SimRandom.Of(seed, "plan", "log");
+        return profile.Name switch
+        {
+            "fleet" => knobs with { SegmentKib = SegmentKibMin, RetentionS = 3_600 },
+            "long" => knobs with
+            {
+                SegmentKib = (int)chance.Between(SegmentKibMin, 4_096),
+                RetentionS = (int)chance.Between(1, 90) * Day,
+            },
+            _ => chance.Chance(0.3)
+                ? knobs with { SegmentKib = SegmentKibMin, RetentionS = (int)chance.Between(3_600, 3 * Day) }
+                : knobs,
+        };
     }
 
     /// <summary>Many who call at once, more of them odd, some tills with little patience.</summary>

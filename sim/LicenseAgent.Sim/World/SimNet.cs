@@ -67,6 +67,9 @@ internal sealed class SimNet(SimLoop loop, SimServer server)
 {
     private readonly SortedDictionary<string, List<byte[]>> _answersKept = new(StringComparer.Ordinal);
 
+    /// <summary>Old answers are kept for whoever replays them.</summary>
+    public bool KeepsAnswers { get; init; } = true;
+
     /// <summary>Exchanges begun, by the minute: what the server's load is.</summary>
     public long Exchanges { get; private set; }
 
@@ -117,7 +120,7 @@ internal sealed class SimNet(SimLoop loop, SimServer server)
             (answer, forged) = made.Length == 0 ? (answer, Forgery.None) : (made, forged);
         }
 
-        if (method != "GET" && forged == Forgery.None && reply.Status == 200)
+        if (KeepsAnswers && method != "GET" && forged == Forgery.None && reply.Status == 200)
         {
             Remember(till.Id, answer);
         }
@@ -227,7 +230,7 @@ internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string s
             Action? leaves = till.RequestLeaves;
             till.RequestLeaves = null;
             leaves?.Invoke();
-            cancel.Register(() => asked.Fail(new OperationCanceledException(cancel)));
+            asked.Cancels = cancel.Register(() => asked.Fail(new OperationCanceledException(cancel)));
             net.Send(till, method, path, sent, deadline, chance, asked, till.NoteAnswer);
         });
     }

@@ -142,7 +142,11 @@ internal sealed class SimPos
         long version = LicenseToken.TryParseShape(Encoding.ASCII.GetBytes(token), out LicenseTokenShape shape)
             ? shape.Version
             : 0;
-        bool audited = _till.Audit.Newest.LastIndexOf(Encoding.ASCII.GetBytes(nonce.ToString())) >= 0;
+        byte[] sought = Encoding.ASCII.GetBytes(nonce.ToString());
+
+        // The file may have been closed since.
+        bool audited = _till.Audit.Newest.LastIndexOf(sought) >= 0
+            || (_till.Audit.Closed.Count > 0 && _till.Audit.Closed[^1].Content.AsSpan().LastIndexOf(sought) >= 0);
         _history.Add(new Validated(
             _loop.NowUs, _till.Id, uid, nonce, license, version, status, reason, mode, audited));
         _till.Look();

@@ -41,7 +41,10 @@ internal sealed partial class SimTill : IDisposable
     public SimTill(SimLoop loop, Chronicle history, SimServer server, SimNet net, AgentConfig config, string id, int index)
     {
         (_loop, _history, _server, _net, _config, Id, _index) = (loop, history, server, net, config, id, index);
-        Audit = new SimAudit(Disk.Troubles);
+        Audit = new SimAudit(Disk.Troubles)
+        {
+            Removed = name => _history.Add(new LogFileRetired(_loop.NowUs, Id, name)),
+        };
         Tpm = new SimTpm(loop, Stream("tpm"));
         _kills = Stream("kills");
         DriftPpm = 0;

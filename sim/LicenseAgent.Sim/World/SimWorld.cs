@@ -45,7 +45,10 @@ internal sealed class SimWorld : IDisposable
             TimeSpan.FromSeconds(plan.Knobs.RotationS), TimeSpan.FromSeconds(plan.Knobs.GraceS),
             TimeSpan.FromSeconds(plan.Knobs.CheckInS)), SimRandom.Of(plan.Seed, "server", "keys"));
         Server.Suspected = DecideOver;
-        Net = new SimNet(Loop, Server);
+        Net = new SimNet(Loop, Server)
+        {
+            KeepsAnswers = plan.Faults.Any(f => f.Kind is FaultKinds.Replays or FaultKinds.CrossAgent),
+        };
         AgentConfig config = ConfigOf(plan.Knobs);
         Tills = [.. Enumerable.Range(1, plan.Tills).Select(i =>
             new SimTill(Loop, History, Server, Net, config, NameOf(i), i) { DriftPpm = plan.Knobs.DriftPpm })];
@@ -250,6 +253,8 @@ internal sealed class SimWorld : IDisposable
             viewer_uids = [501]
             [audit]
             on_failure = "{(knobs.RefuseWithoutAudit ? "refuse" : "continue")}"
+            {(knobs.SegmentKib > 0 ? $"segment_bytes = {knobs.SegmentKib * 1024L}" : "")}
+            {(knobs.RetentionS > 0 ? $"retention = {knobs.RetentionS}" : "")}
             """;
         ConfigOutcome outcome = ConfigReader.Read(
             Encoding.UTF8.GetBytes(toml), new Dictionary<string, string>(), _ => default);

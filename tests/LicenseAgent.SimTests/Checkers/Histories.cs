@@ -28,5 +28,9 @@ internal static class Histories
         at, Till, "NORMAL", "", active, 0, 1, 0, active, SimServer.At(at).UnixMs, null);
 
     public static Violation[] FoundIn<T>(byte[] log, params Happening[] history)
-        where T : Checker, new() => [.. new T().Check(new RunRecord(Plan(), history, [new LogAtEnd(Till, [log])]))];
+        where T : Checker, new() => FoundIn<T>([log], history);
+
+    public static Violation[] FoundIn<T>(byte[][] files, params Happening[] history)
+        where T : Checker, new() =>
+        [.. new T().Check(new RunRecord(Plan(), history, [new LogAtEnd(Till, [.. files])]))];
 }

@@ -52,6 +52,46 @@ public sealed class LogCheckerTests
         Log((2, "started", "a")), new FaultBegan(1, Till, 1, FaultKinds.AuditTailCut)));
 
     [Fact]
+    public void I18_a_file_goes_on_where_the_one_before_it_ended()
+    {
+        byte[] whole = Log((1, "started", "a"), (2, "secret_staged", "r1"), (3, "stopped", "a"));
+        int second = Array.IndexOf(whole, (byte)'\n') + 1;
+        int third = Array.IndexOf(whole, (byte)'\n', second) + 1;
+        Assert.Empty(FoundIn<ChainHolds>([whole[..second], whole[second..third], whole[third..]]));
+        Assert.Single(FoundIn<ChainHolds>([whole[..second], whole[third..]]));
+        Assert.Single(FoundIn<ChainHolds>([whole[second..third], whole[third..]]));
+    }
+
+    [Theory]
+    [InlineData("segment_retired", 1, true)]
+    [InlineData("chain_retired", 1, true)]
+    [InlineData("segment_retired", 2, false)]
+    [InlineData("stopped", 1, false)]
+    public void I18_a_beginning_is_missing_only_where_the_log_says_what_was_removed(string what, int last, bool good)
+    {
+        byte[] first = Log((1, "started", "a"));
+        byte[] end = HashOf(first);
+        string details = $$"""{"last_seq":{{last}},"head":"{{Base64UrlText.Encode(end)}}"}""";
+        byte[] second = Log(end, (2, "secret_staged", "r1", "{}"), (3, what, "segment-1", details));
+        Assert.Equal(good ? 0 : 1, FoundIn<ChainHolds>(second).Length);
+    }
+
+    [Fact]
+    public void I20_what_was_retired_need_not_name_a_version_and_what_is_left_must()
+    {
+        byte[] first = Log((1, "started", "a"));
+        byte[] end = HashOf(first);
+        string details = $$"""{"last_seq":1,"head":"{{Base64UrlText.Encode(end)}}"}""";
+        byte[] left = Log(
+            end, (2, "segment_retired", "segment-1", details), (3, "secret_staged", "r5", """{"version":5}"""));
+        Received[] confirmed = [.. new long[] { 3, 5 }.Select(
+            version => new Received(1, Till, "confirm-rotation", version, "ok"))];
+        Assert.Empty(FoundIn<TransitionsRecorded>(left, [.. confirmed]));
+        Assert.Single(FoundIn<TransitionsRecorded>(
+            left, [.. confirmed, new Received(1, Till, "confirm-rotation", 6, "ok")]));
+    }
+
+    [Fact]
     public void I20_a_version_confirmed_and_never_recorded_is_found()
     {
         Assert.Empty(FoundIn<TransitionsRecorded>(Log((1, "secret_staged", "r1")), Confirmed));
@@ -68,19 +108,29 @@ public sealed class LogCheckerTests
         Assert.Empty(FoundIn<TransitionsRecorded>(twice, Confirmed, new Ended(3, Till, EndOf.Kill, "")));
     }
 
-    private static byte[] Log(params (long Seq, string Event, string Op)[] records)
+    private static byte[] Log(params (long Seq, string Event, string Op)[] records) =>
+        Log(new byte[32], [.. records.Select(r => (r.Seq, r.Event, r.Op, "{}"))]);
+
+    private static byte[] Log(byte[] prev, params (long Seq, string Event, string Op, string Details)[] records)
     {
         List<byte> log = [];
-        byte[] prev = new byte[32];
-        foreach ((long seq, string what, string op) in records)
+        foreach ((long seq, string what, string op, string details) in records)
         {
             byte[] line = Encoding.ASCII.GetBytes(
-                $$"""{"seq":{{seq}},"event":"{{what}}","op":"{{op}}","outcome":"ok","prev":"{{Base64UrlText.Encode(prev)}}" """
-                    .TrimEnd());
+                $$"""{"seq":{{seq}},"event":"{{what}}","op":"{{op}}","outcome":"ok","details":{{details}},"""
+                + $$""" "prev":"{{Base64UrlText.Encode(prev)}}" """.Trim());
             prev = SHA256.HashData([.. prev, .. line]);
             log.AddRange([.. line, .. Encoding.ASCII.GetBytes($",\"hash\":\"{Base64UrlText.Encode(prev)}\"}}\n")]);
         }
 
         return [.. log];
+    }
+
+    /// <summary>Of a log's last line.</summary>
+    private static byte[] HashOf(byte[] log)
+    {
+        string text = Encoding.ASCII.GetString(log);
+        Base64UrlText.TryDecode(text[(text.LastIndexOf(":\"", StringComparison.Ordinal) + 2)..^3], out byte[] hash);
+        return hash;
     }
 }
