@@ -286,8 +286,9 @@ internal sealed class FaultDesk(SimWorld world)
         SimTill till = world.Till(fault.Till);
         IReadOnlyDictionary<string, byte[]> files = till.Disk.Snapshot();
         TpmImage chip = till.Tpm.Snapshot();
-        if (!files.ContainsKey("agent.json") || chip.Keys is null)
+        if (!files.ContainsKey("agent.json") || chip.Keys is null || Formats.AreNewer(till.Disk))
         {
+            // A backup of a newer program's files would be put back together with that program.
             return;
         }
 

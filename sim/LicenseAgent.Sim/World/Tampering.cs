@@ -90,7 +90,7 @@ internal static class Formats
     {
         till.PowerCut();
         byte[]? before = till.Disk.Seen(Run);
-        if (before is { Length: > 0 } && FormatOf(before) == Unknown)
+        if (AreNewer(till.Disk))
         {
             // A fault before this one left them, and takes them away again.
             till.Start();
@@ -118,7 +118,9 @@ internal static class Formats
         };
     }
 
-    private static int? FormatOf(byte[] content) => (int?)JsonNode.Parse(content)!.AsObject()["format"];
+    /// <summary>The files are those of a newer program.</summary>
+    public static bool AreNewer(SimDisk disk) => disk.Seen(Run) is { Length: > 0 } content
+        && (int?)JsonNode.Parse(content)!.AsObject()["format"] == Unknown;
 
     private static void Rewrite(SimDisk disk, Action<JsonObject> change)
     {
