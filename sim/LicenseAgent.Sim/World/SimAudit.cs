@@ -10,9 +10,11 @@ namespace LicenseAgent.Sim.World;
 /// </summary>
 internal sealed class SimAudit(DiskTroubles troubles)
 {
+    private const int FirstCapacity = 16 * 1024;
+
     private readonly List<(string Name, byte[] Content)> _closed = [];
     private readonly List<(int From, int To)> _dropped = [];
-    private byte[] _bytes = new byte[16 * 1024];
+    private byte[] _bytes = new byte[FirstCapacity];
     private int _length;
     private int _durable;
 
@@ -118,7 +120,7 @@ internal sealed class SimAudit(DiskTroubles troubles)
             _closed.Add((name, Newest.ToArray()));
         }
 
-        (_length, _durable) = (0, 0);
+        (_bytes, _length, _durable) = (new byte[FirstCapacity], 0, 0);
         _dropped.Clear();
         return true;
     }

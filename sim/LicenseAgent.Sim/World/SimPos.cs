@@ -135,10 +135,9 @@ internal sealed class SimPos
 
         using JsonDocument json = JsonDocument.Parse(answer);
         JsonElement root = json.RootElement;
-        string reason = root.TryGetProperty("reason", out JsonElement r)
-            ? r.GetString()!
-            : root.GetProperty("code").GetString()!;
-        string mode = root.TryGetProperty("mode", out JsonElement m) ? m.GetString()! : "";
+        string reason = string.Intern(
+            (root.TryGetProperty("reason", out JsonElement r) ? r : root.GetProperty("code")).GetString()!);
+        string mode = root.TryGetProperty("mode", out JsonElement m) ? string.Intern(m.GetString()!) : "";
         long version = LicenseToken.TryParseShape(Encoding.ASCII.GetBytes(token), out LicenseTokenShape shape)
             ? shape.Version
             : 0;

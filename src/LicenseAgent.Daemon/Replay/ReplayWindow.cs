@@ -7,6 +7,8 @@ namespace LicenseAgent.Daemon.Replay;
 internal sealed class ReplayWindow
 {
     private const int FirstSlots = 64;
+    private const int ChunkMin = 64;
+    private const int ChunkMax = 2048;
 
     private readonly Queue<Chunk> _chunks = new();
     private ulong[] _slots = new ulong[FirstSlots];
@@ -27,7 +29,7 @@ internal sealed class ReplayWindow
         long atMs = Math.Max(bootMs, _newest?.LastMs ?? long.MinValue);
         if (_newest?.Takes(atMs) != true)
         {
-            _newest = _spare ?? new Chunk();
+            _newest = _spare ?? new Chunk(NextChunk);
             _spare = null;
             _newest.Reset(atMs);
             _chunks.Enqueue(_newest);
@@ -51,10 +53,13 @@ internal sealed class ReplayWindow
             _chunks.Dequeue();
             if (ReferenceEquals(oldest, _newest))
                 _newest = null;
-            _spare = oldest;
+            _spare = oldest.Size >= NextChunk ? oldest : null;
         }
         return before - Count;
     }
+
+    /// <summary>As much again as there is, within bounds: who asks once an hour holds no room for a rush.</summary>
+    private int NextChunk => Math.Clamp(Count, ChunkMin, ChunkMax);
 
     /// <summary>Where the fingerprint is, or where it would go.</summary>
     private int SlotOf(ulong fingerprint)
@@ -96,21 +101,21 @@ internal sealed class ReplayWindow
     /// <summary>
     /// A piece of the queue: small enough that growing never copies what is there, 12 bytes a fingerprint.
     /// </summary>
-    private sealed class Chunk
+    private sealed class Chunk(int size)
     {
-        private const int Size = 2048;
-
-        private readonly ulong[] _fingerprints = new ulong[Size];
-        private readonly uint[] _afterMs = new uint[Size];
+        private readonly ulong[] _fingerprints = new ulong[size];
+        private readonly uint[] _afterMs = new uint[size];
         private long _firstMs;
         private int _begin;
         private int _end;
+
+        public int Size => size;
 
         public long LastMs { get; private set; }
 
         public bool IsEmpty => _begin == _end;
 
-        public bool IsFull => _end == Size;
+        public bool IsFull => _end == size;
 
         public void Reset(long firstMs) => (_begin, _end, _firstMs, LastMs) = (0, 0, firstMs, firstMs);
 

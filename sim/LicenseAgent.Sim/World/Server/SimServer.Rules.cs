@@ -188,7 +188,8 @@ internal sealed partial class SimServer
             ? new RevocationList(books.RevocationsVersion, [.. books.Revoked])
             : null;
         _history.Add(new Reported(
-            _loop.NowUs, request.AgentId, request.Mode, request.LockReason ?? "", request.RevocationsVersion,
+            _loop.NowUs, books.AgentId, string.Intern(request.Mode), string.Intern(request.LockReason ?? ""),
+            request.RevocationsVersion,
             books.InvalidBelow, books.Suspended, request.ActiveVersion));
         return new CheckInAnswer(
             request.AgentId, request.RequestId, request.Nonce, request.Action, Now, levels, _identity.KeysetVersion,
