@@ -70,6 +70,9 @@ internal sealed class Catalog(string profile)
 
     public long Hits(string id) => _hits.GetValueOrDefault(id).Runs;
 
+    /// <summary>The first seed that came back with it; <see langword="null"/>: none did.</summary>
+    public ulong? First(string id) => _hits.TryGetValue(id, out (long Runs, ulong First) hit) ? hit.First : null;
+
     private static bool Has<T>(RunOutcome run, Func<T, bool> seen)
         where T : Happening => run.History.OfType<T>().Any(seen);
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using LicenseAgent.Sim.Checkers;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.Report;
 
 namespace LicenseAgent.Sim.Campaign;
 
@@ -16,7 +17,8 @@ internal static class ExitCodes
 /// Many seeds of one profile. Every twentieth runs twice and must have the same trace; a difference ends the campaign
 /// and is never tried again.
 /// </summary>
-internal sealed class SeedCampaign(Profile profile, TextWriter output)
+/// <param name="report">A folder for the campaign's page and one of each seed that breaks something; or none.</param>
+internal sealed class SeedCampaign(Profile profile, TextWriter output, string? report = null)
 {
     private readonly Catalog _catalog = new(profile.Name);
     private readonly Stopwatch _watch = Stopwatch.StartNew();
@@ -54,7 +56,27 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output)
             }
         }
 
+        if (report is not null)
+        {
+            WriteReport(report, from, done);
+        }
+
         return Finish(done);
+    }
+
+    private void WriteReport(string folder, ulong from, int seeds)
+    {
+        Directory.CreateDirectory(folder);
+        foreach (SeedResult broken in Found)
+        {
+            RunOutcome again = Runner.Run(PlanMaker.Make(broken.Seed, profile));
+            File.WriteAllText(Path.Combine(folder, CampaignPage.PageOf(broken.Seed)), RunPage.Write(again));
+        }
+
+        string page = Path.Combine(folder, CampaignPage.Name);
+        File.WriteAllText(page, CampaignPage.Write(new CampaignResult(
+            profile.Name, from, seeds, _watch.Elapsed, _agentHours, _steps, Found, _catalog)));
+        output.WriteLine(page);
     }
 
     /// <summary>A number, or a commit's name, whose beginning is the number.</summary>

@@ -46,7 +46,8 @@ internal static class SimCommandLine
 {
     private const string Usage = """
         license-agent-sim COMMAND
-          run      --profile P --seeds N [--from SEED|COMMIT] [--jobs N] [--broken N]   many seeds; every 20th twice
+          run      --profile P --seeds N [--from SEED|COMMIT] [--jobs N] [--broken N] [--report FOLDER]
+                   many seeds; every 20th twice
           replay   --seed S --profile P | --plan FILE           one run, its findings, its trace hash
           explain  --seed S --profile P | --plan FILE           one run, line by line   [--node TILL]
           report   --seed S --profile P | --plan FILE [--out FILE]   one run as an HTML page
@@ -66,7 +67,8 @@ internal static class SimCommandLine
             Options options = new([.. arguments.Skip(1)]);
             return arguments.Count == 0 ? Help(output) : arguments[0] switch
             {
-                "run" => new SeedCampaign(Profile.Named(options.Text("profile", "lite")), output).Run(
+                "run" => new SeedCampaign(
+                    Profile.Named(options.Text("profile", "lite")), output, options.Text("report")).Run(
                     SeedCampaign.SeedOf(options.Text("from", "1")), options.Number("seeds", 50),
                     options.Number("jobs", Environment.ProcessorCount), options.Number("broken", 5)),
                 Workers.Command => Workers.Serve(
