@@ -3,18 +3,41 @@ using LicenseAgent.Sim.Plans;
 
 namespace LicenseAgent.Sim.Checkers;
 
-/// <summary>Every log is one chain without gaps, whatever crashed.</summary>
+/// <summary>
+/// Every log is one chain without gaps, whatever crashed, and what it loses by age is as old as it was to be kept.
+/// </summary>
 internal sealed class ChainHolds : Checker
 {
+    // As the agent is shipped.
+    private const long RetentionS = 90 * 86_400;
+
+    // Trusted now is ahead of the truth by no more, where nobody plays with clocks.
+    private const long AheadS = 180;
+
     public override string Id => "I18";
 
     public override string Claim => "The log is gapless, chained and never rewritten";
 
-    public override IEnumerable<Violation> Check(RunRecord run) =>
-        from log in run.Logs
-        where !run.Had(log.Node, FaultKinds.AuditTailCut)
-        from wrong in WrongIn(log)
-        select new Violation(Id, long.MaxValue, log.Node, wrong);
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, FaultKinds.AuditTailCut)))
+        {
+            foreach (string wrong in WrongIn(log))
+            {
+                yield return new Violation(Id, long.MaxValue, log.Node, wrong);
+            }
+        }
+
+        string[] excuses = [.. FaultKinds.Clock, FaultKinds.ServerSkew];
+        long keptS = (run.Plan.Knobs.RetentionS == 0 ? RetentionS : run.Plan.Knobs.RetentionS) - AheadS;
+        foreach (LogFileRetired retired in run.History.OfType<LogFileRetired>())
+        {
+            if (retired.AgeS < keptS && !run.Had(retired.Node, excuses))
+            {
+                yield return Broken(retired, $"{retired.File} was removed, and its youngest record is {retired.AgeS} s old");
+            }
+        }
+    }
 
     /// <summary>The first fault of each file: within it, or that nothing it could follow is there or on record.</summary>
     private static IEnumerable<string> WrongIn(LogAtEnd log)

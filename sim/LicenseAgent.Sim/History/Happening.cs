@@ -68,8 +68,9 @@ internal sealed record Revoked(long AtUs, string Node, string License, long List
 
 internal sealed record WitnessGiven(long AtUs, string Node, long Seq, bool Conflict) : Happening(AtUs, Node);
 
-/// <summary>The agent removed a file of its log that was old, or too much.</summary>
-internal sealed record LogFileRetired(long AtUs, string Node, string File) : Happening(AtUs, Node);
+/// <summary>The agent removed a file of its log that was old.</summary>
+/// <param name="AgeS">Of the youngest record in it, by the time it has on it.</param>
+internal sealed record LogFileRetired(long AtUs, string Node, string File, long AgeS) : Happening(AtUs, Node);
 
 /// <summary>The server took two machines to have the till's identity.</summary>
 internal sealed record CloneSuspected(long AtUs, string Node, string Evidence) : Happening(AtUs, Node);

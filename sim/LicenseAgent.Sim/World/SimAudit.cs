@@ -27,8 +27,8 @@ internal sealed class SimAudit(DiskTroubles troubles)
     public IReadOnlyList<ReadOnlyMemory<byte>> Files =>
         [.. _closed.Select(c => (ReadOnlyMemory<byte>)c.Content), _bytes.AsMemory(0, _length)];
 
-    /// <summary>Told of every file that the agent removes, by name.</summary>
-    public Action<string>? Removed { get; set; }
+    /// <summary>Told of every file that the agent removes: its name and what was in it.</summary>
+    public Action<string, byte[]>? Removed { get; set; }
 
     public IReadOnlyList<(string Name, byte[] Content)> Closed => _closed;
 
@@ -151,7 +151,7 @@ internal sealed class SimAudit(DiskTroubles troubles)
         }
         else
         {
-            Removed?.Invoke(name);
+            Removed?.Invoke(name, content);
         }
 
         return true;

@@ -10,6 +10,7 @@ using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.World;
 
@@ -132,6 +133,22 @@ internal sealed partial class SimTill
 
         // Closed files are durable, and none is as long ago as to be looked through for more than a mention.
         return Audit.Closed.Any(c => c.Content.AsSpan().IndexOf("\"secret_staged\""u8) >= 0);
+    }
+
+    /// <summary>Of the youngest record in a file, by the time it has on it; in seconds.</summary>
+    private long AgeS(ReadOnlySpan<byte> log)
+    {
+        ReadOnlySpan<byte> member = "\"time\":\""u8;
+        UtcTime youngest = UtcTime.MinValue;
+        for (int at; (at = log.IndexOf(member)) >= 0; log = log[(at + member.Length)..])
+        {
+            ReadOnlySpan<byte> text = log[(at + member.Length)..];
+            youngest = UtcTime.TryParse(text[..text.IndexOf((byte)'"')], out UtcTime time) && time > youngest
+                ? time
+                : youngest;
+        }
+
+        return (SimServer.At(_loop.NowUs).UnixMs - youngest.UnixMs) / 1_000;
     }
 
     private static bool Names(ReadOnlySpan<byte> line, long version)

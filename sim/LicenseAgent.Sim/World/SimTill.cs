@@ -43,7 +43,7 @@ internal sealed partial class SimTill : IDisposable
         (_loop, _history, _server, _net, _config, Id, _index) = (loop, history, server, net, config, id, index);
         Audit = new SimAudit(Disk.Troubles)
         {
-            Removed = name => _history.Add(new LogFileRetired(_loop.NowUs, Id, name)),
+            Removed = (name, content) => _history.Add(new LogFileRetired(_loop.NowUs, Id, name, AgeS(content))),
         };
         Tpm = new SimTpm(loop, Stream("tpm"));
         _kills = Stream("kills");

@@ -65,6 +65,7 @@ internal sealed partial class AuditLog
         // Nothing came after the last of them was closed: it is the one the new chain names.
         if (closed.Count == 0 || Newest.Length > 0)
             await _file.CloseAsync(name);
+        _retention.Wake();
     }
 
     private async Task SyncForClosingAsync()

@@ -8,7 +8,7 @@ using LicenseAgent.Protocol.Messages;
 namespace LicenseAgent.Daemon.Audit;
 
 /// <summary>
-/// Deletes the oldest files once they are older than <c>audit.retention</c> or all together larger than
+/// Deletes the oldest files once all that is in them is older than <c>audit.retention</c>, or all together larger than
 /// <c>audit.max_bytes</c>. The record that says so is fsynced first, so a crash in between leaves a file that may go,
 /// never a log without its beginning. What the replay guard would read at a start is kept whatever its size.
 /// <para>
@@ -145,21 +145,22 @@ internal sealed class AuditRetention : IDisposable
         foreach (AuditSegment file in setAside)
         {
             SegmentEnd? end = AuditSegments.EndOf(_ports.File, file);
-            if (MayGo(end, large))
+            if (MayGo(file, end, large))
                 return new DueFile(file.Name, Retired(file.Name, end?.Point));
         }
-        if (chain.Count < 2 || !MayGo(AuditSegments.EndOf(_ports.File, chain[0]), large))
+        if (chain.Count < 2 || !MayGo(chain[0], AuditSegments.EndOf(_ports.File, chain[0]), large))
             return null;
         return new DueFile(chain[0].Name, Retired(chain[0], chain[1]));
     }
 
-    private bool MayGo(SegmentEnd? end, bool large)
+    private bool MayGo(AuditSegment file, SegmentEnd? end, bool large)
     {
         long upMs = _ports.Clock.BootMs;
         if (end is null)
             return large;
         bool recent = end.Boot == _ports.Clock.BootId ? upMs - end.UpMs < RecentMs : upMs < RecentMs;
-        return !recent && (large || _ports.TrustedNow(upMs) - end.Time > _config.Retention);
+        return !recent && (large
+            || !AuditSegments.HasRecordSince(_ports.File, file, _ports.TrustedNow(upMs) - _config.Retention));
     }
 
     /// <summary>

@@ -89,10 +89,25 @@ internal static class AuditSegments
             if (AuditLine.TryParse(lines.Current, out AuditLine last))
             {
                 string boot = System.Text.Encoding.UTF8.GetString(last.Boot);
-                return new SegmentEnd(new AuditPoint(last.Seq, last.ComputeHash(sha256)), last.Time, boot, last.UpMs);
+                return new SegmentEnd(new AuditPoint(last.Seq, last.ComputeHash(sha256)), boot, last.UpMs);
             }
         }
         return null;
+    }
+
+    /// <summary>
+    /// Whether any record of a file is as young. Not the last alone: who starts without state, the TPM being another
+    /// one, knows no time but that of the build, and writes so until the server tells.
+    /// </summary>
+    public static bool HasRecordSince(IAuditFile file, AuditSegment segment, UtcTime since)
+    {
+        var lines = new BackwardLines(file, [segment], AuditFormat.MaxLineBytes);
+        while (lines.MoveNext())
+        {
+            if (AuditLine.TryParse(lines.Current, out AuditLine line) && line.Time >= since)
+                return true;
+        }
+        return false;
     }
 
     /// <summary>Whether a file holds exactly what <c>audit.log</c> holds.</summary>
@@ -125,5 +140,4 @@ internal static class AuditSegments
 }
 
 /// <summary>The last record of a file.</summary>
-/// <param name="Time">Trusted now, then.</param>
-internal sealed record SegmentEnd(AuditPoint Point, UtcTime Time, string Boot, long UpMs);
+internal sealed record SegmentEnd(AuditPoint Point, string Boot, long UpMs);

@@ -77,6 +77,15 @@ public sealed class LogCheckerTests
     }
 
     [Fact]
+    public void I18_a_file_that_was_removed_too_early_is_found()
+    {
+        Assert.Empty(Found<ChainHolds>(new LogFileRetired(1, Till, "audit-1.log", (90 * 86_400) + 1)));
+        Assert.Single(Found<ChainHolds>(new LogFileRetired(1, Till, "audit-1.log", 86_400)));
+        Assert.Empty(Found<ChainHolds>(
+            new FaultBegan(1, Till, 1, FaultKinds.DeadRtc), new LogFileRetired(1, Till, "audit-1.log", 86_400)));
+    }
+
+    [Fact]
     public void I20_what_was_retired_need_not_name_a_version_and_what_is_left_must()
     {
         byte[] first = Log((1, "started", "a"));

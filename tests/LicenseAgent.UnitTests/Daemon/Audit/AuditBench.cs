@@ -107,6 +107,9 @@ internal sealed class AuditBench
 
     public StandingClock Clock { get; }
 
+    /// <summary>How far trusted now is behind the truth.</summary>
+    public TimeSpan Behind { get; set; }
+
     public HandTurned Hand { get; } = new();
 
     public AuditLog Log { get; private set; } = null!;
@@ -119,8 +122,8 @@ internal sealed class AuditBench
     {
         var bench = new AuditBench(disk ?? new DiskOfAudit(), clock ?? new StandingClock("boot-a", 100_000));
         var ports = new AuditLogPorts(
-            bench.Disk, bench.Hand, bench.Clock, bench.Hand, upMs => Start + TimeSpan.FromMilliseconds(upMs),
-            Es256.Verify);
+            bench.Disk, bench.Hand, bench.Clock, bench.Hand,
+            upMs => Start + TimeSpan.FromMilliseconds(upMs) - bench.Behind, Es256.Verify);
         bench.Opening = await AuditLog.OpenAsync(
             ports, identity ?? Identity, (config ?? Config) with { OnFailure = onFailure }, "0.1.0");
         bench.Log = bench.Opening.Log;

@@ -232,6 +232,23 @@ public sealed class AuditRetentionTests
         Assert.DoesNotContain(bench.Disk.ClosedNames, n => n.StartsWith("chain-", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_file_that_ends_with_a_record_of_before_the_time_was_known_is_as_old_as_the_newest_in_it()
+    {
+        // A machine with another TPM starts without its state: trusted now is when the program was built.
+        AuditBench bench = await WrittenAsync(Small with { SegmentBytes = 1 << 20 }, AuditIdentity.None);
+        bench.Behind = TimeSpan.FromDays(100);
+        await WriteAsync(bench, 2);
+        Task<AuditPoint> adopting = bench.Log.AdoptAsync(AuditBench.Identity);
+        bench.Hand.RunAll();
+        await adopting;
+        bench.Behind = TimeSpan.Zero;
+        await PassAsync(bench, TimeSpan.FromHours(23));
+        Assert.Single(bench.Disk.ClosedNames);
+        await PassAsync(bench, TimeSpan.FromHours(2));
+        Assert.Empty(bench.Disk.ClosedNames);
+    }
+
     private static async Task<AuditBench> WrittenAsync(AuditConfig config, AuditIdentity? identity = null)
     {
         AuditBench bench = await AuditBench.OpenAsync(config: config, identity: identity);
