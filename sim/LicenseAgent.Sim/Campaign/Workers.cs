@@ -64,7 +64,7 @@ internal static class Workers
             while (!Volatile.Read(ref enough) && Interlocked.Increment(ref next) is var i && i < seeds)
             {
                 ulong seed = unchecked(from + (ulong)i);
-                results.Add(Ask(worker, seed, twice: i % TwiceEvery == 0));
+                results.Add(Ask(worker, seed, twice: i % TwiceEvery == TwiceEvery - 1));
             }
 
             worker.StandardInput.Close();

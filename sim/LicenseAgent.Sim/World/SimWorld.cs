@@ -53,7 +53,8 @@ internal sealed class SimWorld : IDisposable
         Tills = [.. Enumerable.Range(1, plan.Tills).Select(i =>
             new SimTill(Loop, History, Server, Net, config, NameOf(i), i) { DriftPpm = plan.Knobs.DriftPpm })];
         Pos = [.. Tills.Select(till => new SimPos(Loop, History, Server, till, plan.Knobs))];
-        _lookEveryUs = plan.Hours > 24 * 40 ? 900 * Second : 60 * Second;
+        // Every change is looked at anyway: of a long run, or of very many tills, less is looked at between changes.
+        _lookEveryUs = plan.Hours * plan.Tills > 24 * 40 ? 900 * Second : 60 * Second;
         _faults = new FaultDesk(this);
         _orders = new OrderDesk(this);
     }

@@ -31,6 +31,7 @@ internal sealed class AgentMetrics
     private long _validations;
     private long _unauthorized;
     private Func<MovingGauges> _moving = () => default;
+    private Action? _counted;
 
     public AgentMetrics(CounterState restored, string version)
     {
@@ -39,6 +40,13 @@ internal sealed class AgentMetrics
     }
 
     public AgentGauges Gauges => Volatile.Read(ref _gauges);
+
+    /// <summary>Told of every count, on the thread that counts.</summary>
+    public Action? Counted
+    {
+        private get => Volatile.Read(ref _counted);
+        set => Volatile.Write(ref _counted, value);
+    }
 
     /// <summary>Adds what was counted before this start; called once, when <c>run.json</c> has been read.</summary>
     public void Restore(CounterState before)
@@ -82,10 +90,15 @@ internal sealed class AgentMetrics
         }
 
         _validationDuration.Observe(took);
+        Counted?.Invoke();
     }
 
     /// <summary>A connection or call was turned away.</summary>
-    public void AccessDenied() => Interlocked.Increment(ref _unauthorized);
+    public void AccessDenied()
+    {
+        Interlocked.Increment(ref _unauthorized);
+        Counted?.Invoke();
+    }
 
     /// <summary>A rotation was committed, or given up until the next try.</summary>
     public void RotationEnded(bool succeeded)
@@ -93,6 +106,7 @@ internal sealed class AgentMetrics
         Interlocked.Increment(ref _rotations);
         if (!succeeded)
             Interlocked.Increment(ref _rotationsFailed);
+        Counted?.Invoke();
     }
 
     /// <param name="operation">Snake case, one of a handful.</param>
@@ -110,6 +124,7 @@ internal sealed class AgentMetrics
         }
 
         histogram.Observe(took);
+        Counted?.Invoke();
     }
 
     /// <summary>What the self-test at start found; set once, before anything is rendered.</summary>

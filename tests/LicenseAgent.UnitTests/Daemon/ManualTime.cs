@@ -9,6 +9,16 @@ internal sealed class ManualTime : TimeProvider
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
+    /// <summary>Some timer waits for a time.</summary>
+    public bool TimerIsArmed
+    {
+        get
+        {
+            lock (_gate)
+                return _timers.Exists(timer => timer.Due is not null);
+        }
+    }
+
     public override DateTimeOffset GetUtcNow() => _now;
 
     public override long GetTimestamp() => _now.UtcTicks;

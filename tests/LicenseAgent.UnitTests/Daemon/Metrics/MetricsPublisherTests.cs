@@ -52,11 +52,13 @@ public sealed class MetricsPublisherTests : IDisposable
     }
 
     [Fact]
-    public void What_moves_is_read_at_each_interval_whether_or_not_anybody_asks_for_the_metrics()
+    public void What_moves_by_itself_is_looked_at_after_each_step_and_written_an_interval_later()
     {
         MovingGauges now = new(1, TimeSpan.Zero);
         _metrics.Follow(() => now);
         now = new(7, TimeSpan.FromSeconds(-3));
+        _publisher.Set(AgentGauges.Starting);
+        Assert.Single(_written);
         _time.Advance(MetricsPublisher.Interval);
         Assert.Contains("license_agent_audit_seq 7\n", _written[^1], StringComparison.Ordinal);
         Assert.Contains("license_agent_clock_skew_seconds -3\n", _written[^1], StringComparison.Ordinal);
@@ -67,11 +69,45 @@ public sealed class MetricsPublisherTests : IDisposable
     {
         MovingGauges now = new(1, TimeSpan.FromSeconds(0.05));
         _metrics.Follow(() => now);
+        _publisher.Set(AgentGauges.Starting);
         _time.Advance(MetricsPublisher.Interval);
-        int written = _written.Count;
+        Assert.Equal(2, _written.Count);
         now = new(1, TimeSpan.FromSeconds(0.051));
+        _publisher.Set(AgentGauges.Starting);
         _time.Advance(MetricsPublisher.Interval);
-        Assert.Equal(written, _written.Count);
+        Assert.Equal(2, _written.Count);
+    }
+
+    [Fact]
+    public void While_nothing_changes_no_timer_runs()
+    {
+        Assert.False(_time.TimerIsArmed);
+        _metrics.AccessDenied();
+        Assert.True(_time.TimerIsArmed);
+        _metrics.AccessDenied();
+        _time.Advance(MetricsPublisher.Interval);
+        Assert.Equal(2, _written.Count);
+        Assert.False(_time.TimerIsArmed);
+    }
+
+    [Fact]
+    public void What_is_counted_while_the_text_is_written_is_written_after_another_interval()
+    {
+        bool again = true;
+        using MetricsPublisher publisher = new(_metrics, _time, text =>
+        {
+            _written.Add(Encoding.UTF8.GetString(text));
+            if (again)
+            {
+                again = false;
+                _metrics.AccessDenied();
+            }
+        });
+        _metrics.AccessDenied();
+        _time.Advance(MetricsPublisher.Interval);
+        Assert.Contains("license_agent_unauthorized_access_total 1\n", _written[^1], StringComparison.Ordinal);
+        _time.Advance(MetricsPublisher.Interval);
+        Assert.Contains("license_agent_unauthorized_access_total 2\n", _written[^1], StringComparison.Ordinal);
     }
 
     [Fact]
