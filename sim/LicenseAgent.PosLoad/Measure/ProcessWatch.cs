@@ -41,14 +41,31 @@ internal sealed class ProcessWatch(int id)
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 }
 
-/// <summary>Least squares through points of a time series.</summary>
+/// <summary>Least squares through points of a time series. The first half is left out: it is settling.</summary>
 internal static class Slope
 {
-    /// <summary>Change of <c>Y</c> an hour; 0 with fewer than two points. The first half is left out: it is settling.</summary>
+    private const int Tops = 6;
+
+    /// <summary>
+    /// Change an hour of what a collector cleans up: its sawtooth, here of 7 MiB, tilts a line through all points one way
+    /// or the other; what leaks raises the tops. The highest of each sixth counts.
+    /// </summary>
     /// <param name="points">X in seconds, rising.</param>
-    public static double PerHour(IReadOnlyList<(double X, double Y)> points)
+    public static double OfTopsPerHour(IReadOnlyList<(double X, double Y)> points)
     {
         (double X, double Y)[] settled = [.. points.Skip(points.Count / 2)];
+        return settled.Length < Tops
+            ? 0
+            : PerHourOf([.. settled.Chunk((settled.Length + Tops - 1) / Tops).Select(part => part.MaxBy(p => p.Y))]);
+    }
+
+    /// <summary>Change of <c>Y</c> an hour; 0 with fewer than two points.</summary>
+    /// <param name="points">X in seconds, rising.</param>
+    public static double PerHour(IReadOnlyList<(double X, double Y)> points) =>
+        PerHourOf([.. points.Skip(points.Count / 2)]);
+
+    private static double PerHourOf((double X, double Y)[] settled)
+    {
         if (settled.Length < 2)
         {
             return 0;

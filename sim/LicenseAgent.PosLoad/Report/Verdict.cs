@@ -91,8 +91,9 @@ internal sealed class Verdict
             return;
         }
 
-        Limit("memory an hour, by slope", Slope.PerHour([.. samples.Select(s => (s.Second, s.ResidentMib))]),
-            limits.MemoryMibPerHour, Mib);
+        (double Second, double Mib)[] memory = [.. samples.Select(s => (s.Second, s.ResidentMib))];
+        Limit("memory an hour, by slope of its tops", Slope.OfTopsPerHour(memory), limits.MemoryMibPerHour, Mib);
+        Show("memory an hour, by slope of all of it", Mib(Slope.PerHour(memory)));
         Limit("descriptors an hour, by slope", Slope.PerHour([.. samples.Select(s => (s.Second, (double)s.Descriptors))]),
             limits.DescriptorsPerHour, Plain);
         Show("threads an hour, by slope",

@@ -68,6 +68,18 @@ public sealed class VerdictTests
         Assert.Equal(10, Slope.PerHour(points), 6);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(20)]
+    public void What_leaks_raises_the_tops_of_a_sawtooth_and_what_is_collected_does_not(double leak)
+    {
+        // Teeth of 7 MiB, of 130 s at first and of 250 s later, as a collector that has found its rhythm makes them.
+        (double, double)[] points = [.. Enumerable.Range(0, 3600).Select(s => ((double)s, Tooth(s) + (leak * s / 3600.0)))];
+        Assert.InRange(Slope.OfTopsPerHour(points), leak - 2, leak + 2);
+    }
+
+    private static double Tooth(int second) => second < 2_600 ? second % 130 * 7 / 130.0 : (second - 2_600) % 250 * 7 / 250.0;
+
     [Fact]
     public void A_forged_token_differs_in_its_tag_alone()
     {
