@@ -67,8 +67,21 @@ internal static class Workers
                 results.Add(Ask(worker, seed, twice: i % TwiceEvery == TwiceEvery - 1));
             }
 
-            worker.StandardInput.Close();
+            EndInput(worker);
             worker.WaitForExit();
+        }
+    }
+
+    private static void EndInput(Process worker)
+    {
+        try
+        {
+            worker.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It ended by itself, as the result of its last seed says.
+            return;
         }
     }
 

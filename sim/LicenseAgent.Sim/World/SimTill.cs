@@ -6,6 +6,7 @@ using LicenseAgent.Daemon.Config;
 using LicenseAgent.Daemon.LocalApi;
 using LicenseAgent.Daemon.Metrics;
 using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Daemon.Secrets;
 using LicenseAgent.Daemon.State;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
@@ -33,6 +34,7 @@ internal sealed partial class SimTill : IDisposable
     private Life? _life;
     private SimClock? _clock;
     private CancellationTokenSource? _stop;
+    private SecretMemory? _memory;
     private int _processes;
     private bool _startAgain;
     private int _boots;
@@ -179,6 +181,7 @@ internal sealed partial class SimTill : IDisposable
     {
         Agent?.Dispose();
         Agent = null;
+        _memory?.Dispose();
         _stop?.Dispose();
     }
 
@@ -265,11 +268,15 @@ internal sealed partial class SimTill : IDisposable
     /// </summary>
     private void Release()
     {
-        if (Agent is { } agent)
+        (Agent? agent, SecretMemory? memory) = (Agent, _memory);
+        (Agent, _memory) = (null, null);
+        _loop.After(0, () =>
         {
-            Agent = null;
-            _loop.After(0, agent.Dispose);
-        }
+            agent?.Dispose();
+
+            // Its own, where it died before there was an agent to give it back.
+            memory?.Dispose();
+        });
     }
 
     private async void RunAgent(Life life, AgentPorts ports, CancellationToken stop)
@@ -277,8 +284,10 @@ internal sealed partial class SimTill : IDisposable
         try
         {
             AgentMetrics metrics = new(CounterState.Empty, "sim");
+            _memory = new SecretMemory(ports.Randomness);
             Agent agent = await Daemon.Agent.CreateAsync(
-                _config, ports, new AgentProgram("sim", SimEpoch.Built), metrics, _ => { }, Logger);
+                _config, ports, new AgentProgram("sim", SimEpoch.Built), metrics, _ => { }, Logger,
+                memory: new ProtectedMemory(_memory, []));
             Agent = agent;
             await agent.RunAsync(stop);
             OnEnd(life, EndOf.Stop, "");
