@@ -136,6 +136,9 @@ internal sealed class NothingPastItsEnd : Checker
                 off.On(h);
                 switch (h)
                 {
+                    case VersionChanged { State: VersionState.Burned }:
+                        // Given up by a server that never heard of its confirm; a replica that did told the till its end.
+                        break;
                     case VersionChanged c: graceMs[c.Version] = c.GraceUntil.UnixMs; break;
                     case Reported r when r.Lock.Length == 0: heardBelow = Math.Max(heardBelow, off.HeardBelow(r)); break;
                     case Validated { Reason: "VALID" } v:

@@ -62,10 +62,11 @@ internal static class Timekeeping
 
         if (run.HighWater is { } water)
         {
-            // Another boot: at least what a power cut may have lost of the last minute is charged.
+            // Another boot: this one has run since, without a state for as long as the TPM was away, and what a power
+            // cut may have lost of the last minute is charged.
             TimeSpan since = water.BootId == now.BootId
                 ? Elapsed(now, water.BootMs, water.AwakeMs)
-                : TimeSpan.FromMilliseconds(Timing.HighWaterEveryMs);
+                : Elapsed(now, 0, 0) + TimeSpan.FromMilliseconds(Timing.HighWaterEveryMs);
             floors.Add((water.Time + since, TimeEvidence.HighWater));
         }
 

@@ -42,6 +42,14 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void I05_what_a_server_gives_up_says_nothing_of_the_end_that_a_replica_told()
+    {
+        VersionChanged burned = Active(2, 1, graceHours: 1) with { State = VersionState.Burned };
+        Assert.Empty(Found<NothingPastItsEnd>(Active(1, 1, graceHours: 4), burned, Answer(3 * Hour, "VALID")));
+        Assert.Single(Found<NothingPastItsEnd>(Active(1, 1, graceHours: 4), burned, Answer(5 * Hour, "VALID")));
+    }
+
+    [Fact]
     public void I05_valid_past_grace_until_is_found_and_time_switched_off_is_allowed_for()
     {
         Happening grace = Active(Hour, 1, graceHours: 10);

@@ -10,6 +10,8 @@ public sealed class ClockTests
 {
     private static readonly UtcTime Anchored = Given.Start + TimeSpan.FromHours(5);
 
+    private static readonly TimeSpan s_sinceBoot = TimeSpan.FromMilliseconds(CoreDriver.FirstBootMs);
+
     private readonly BoundState _bound = Given.Bound(Given.Active(1));
 
     [Fact]
@@ -46,10 +48,25 @@ public sealed class ClockTests
     }
 
     [Fact]
-    public void The_high_water_of_another_boot_is_charged_a_minute()
+    public void The_high_water_of_another_boot_is_charged_a_minute_and_what_this_boot_has_run()
     {
+        // The TPM was away for so long: without it there is no state to load.
         CoreDriver till = Loaded(run => run with { HighWater = new HighWater(Anchored, "boot-0", 999_000) });
-        Assert.Equal(Anchored + TimeSpan.FromSeconds(60), till.TrustedNow);
+        Assert.Equal(Anchored + TimeSpan.FromSeconds(60) + s_sinceBoot, till.TrustedNow);
+    }
+
+    [Fact]
+    public void Of_a_boot_that_slept_no_more_counts_than_is_believed_of_a_sleep()
+    {
+        const long Hour = 3_600_000;
+        CoreDriver till = new() { BootMs = 100 * Hour, SleptMs = 99 * Hour };
+        till.Load(_bound, Given.Run(_bound) with
+        {
+            Anchor = null,
+            HighWater = new HighWater(Anchored, "boot-0", 999_000),
+        });
+        Assert.Equal(
+            Anchored + TimeSpan.FromSeconds(60) + TimeSpan.FromHours(1 + 48), till.TrustedNow);
     }
 
     [Fact]
@@ -91,7 +108,7 @@ public sealed class ClockTests
             Anchor = new TimeAnchor(Given.Start, "boot-1", CoreDriver.FirstBootMs),
             HighWater = new HighWater(Anchored, "boot-0", 0),
         });
-        Assert.Equal(Anchored + TimeSpan.FromSeconds(60), till.TrustedNow);
+        Assert.Equal(Anchored + TimeSpan.FromSeconds(60) + s_sinceBoot, till.TrustedNow);
     }
 
     [Theory]

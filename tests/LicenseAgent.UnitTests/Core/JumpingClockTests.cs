@@ -260,7 +260,7 @@ public sealed class JumpingClockTests
 
     private CoreDriver Restarted(TimeSpan off = default, TimeSpan wallError = default, UtcTime? mirror = null)
     {
-        CoreDriver till = new() { BootId = "boot-2", WallError = wallError };
+        CoreDriver till = new() { BootId = "boot-2", BootMs = 0, WallError = wallError };
         till.Real += off;
         till.Load(_bound, Given.Run(_bound), mirror);
         return till;
@@ -268,7 +268,7 @@ public sealed class JumpingClockTests
 
     private CoreDriver WithTpmClock(long grownMs)
     {
-        CoreDriver till = new() { BootId = "boot-2", WallError = TimeSpan.FromDays(-99) };
+        CoreDriver till = new() { BootId = "boot-2", BootMs = 0, WallError = TimeSpan.FromDays(-99) };
         RunState run = Given.Run(_bound);
         till.Load(
             _bound, run with { Anchor = run.Anchor! with { TpmClockMs = 500_000 } }, null,
