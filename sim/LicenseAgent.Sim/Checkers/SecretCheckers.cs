@@ -172,7 +172,8 @@ internal sealed class OffTime
     // Nothing is saved by who sleeps: a power cut then loses the sleep as well.
     private long _asleepSinceUs = -1;
 
-    // A process that never had its state, its TPM being away, serves nothing and saves no time: it is as good as off.
+    // A process that never had its state, TPM or disk being away, serves nothing and saves no time: it is as good as off,
+    // and so are all that the service manager starts after it until one has it.
     private long _startedUs;
     private bool _hasTime = true;
     private long _contactUs;
@@ -191,7 +192,7 @@ internal sealed class OffTime
     {
         _nowUs = h.AtUs;
         Starts = h is AnswerJudged { Kind: "None" } ? 0 : Starts + (h is Started ? 1 : 0);
-        (_startedUs, _hasTime) = h is Started ? (h.AtUs, false) : (_startedUs, _hasTime);
+        (_startedUs, _hasTime) = h is Started ? (_hasTime ? h.AtUs : _startedUs, false) : (_startedUs, _hasTime);
         switch (h)
         {
             case FaultBegan { Kind: FaultKinds.Suspend } when _asleepSinceUs < 0: _asleepSinceUs = h.AtUs; break;

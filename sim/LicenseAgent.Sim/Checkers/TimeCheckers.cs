@@ -62,6 +62,9 @@ internal sealed class DegradedEnds : Checker
 /// <summary>After the healing every till is NORMAL within bounded time, and server and till agree.</summary>
 internal sealed class ComesBack : Checker
 {
+    // The run ends at some moment of a rotation.
+    private const long UnderWayUs = 60_000_000;
+
     public override string Id => "I15";
 
     public override string Claim => "After sane time and contact every agent returns to NORMAL";
@@ -87,9 +90,12 @@ internal sealed class ComesBack : Checker
             }
             else
             {
-                long server = run.Of(node).OfType<VersionChanged>()
-                    .Where(v => v.Node == node && v.State == VersionState.Active).Select(v => v.Version).LastOrDefault();
-                if (server != last.Active)
+                VersionChanged[] actives = [.. run.Of(node).OfType<VersionChanged>()
+                    .Where(v => v.Node == node && v.State == VersionState.Active)];
+                long server = actives.Select(v => v.Version).LastOrDefault();
+                long before = actives.Where(v => v.AtUs < healed.AtUs + SimWorld.HealUs - UnderWayUs)
+                    .Select(v => v.Version).LastOrDefault();
+                if (last.Active != server && last.Active != before)
                 {
                     yield return Broken(last, $"ACTIVE is {last.Active}, the server's is {server}");
                 }

@@ -2,6 +2,7 @@ using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Sim.Checkers;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.World;
 using LicenseAgent.Sim.World.Server;
 using Xunit;
 using static LicenseAgent.SimTests.Checkers.Histories;
@@ -58,6 +59,20 @@ public sealed class CheckerTests
         Assert.Empty(Found<NothingPastItsEnd>(
             grace, new Ended(2 * Hour, Till, EndOf.PowerCut, ""), new Started(5 * Hour, Till, 2, "c"),
             Answer(12 * Hour, "VALID")));
+    }
+
+    [Fact]
+    public void I05_a_boot_of_which_no_process_had_its_state_is_as_good_as_off()
+    {
+        Ended cut = new(2 * Hour, Till, EndOf.PowerCut, "");
+        Happening[] boot =
+        [
+            Active(Hour, 1, graceHours: 10), cut, new Started(2 * Hour, Till, 2, "b"),
+            new Ended(2 * Hour, Till, EndOf.Stop, "io_error"), new Started((2 * Hour) + 5, Till, 3, "b"),
+        ];
+        Happening[] next = [cut with { AtUs = 5 * Hour }, new Started(5 * Hour, Till, 4, "c"), Answer(12 * Hour, "VALID")];
+        Assert.Empty(Found<NothingPastItsEnd>([.. boot, .. next]));
+        Assert.Single(Found<NothingPastItsEnd>([.. boot, Shown(3 * Hour, active: 1), .. next]));
     }
 
     [Fact]
@@ -180,6 +195,8 @@ public sealed class CheckerTests
         Assert.Empty(Found<ComesBack>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3)));
         Assert.Single(Found<ComesBack>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3) with { Mode = "OFFLINE" }));
         Assert.Single(Found<ComesBack>(Active(1, 4, 100), healed, Shown(2 * Hour, active: 3)));
+        Happening late = Active(healed.AtUs + SimWorld.HealUs - 1, 4, 100);
+        Assert.Empty(Found<ComesBack>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3), late));
         Assert.Single(Found<ComesBack>(Active(1, 3, 100), healed));
     }
 
