@@ -43,26 +43,32 @@ internal sealed class AlwaysUsable : Checker
         {
             long start = 0;
             long graceMs = 0;
+            long contact = 0;
             Dictionary<long, long> graceOf = [];
             foreach (Happening h in run.Of(node))
             {
                 switch (h)
                 {
                     case Started s: start = s.AtUs; break;
+                    case AnswerJudged { Kind: "None" } a: contact = a.AtUs; break;
                     case VersionChanged c:
                         graceOf[c.Version] = c.GraceUntil.UnixMs;
                         graceMs = c.State is VersionState.Active ? c.GraceUntil.UnixMs : graceMs;
                         break;
                     case Validated { Status: 200 } v when v.AtUs - start > StartUs
                         && v.Reason is "NO_SECRET" or "LOCKED" or "GRACE_EXHAUSTED" or "SECRET_INVALIDATED"
-                        && SimServer.At(v.AtUs).UnixMs < graceMs - SlackMs
-                        && SimServer.At(v.AtUs).UnixMs < graceOf.GetValueOrDefault(v.TokenVersion) - SlackMs:
+                        && LatestMs(run, v, contact) < graceMs
+                        && LatestMs(run, v, contact) < graceOf.GetValueOrDefault(v.TokenVersion):
                         yield return Broken(v, $"{v.Reason} for a token of version {v.TokenVersion} in mode {v.Mode}");
                         break;
                 }
             }
         }
     }
+
+    /// <summary>How late it may be for a till whose clock runs fast since its last contact.</summary>
+    private static long LatestMs(RunRecord run, Validated v, long contactUs) => SimServer.At(v.AtUs).UnixMs + SlackMs
+        + (Math.Abs(run.Plan.Knobs.DriftPpm) * ((v.AtUs - contactUs) / 1_000) / 1_000_000);
 }
 
 internal sealed class OneActive : Checker

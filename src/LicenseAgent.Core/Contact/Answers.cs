@@ -87,9 +87,8 @@ internal static class Answers
             case { Software: true }:
                 SoftwareFallback.Failed(turn, reason, wait);
                 break;
-            case RequestPlan.Prepare:
-                // What became due meanwhile comes on top of what is due then: over two intervals it is not felt.
-                long patience = 2 * PatienceMs(turn, turn.State.RotationGate);
+            case RequestPlan.Prepare prepare:
+                long patience = RotationPatienceMs(turn, prepare.Intent);
                 Rotation.AttemptFailed(turn, reason);
                 Rotation.HoldFor(turn, Math.Max(wait, patience));
                 break;
@@ -98,6 +97,23 @@ internal static class Answers
                 Rotation.HoldFor(turn, wait);
                 break;
         }
+    }
+
+    /// <summary>
+    /// What became due in an outage comes on top of the check-ins, two requests each; after a day of it that is the
+    /// whole fleet's. Over twelve intervals it is a sixth more. Where less is left of ACTIVE's life, or somebody
+    /// ordered the rotation, two intervals have to do.
+    /// </summary>
+    private static long RotationPatienceMs(Turn turn, RotationIntent intent)
+    {
+        long regular = PatienceMs(turn, turn.State.RotationGate);
+        if (intent.Reason != RotationReasons.Scheduled || Views.Facts(turn.State).ValidUntil is not { } end)
+        {
+            return 2 * regular;
+        }
+
+        long left = (long)(end - turn.TrustedNow).TotalMilliseconds;
+        return Math.Max(2 * regular, Math.Min(12 * regular, left / 3));
     }
 
     /// <summary>

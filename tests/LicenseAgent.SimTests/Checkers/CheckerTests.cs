@@ -29,6 +29,18 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void I02_a_clock_that_runs_fast_ends_grace_early_by_no_more_than_that()
+    {
+        // 500 ppm of 99 hours are 178 s.
+        Happening[] before = [new Started(0, Till, 1, "b"), Active(Hour, 1, graceHours: 100)];
+        Plan fast = Plan() with { Knobs = new Knobs(DriftPpm: 500) };
+        Violation[] At(long second) => [.. new AlwaysUsable().Check(new RunRecord(
+            fast, [.. before, Answer((100 * Hour) - (second * Second), "GRACE_EXHAUSTED")], []))];
+        Assert.Empty(At(200));
+        Assert.Single(At(300));
+    }
+
+    [Fact]
     public void I03_two_active_are_found()
     {
         Assert.Empty(Found<OneActive>(Shown(1, active: 3)));

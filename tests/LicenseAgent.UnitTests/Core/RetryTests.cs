@@ -28,7 +28,28 @@ public sealed class RetryTests
     public void After_the_quick_tries_a_till_that_serves_keeps_to_its_regular_interval(int attempt)
     {
         Assert.All(WaitsToCheckIn(attempt), wait => Assert.InRange(wait, 720_000, 1_080_000));
+
+        // Somebody ordered it.
         Assert.All(WaitsToPrepare(attempt), wait => Assert.InRange(wait, 2 * 720_000, 2 * 1_080_000));
+    }
+
+    // I25: after an outage of a day it is the whole fleet's (seed 1 of the simulator's fleet).
+    [Theory]
+    [InlineData(30, 12 * 720_000, 12 * 1_080_000)]
+    [InlineData(42, 6_800_000, 7_200_000)]
+    [InlineData(47, 2 * 720_000, 2 * 1_080_000)]
+    public void A_rotation_that_an_outage_held_up_is_spread_over_twelve_intervals_or_a_third_of_the_life_that_is_left(
+        int hours, long least, long most)
+    {
+        CoreDriver till = CoreDriver.Enrolled(Given.Bound(Given.Active(1)));
+        till.LoseContactUntil(till.Real + TimeSpan.FromHours(hours));
+        till.State = till.State with { RotationGate = default };
+        till.Tick();
+        till.SettleUntil<RequestPlan.Prepare>();
+        List<long> waits = Waits(
+            till, state => state with { RotationGate = new RetryGate(8, 0) }, state => state.RotationGate);
+        Assert.InRange(waits.Min(), least, most);
+        Assert.InRange(waits.Max(), least, most);
     }
 
     [Theory]
