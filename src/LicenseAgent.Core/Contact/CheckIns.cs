@@ -53,9 +53,11 @@ internal static class CheckIns
         turn.SaveRun();
         EraseForbidden(turn, levels);
         SoftwareFallback.Prune(turn);
-        if (hadActive && Views.Active(turn.State) is null)
+        bool isLate = Views.Mode(turn.State, turn.TrustedNow) is AgentMode.Degraded or AgentMode.Exhausted;
+        bool wasInTime = plan.Mode == ModeText.Of(AgentMode.Normal) || plan.Mode == ModeText.Of(AgentMode.Offline);
+        if ((isLate && wasInTime) || (hadActive && Views.Active(turn.State) is null))
         {
-            // Nothing left: no reason to wait out an earlier failure.
+            // Nothing left, or it is later than the till knew when it began to wait: no reason to wait that out.
             turn.State = turn.State with { RotationGate = default };
         }
 
