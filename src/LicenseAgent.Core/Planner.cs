@@ -66,6 +66,7 @@ internal static class Planner
             state.TpmGate.NotBeforeBootMs, state.RotationGate.NotBeforeBootMs, state.CheckInGate.NotBeforeBootMs,
             state.StorageGate.NotBeforeBootMs, state.LoadGate.NotBeforeBootMs, state.CommitGate.NotBeforeBootMs,
             state.SoftwareGate.NotBeforeBootMs, state.CertificateGate.NotBeforeBootMs, state.KeysetGateBootMs,
+            state.RotationGate.PatientUntilBootMs, state.CheckInGate.PatientUntilBootMs,
             state.CheckInDueBootMs, state.AnchorDueBootMs, state.SaveDueBootMs,
         ])
         {

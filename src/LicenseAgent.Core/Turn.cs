@@ -96,6 +96,9 @@ internal sealed class Turn(AgentState state, Now now)
         }
     }
 
+    public bool IsOpen(RetryGate gate) => gate.IsOpen(Now)
+        && (Now.BootMs >= gate.PatientUntilBootMs || !Views.HasAllItNeeds(State, TrustedNow));
+
     public RetryGate Backoff(RetryGate gate, int stream)
     {
         int failures = Math.Min(gate.Failures + 1, 30);

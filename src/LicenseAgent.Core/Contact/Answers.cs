@@ -76,7 +76,7 @@ internal static class Answers
         switch (plan)
         {
             case RequestPlan.CheckIn:
-                CheckIns.Failed(turn, reason, Math.Max(wait, PatienceMs(turn, turn.State.CheckInGate)));
+                CheckIns.Failed(turn, reason, wait, PatienceMs(turn, turn.State.CheckInGate));
                 break;
             case RequestPlan.RenewLicense renew:
                 Renewals.Failed(turn, renew, reason);
@@ -90,7 +90,11 @@ internal static class Answers
             case RequestPlan.Prepare prepare:
                 long patience = RotationPatienceMs(turn, prepare.Intent);
                 Rotation.AttemptFailed(turn, reason);
-                Rotation.HoldFor(turn, Math.Max(wait, patience));
+                Rotation.HoldFor(turn, wait);
+                turn.State = turn.State with
+                {
+                    RotationGate = turn.State.RotationGate with { PatientUntilBootMs = turn.Now.BootMs + patience },
+                };
                 break;
             default:
                 Rotation.AttemptFailed(turn, reason);
@@ -123,8 +127,8 @@ internal static class Answers
     private static long PatienceMs(Turn turn, RetryGate gate)
     {
         long regular = (long)Views.CheckInInterval(turn.State).TotalMilliseconds;
-        bool serves = Views.Mode(turn.State, turn.TrustedNow) is AgentMode.Normal or AgentMode.Offline;
-        return serves && gate.Failures >= Timing.QuickTries && regular > Timing.BackoffMaxMs
+        return gate.Failures >= Timing.QuickTries && regular > Timing.BackoffMaxMs
+            && Views.HasAllItNeeds(turn.State, turn.TrustedNow)
             ? Timing.Spread(regular, turn.Now.Draw(13))
             : 0;
     }

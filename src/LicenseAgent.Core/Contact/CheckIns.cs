@@ -15,6 +15,7 @@ internal static class CheckIns
     public static void OnAnswered(
         Turn turn, RequestPlan.CheckIn plan, CheckInAnswer answer, ReadOnlyMemory<byte> raw)
     {
+        long above = answer.Directives.OfType<RotateNowDirective>().Select(d => d.Above).DefaultIfEmpty().Max();
         bool hadActive = Views.Active(turn.State) is not null;
         Levels before = turn.State.Run.Levels;
         Levels levels = before with
@@ -35,7 +36,10 @@ internal static class CheckIns
         AuditChanges(turn, before, levels);
         turn.State = turn.State with
         {
-            RotateAbove = answer.Directives.OfType<RotateNowDirective>().Select(d => d.Above).DefaultIfEmpty().Max(),
+            RotateAbove = above,
+            RotationGate = above > turn.State.RotateAbove
+                ? turn.State.RotationGate with { PatientUntilBootMs = 0 }
+                : turn.State.RotationGate,
             ReEnrollAsked = answer.Directives.OfType<ReEnrollDirective>().Any(),
             RepairReported = true,
             CheckInUrgent = turn.State.CheckInUrgent && !StillTrue(turn.State, plan),
@@ -53,18 +57,16 @@ internal static class CheckIns
         turn.SaveRun();
         EraseForbidden(turn, levels);
         SoftwareFallback.Prune(turn);
-        bool isLate = Views.Mode(turn.State, turn.TrustedNow) is AgentMode.Degraded or AgentMode.Exhausted;
-        bool wasInTime = plan.Mode == ModeText.Of(AgentMode.Normal) || plan.Mode == ModeText.Of(AgentMode.Offline);
-        if ((isLate && wasInTime) || (hadActive && Views.Active(turn.State) is null))
+        if (hadActive && Views.Active(turn.State) is null)
         {
-            // Nothing left, or it is later than the till knew when it began to wait: no reason to wait that out.
+            // Nothing left: no reason to wait.
             turn.State = turn.State with { RotationGate = default };
         }
 
         ScheduleNext(turn, answer.NextCheckInS);
     }
 
-    public static void Failed(Turn turn, string why, long atLeastMs)
+    public static void Failed(Turn turn, string why, long waitMs, long patienceMs)
     {
         if (turn.State.Lock is not null)
         {
@@ -75,7 +77,10 @@ internal static class CheckIns
         RetryGate gate = turn.Backoff(turn.State.CheckInGate, 9);
         turn.State = turn.State with
         {
-            CheckInGate = gate with { NotBeforeBootMs = Math.Max(gate.NotBeforeBootMs, turn.Now.BootMs + atLeastMs) },
+            CheckInGate = gate.NotBefore(turn.Now.BootMs + waitMs) with
+            {
+                PatientUntilBootMs = turn.Now.BootMs + patienceMs,
+            },
         };
     }
 
@@ -95,7 +100,7 @@ internal static class CheckIns
             or LockReason.TpmUnavailable or LockReason.TpmReplaced;
         bool software = SoftwareFallback.IsInForce(state);
         bool mute = !software && (locked || state.Tpm != TpmHealth.Ok);
-        if (mute || state.Identity is null || !state.CheckInGate.IsOpen(turn.Now))
+        if (mute || state.Identity is null || !turn.IsOpen(state.CheckInGate))
         {
             return false;
         }

@@ -167,7 +167,7 @@ internal static class Refusals
 
         if (plan is RequestPlan.CheckIn)
         {
-            CheckIns.Failed(turn, error.ToLowerInvariant(), ms);
+            CheckIns.Failed(turn, error.ToLowerInvariant(), ms, patienceMs: 0);
             return;
         }
 

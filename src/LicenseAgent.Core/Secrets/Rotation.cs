@@ -309,11 +309,7 @@ internal static class Rotation
 
     public static void HoldFor(Turn turn, long ms)
     {
-        RetryGate gate = turn.State.RotationGate;
-        turn.State = turn.State with
-        {
-            RotationGate = gate with { NotBeforeBootMs = Math.Max(gate.NotBeforeBootMs, turn.Now.BootMs + ms) },
-        };
+        turn.State = turn.State with { RotationGate = turn.State.RotationGate.NotBefore(turn.Now.BootMs + ms) };
     }
 
     public static void CompleteTickets(Turn turn, long? version, string? why)
@@ -330,7 +326,7 @@ internal static class Rotation
 
     private static bool CanRotate(Turn turn) =>
         turn.State.Identity is not null && turn.State.Tpm == TpmHealth.Ok && !turn.State.Run.Levels.Suspended
-        && turn.State.RotationGate.IsOpen(turn.Now) && turn.State.Unfinished is null
+        && turn.IsOpen(turn.State.RotationGate) && turn.State.Unfinished is null
         && (turn.State.Lock is null || (IsRepairable(turn.State.Lock) && turn.State.RepairReported));
 
     private static bool IsRepairable(LockReason? reason) =>

@@ -6,9 +6,15 @@ namespace LicenseAgent.Core;
 /// <summary>When something may be tried again.</summary>
 /// <param name="Failures">In a row.</param>
 /// <param name="NotBeforeBootMs">CLOCK_BOOTTIME.</param>
-public readonly record struct RetryGate(int Failures, long NotBeforeBootMs)
+/// <param name="PatientUntilBootMs">
+/// Nor before this while the agent has all it needs, <see cref="Views.HasAllItNeeds"/>: nobody loses by the wait, and
+/// the server is spared. It ends with the need for it.
+/// </param>
+public readonly record struct RetryGate(int Failures, long NotBeforeBootMs, long PatientUntilBootMs = 0)
 {
     public bool IsOpen(Now now) => now.BootMs >= NotBeforeBootMs;
+
+    public RetryGate NotBefore(long bootMs) => this with { NotBeforeBootMs = Math.Max(NotBeforeBootMs, bootMs) };
 }
 
 /// <summary>A condition that holds and wants somebody's attention.</summary>

@@ -45,6 +45,10 @@ public static class Views
 
     public static AgentMode Mode(AgentState state, UtcTime trustedNow) => Facts(state).At(trustedNow);
 
+    /// <summary>It serves, and not in grace.</summary>
+    public static bool HasAllItNeeds(AgentState state, UtcTime trustedNow) =>
+        Mode(state, trustedNow) is AgentMode.Normal or AgentMode.Offline;
+
     /// <summary>ACTIVE, unless a level takes it out of use.</summary>
     public static SecretEntry? Active(AgentState state) =>
         state.Bound?.Active is { } active && !state.Run.Levels.Forbids(active.Version) ? active : null;

@@ -52,6 +52,34 @@ public sealed class RetryTests
         Assert.InRange(waits.Max(), least, most);
     }
 
+    // I15: also by its clock alone, with no contact that would tell it.
+    [Fact]
+    public void What_a_till_waits_for_at_leisure_it_asks_for_at_once_when_it_turns_DEGRADED()
+    {
+        _till.LoseContactUntil(Given.Start + TimeSpan.FromHours(30));
+        RetryGate leisure = new(8, 0, _till.BootMs + 86_400_000);
+        _till.State = _till.State with { RotationGate = leisure, CheckInGate = leisure };
+        UtcTime end = Views.Facts(_till.State).ValidUntil!.Value;
+        Until<Activity.Exchanging>();
+        Assert.Equal((AgentMode.Degraded, end), (_till.Mode, _till.TrustedNow));
+    }
+
+    [Fact]
+    public void What_a_till_waits_for_at_leisure_it_asks_for_at_once_when_the_server_orders_it()
+    {
+        _till.LoseContactUntil(Given.Start + TimeSpan.FromHours(30));
+        _till.State = _till.State with
+        {
+            RotationGate = new RetryGate(8, 0, _till.BootMs + 86_400_000),
+            CheckInGate = default,
+        };
+        _till.CheckIn().Settle();
+        Assert.IsNotType<Activity.Exchanging>(_till.State.Activity);
+        _till.State = _till.State with { CheckInUrgent = true };
+        _till.Tick().Answer(Given.CheckedIn(_till.Real, [new RotateNowDirective(1)]));
+        _till.SettleUntil<RequestPlan.Prepare>();
+    }
+
     [Theory]
     [MemberData(nameof(LaterTries))]
     public void A_confirm_is_tried_again_within_five_minutes_however_often_it_failed(int attempt)
@@ -290,7 +318,9 @@ public sealed class RetryTests
         }
     }
 
-    private long Wait(RetryGate gate) => gate.NotBeforeBootMs - _till.BootMs;
+    private long Wait(RetryGate gate) => End(gate) - _till.BootMs;
+
+    private static long End(RetryGate gate) => Math.Max(gate.NotBeforeBootMs, gate.PatientUntilBootMs);
 
     private List<long> WaitsToPrepare(int attempt)
     {
@@ -322,7 +352,7 @@ public sealed class RetryTests
         for (int i = 0; i < 200; i++)
         {
             till.State = start;
-            waits.Add(gate(till.LoseContact().State).NotBeforeBootMs - till.BootMs);
+            waits.Add(End(gate(till.LoseContact().State)) - till.BootMs);
         }
 
         return waits;
