@@ -1,3 +1,3 @@
 using LicenseAgent.Sim.Commands;
 
-return SimCommandLine.Run(args, Console.Out);
+return SimCommandLine.Run(args, Console.Out, Console.Error);

@@ -11,8 +11,15 @@ namespace LicenseAgent.Sim.Commands;
 /// built on that copy, and must break an invariant within so many seeds of the profile the patch names. A mutant that
 /// lives is a hole here.
 /// </summary>
-internal sealed class MutantRunner(Options options, TextWriter output)
+/// <param name="seeds">Within how many each has to be caught.</param>
+/// <param name="only">Numbers of patches, also several with commas; none: all.</param>
+/// <param name="sample">How many of all; 0: all.</param>
+/// <param name="from">What the sample is drawn by.</param>
+/// <param name="jobs">Processes.</param>
+internal sealed class MutantRunner(
+    int seeds, string[] only, int sample, ulong from, int jobs, TextWriter output)
 {
+    private const string Folder = "sim/mutants";
     private const string Hint = "profile: ";
     private const string Caught = "caught: ";
 
@@ -28,12 +35,15 @@ internal sealed class MutantRunner(Options options, TextWriter output)
 
     private static readonly TimeSpan StepTimeout = TimeSpan.FromMinutes(20);
 
-    private readonly int _seeds = options.Number("seeds", 200);
-    private readonly string _jobs = options.Text("jobs", Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
     private readonly string _copy = Directory.CreateTempSubdirectory("lsa-mutants-").FullName;
 
     public int Run()
     {
+        if (!Directory.Exists(Folder))
+        {
+            throw new PlanException($"There is no folder {Folder}. Run this in the project's root.");
+        }
+
         List<ulong> needed = [];
         int alive = 0;
         try
@@ -44,7 +54,7 @@ internal sealed class MutantRunner(Options options, TextWriter output)
             {
                 string name = Path.GetFileNameWithoutExtension(patch);
                 ulong? caught = Try(patch, out string by);
-                output.WriteLine(caught is { } at ? $"{name}: caught by seed {at}, {by}" : $"{name}: ALIVE after {_seeds} seeds");
+                output.WriteLine(caught is { } at ? $"{name}: caught by seed {at}, {by}" : $"{name}: ALIVE after {seeds} seeds");
                 output.Flush();
                 alive += caught is null ? 1 : 0;
                 if (caught is { } number)
@@ -67,21 +77,20 @@ internal sealed class MutantRunner(Options options, TextWriter output)
 
     private IEnumerable<string> Chosen()
     {
-        string[] all = [.. Directory.EnumerateFiles("sim/mutants", "*.patch").Order(StringComparer.Ordinal)];
-        string[] only = options.Text("only", "").Split(',', StringSplitOptions.RemoveEmptyEntries);
-        if (only.Length > 0)
+        string[] all = [.. Directory.EnumerateFiles(Folder, "*.patch").Order(StringComparer.Ordinal)];
+        string[] numbers = [.. only.SelectMany(o => o.Split(',', StringSplitOptions.RemoveEmptyEntries))];
+        if (numbers.Length > 0)
         {
-            return all.Where(p => only.Any(o => Path.GetFileName(p).StartsWith(o, StringComparison.Ordinal)));
+            return all.Where(p => numbers.Any(o => Path.GetFileName(p).StartsWith(o, StringComparison.Ordinal)));
         }
 
-        int sample = options.Number("sample", 0);
         if (sample == 0)
         {
             return all;
         }
 
         // Of those that were seen to be caught: a sample tells of what got worse.
-        SimRandom chance = SimRandom.Of(SeedCampaign.SeedOf(options.Text("from", "1")), "mutants", "sample");
+        SimRandom chance = SimRandom.Of(from, "mutants", "sample");
         return all.Where(p => File.ReadLines(p).Take(2).Any(l => l.StartsWith(Caught, StringComparison.Ordinal)))
             .OrderBy(_ => chance.Next()).Take(sample).Order(StringComparer.Ordinal);
     }
@@ -106,7 +115,7 @@ internal sealed class MutantRunner(Options options, TextWriter output)
 
             (int code, string said) = Start(
                 program,
-                ["run", "--profile", profile, "--seeds", $"{_seeds}", "--broken", "1", "--jobs", _jobs], _copy);
+                ["run", "--profile", profile, "--seeds", $"{seeds}", "--broken", "1", "--jobs", $"{jobs}"], _copy);
             return code == ExitCodes.Violation ? FoundIn(said, ref by) : null;
         }
         finally

@@ -13,25 +13,24 @@ internal static class PlanCommands
 {
     private static readonly TimeSpan ShrinkBudget = TimeSpan.FromSeconds(60);
 
-    public static int Replay(Options options, TextWriter output)
+    public static int Replay(Plan plan, TextWriter output)
     {
-        RunOutcome run = Runner.Run(PlanOf(options));
+        RunOutcome run = Runner.Run(plan);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"seed {run.Plan.Seed}  {run.Steps} steps  {run.Trace.Events} events  hash {run.Trace.Value:x16}"));
         return Tell(run, output);
     }
 
-    public static int Show(Options options, TextWriter output)
+    public static int Show(Plan plan, TextWriter output)
     {
-        output.Write(PlanOf(options).Write());
+        output.Write(plan.Write());
         return ExitCodes.Ok;
     }
 
     /// <summary>Everything observed, a line each, findings in their place.</summary>
-    public static int Explain(Options options, TextWriter output)
+    public static int Explain(Plan plan, string? node, TextWriter output)
     {
-        RunOutcome run = Runner.Run(PlanOf(options));
-        string? node = options.Text("node");
+        RunOutcome run = Runner.Run(plan);
         Queue<Violation> findings = new(run.Violations.OrderBy(v => v.AtUs));
         foreach (Happening h in run.History.Where(h => node is null || h.Node == node || h.Node.Length == 0))
         {
@@ -47,18 +46,17 @@ internal static class PlanCommands
     }
 
     /// <summary>The run as an HTML page.</summary>
-    public static int Report(Options options, TextWriter output)
+    public static int Report(Plan plan, string? file, TextWriter output)
     {
-        RunOutcome run = Runner.Run(PlanOf(options));
-        string file = options.Text("out", $"run-{run.Plan.Profile}-{run.Plan.Seed}.html");
+        file ??= $"run-{plan.Profile}-{plan.Seed}.html";
+        RunOutcome run = Runner.Run(plan);
         File.WriteAllText(file, RunPage.Write(run));
         output.WriteLine(file);
         return Tell(run, output);
     }
 
-    public static int Shrink(Options options, TextWriter output)
+    public static int Shrink(Plan plan, string? invariant, string? file, TextWriter output)
     {
-        Plan plan = PlanOf(options);
         RunOutcome run = Runner.Run(plan);
         if (run.Violations.Count == 0)
         {
@@ -66,12 +64,15 @@ internal static class PlanCommands
             return ExitCodes.Ok;
         }
 
-        string invariant = options.Text("invariant", run.Violations[0].Id);
-        Shrinker shrinker = Shrinker.For(invariant, ShrinkBudget);
-        Plan smallest = shrinker.Shrink(plan, run.Violations.First(v => v.Id == invariant).AtUs);
-        output.WriteLine($"{invariant}: {plan.Faults.Count} faults and {plan.Orders.Count} orders became "
+        Violation broken = invariant is null
+            ? run.Violations[0]
+            : run.Violations.FirstOrDefault(v => v.Id == invariant)
+                ?? throw new PlanException($"This plan does not break {invariant} but {run.Violations[0].Id}.");
+        Shrinker shrinker = Shrinker.For(broken.Id, ShrinkBudget);
+        Plan smallest = shrinker.Shrink(plan, broken.AtUs);
+        output.WriteLine($"{broken.Id}: {plan.Faults.Count} faults and {plan.Orders.Count} orders became "
             + $"{smallest.Faults.Count} and {smallest.Orders.Count} in {shrinker.Tries} runs");
-        if (options.Text("out") is { } file)
+        if (file is not null)
         {
             File.WriteAllText(file, smallest.Write());
         }
@@ -83,11 +84,15 @@ internal static class PlanCommands
         return ExitCodes.Violation;
     }
 
-    public static int Corpus(Options options, TextWriter output)
+    public static int Corpus(string folder, TextWriter output)
     {
+        if (!Directory.Exists(folder))
+        {
+            throw new PlanException($"There is no folder {folder}. Run this in the project's root, or give --folder.");
+        }
+
         int worst = ExitCodes.Ok;
-        foreach (string file in Directory.EnumerateFiles(options.Text("folder", "tests/corpus"), "*.json")
-            .Order(StringComparer.Ordinal))
+        foreach (string file in Directory.EnumerateFiles(folder, "*.json").Order(StringComparer.Ordinal))
         {
             RunOutcome run = Runner.Run(Plan.Read(File.ReadAllText(file)));
             output.WriteLine($"{(run.IsClean ? "ok  " : "FAIL")}  {Path.GetFileName(file)}");
@@ -96,12 +101,6 @@ internal static class PlanCommands
 
         return worst;
     }
-
-    private static Plan PlanOf(Options options) => options.Text("plan") is { } file
-        ? Plan.Read(File.ReadAllText(file))
-        : PlanMaker.Make(
-            SeedCampaign.SeedOf(options.Text("seed") ?? throw new PlanException("Give --seed or --plan.")),
-            Profile.Named(options.Text("profile", "lite")));
 
     private static int Tell(RunOutcome run, TextWriter output)
     {

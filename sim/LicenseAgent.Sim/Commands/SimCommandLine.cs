@@ -1,121 +1,214 @@
+using System.CommandLine;
 using System.Globalization;
 using LicenseAgent.Sim.Campaign;
 using LicenseAgent.Sim.Plans;
 
 namespace LicenseAgent.Sim.Commands;
 
-/// <summary>Options as <c>--name value</c>; everything else is a word.</summary>
-internal sealed class Options
-{
-    private readonly Dictionary<string, string> _named = new(StringComparer.Ordinal);
-
-    public Options(IReadOnlyList<string> arguments)
-    {
-        for (int i = 0; i < arguments.Count; i++)
-        {
-            if (!arguments[i].StartsWith("--", StringComparison.Ordinal))
-            {
-                Words.Add(arguments[i]);
-            }
-            else if (i + 1 < arguments.Count)
-            {
-                _named[arguments[i][2..]] = arguments[++i];
-            }
-            else
-            {
-                throw new PlanException($"{arguments[i]} needs a value.");
-            }
-        }
-    }
-
-    public List<string> Words { get; } = [];
-
-    public string Text(string name, string otherwise) => _named.GetValueOrDefault(name, otherwise);
-
-    public string? Text(string name) => _named.GetValueOrDefault(name);
-
-    public int Number(string name, int otherwise) => !_named.TryGetValue(name, out string? text)
-        ? otherwise
-        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
-            ? number
-            : throw new PlanException($"--{name} takes a number.");
-}
-
 /// <summary>The simulator's commands and its exit codes: 0 to 4 as the README has them, 64 for usage.</summary>
 internal static class SimCommandLine
 {
-    private const string Usage = """
-        license-agent-sim COMMAND
-          run      --profile P --seeds N [--from SEED|COMMIT] [--jobs N] [--broken N] [--report FOLDER]
-                   many seeds; every 20th twice
-          replay   --seed S --profile P | --plan FILE           one run, its findings, its trace hash
-          explain  --seed S --profile P | --plan FILE           one run, line by line   [--node TILL]
-          report   --seed S --profile P | --plan FILE [--out FILE]   one run as an HTML page
-          shrink   --seed S --profile P | --plan FILE [--out FILE]   the smallest plan that still breaks it
-          plan     --seed S --profile P                         the plan of a seed
-          corpus   [--folder tests/corpus]                      every kept plan
-          failnth  [--scenario enrol|orders] [--blow kill-before|kill-after|power-before|power-after|disk|tpm|answer]
-                   [--limit N] [--every N --from COMMIT]   at the k-th call of a port a crash, or one failure, for every k
-          bench                                                 seeds and agent-years a second
-          mutants  [--seeds N] [--only NN,NN] [--sample N --from COMMIT] [--jobs N]   every mutant must be caught
-        """;
+    private const string SeedWords = "a number, or a commit's 40 characters";
 
-    public static int Run(IReadOnlyList<string> arguments, TextWriter output)
+    private static readonly Dictionary<string, Blow> Blows = new(StringComparer.Ordinal)
     {
+        ["kill-before"] = Blow.KillBefore,
+        ["kill-after"] = Blow.KillAfter,
+        ["power-before"] = Blow.PowerCutBefore,
+        ["power-after"] = Blow.PowerCutAfter,
+        ["disk"] = Blow.DiskFails,
+        ["tpm"] = Blow.TpmFails,
+        ["answer"] = Blow.AnswerLost,
+    };
+
+    public static int Run(string[] arguments, TextWriter output, TextWriter error)
+    {
+        RootCommand root = new("The deterministic fleet simulator: the production agent in a simulated world.")
+        {
+            Many(output), Failing(output), Corpus(output), Mutants(output), Measuring(output), Working(output),
+            OfPlan("replay", "One run, its findings, its trace hash.", plan => PlanCommands.Replay(plan, output)),
+            OfPlan("plan", "The plan of a seed.", plan => PlanCommands.Show(plan, output)),
+            Explaining(output), Reporting(output), Shrinking(output),
+        };
+        ParseResult parsed = root.Parse(arguments);
         try
         {
-            Options options = new([.. arguments.Skip(1)]);
-            return arguments.Count == 0 ? Help(output) : arguments[0] switch
+            int code = parsed.Invoke(new InvocationConfiguration
             {
-                "run" => new SeedCampaign(
-                    Profile.Named(options.Text("profile", "lite")), output, options.Text("report")).Run(
-                    SeedCampaign.SeedOf(options.Text("from", "1")), options.Number("seeds", 50),
-                    options.Number("jobs", Environment.ProcessorCount), options.Number("broken", 5)),
-                Workers.Command => Workers.Serve(
-                    Profile.Named(options.Text("profile", "lite")), Console.In, output),
-                "replay" => PlanCommands.Replay(options, output),
-                "explain" => PlanCommands.Explain(options, output),
-                "report" => PlanCommands.Report(options, output),
-                "shrink" => PlanCommands.Shrink(options, output),
-                "plan" => PlanCommands.Show(options, output),
-                "corpus" => PlanCommands.Corpus(options, output),
-                "failnth" => RunFailNth(options, output),
-                "bench" => Bench.Run(output),
-                "mutants" => new MutantRunner(options, output).Run(),
-                _ => Help(output),
-            };
+                Output = output,
+                Error = error,
+                EnableDefaultExceptionHandler = false,
+            });
+            return parsed.Errors.Count > 0 ? ExitCodes.Usage : code;
         }
-        catch (PlanException e)
+        catch (Exception e) when (e is PlanException or IOException or UnauthorizedAccessException)
         {
-            output.WriteLine(e.Message);
+            error.WriteLine(e.Message);
             return ExitCodes.Usage;
         }
     }
 
-    private static int RunFailNth(Options options, TextWriter output)
+    private static Command Many(TextWriter output)
     {
-        int every = options.Number("every", 1);
-        int first = 1 + (int)(SeedCampaign.SeedOf(options.Text("from", "0")) % (ulong)every);
-        Blow? only = options.Text("blow", "") switch
+        Option<string> profile = ProfileOption();
+        Option<int> seeds = Count("--seeds", "How many.", 50);
+        Option<string> from = From("The first seed: " + SeedWords + ".", "1");
+        Option<int> jobs = Jobs();
+        Option<int> broken = Count("--broken", "End after so many seeds that break something.", 5);
+        Option<string?> report = new("--report") { Description = "A folder for the campaign's page and the broken seeds'." };
+        Command command = new("run", "Many seeds of a profile; every 20th twice.")
         {
-            "" => null,
-            "kill-before" => Blow.KillBefore,
-            "kill-after" => Blow.KillAfter,
-            "power-before" => Blow.PowerCutBefore,
-            "power-after" => Blow.PowerCutAfter,
-            "disk" => Blow.DiskFails,
-            "tpm" => Blow.TpmFails,
-            "answer" => Blow.AnswerLost,
-            string other => throw new PlanException(
-                $"There is no blow {other}: kill-before, kill-after, power-before, power-after, disk, tpm, answer."),
+            profile, seeds, from, jobs, broken, report,
         };
-        return FailNth.Run(
-            options.Text("scenario", ""), only, options.Number("limit", int.MaxValue - every), every, first, output);
+        command.SetAction(p => new SeedCampaign(Profile.Named(p.GetValue(profile)!), output, p.GetValue(report)).Run(
+            SeedCampaign.SeedOf(p.GetValue(from)!), p.GetValue(seeds), p.GetValue(jobs), p.GetValue(broken)));
+        return command;
     }
 
-    private static int Help(TextWriter output)
+    private static Command Working(TextWriter output)
     {
-        output.WriteLine(Usage);
-        return ExitCodes.Usage;
+        Option<string> profile = ProfileOption();
+        Command command = new(Workers.Command, "A process of a campaign.") { profile };
+        command.Hidden = true;
+        command.SetAction(p => Workers.Serve(Profile.Named(p.GetValue(profile)!), Console.In, output));
+        return command;
+    }
+
+    private static Command Failing(TextWriter output)
+    {
+        Option<string?> scenario = new("--scenario") { Description = "One of the scenarios only." };
+        scenario.AcceptOnlyFromAmong("enrol", "orders");
+        Option<string?> blow = new("--blow") { Description = "One kind of failure only." };
+        blow.AcceptOnlyFromAmong([.. Blows.Keys]);
+        Option<int> limit = Count("--limit", "Calls of each at most.", 1_000_000);
+        Option<int> every = Count("--every", "A sample: every so-manieth call.", 1);
+        Option<string> from = From("Where the sample begins: " + SeedWords + ".", "0");
+        Command command = new("failnth", "At the k-th call of a port a crash, or one failure, for every k.")
+        {
+            scenario, blow, limit, every, from,
+        };
+        command.SetAction(p =>
+        {
+            int step = p.GetValue(every);
+            int first = 1 + (int)(SeedCampaign.SeedOf(p.GetValue(from)!) % (ulong)step);
+            Blow? only = p.GetValue(blow) is { } name ? Blows[name] : null;
+            return FailNth.Run(p.GetValue(scenario) ?? "", only, p.GetValue(limit), step, first, output);
+        });
+        return command;
+    }
+
+    private static Command Corpus(TextWriter output)
+    {
+        Option<string> folder = new("--folder")
+        {
+            Description = "Where the plans are.",
+            DefaultValueFactory = _ => "tests/corpus",
+        };
+        Command command = new("corpus", "Every kept plan.") { folder };
+        command.SetAction(p => PlanCommands.Corpus(p.GetValue(folder)!, output));
+        return command;
+    }
+
+    private static Command Mutants(TextWriter output)
+    {
+        Option<int> seeds = Count("--seeds", "Within how many each has to be caught.", 200);
+        Option<string[]> only = new("--only")
+        {
+            Description = "Numbers of mutants.",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        Option<int> sample = Count("--sample", "So many, drawn; 0: all.", 0, least: 0);
+        Option<string> from = From("What the sample is drawn by: " + SeedWords + ".", "1");
+        Option<int> jobs = Jobs();
+        Command command = new("mutants", "Tests the tester: every mutant must be caught.")
+        {
+            seeds, only, sample, from, jobs,
+        };
+        command.SetAction(p => new MutantRunner(
+            p.GetValue(seeds), p.GetValue(only) ?? [], p.GetValue(sample), SeedCampaign.SeedOf(p.GetValue(from)!),
+            p.GetValue(jobs), output).Run());
+        return command;
+    }
+
+    private static Command Measuring(TextWriter output)
+    {
+        Command command = new("bench", "Seeds and agent-years a second.");
+        command.SetAction(_ => Bench.Run(output));
+        return command;
+    }
+
+    private static Command Explaining(TextWriter output)
+    {
+        Option<string?> node = new("--node") { Description = "One till only." };
+        return OfPlan(
+            "explain", "One run, line by line.", [node],
+            (p, plan) => PlanCommands.Explain(plan, p.GetValue(node), output));
+    }
+
+    private static Command Reporting(TextWriter output)
+    {
+        Option<string?> file = new("--out") { Description = "The page; run-PROFILE-SEED.html." };
+        return OfPlan(
+            "report", "One run as an HTML page.", [file],
+            (p, plan) => PlanCommands.Report(plan, p.GetValue(file), output));
+    }
+
+    private static Command Shrinking(TextWriter output)
+    {
+        Option<string?> file = new("--out") { Description = "Where the plan is written; else it is shown." };
+        Option<string?> invariant = new("--invariant") { Description = "What has to stay broken; the first that is." };
+        return OfPlan(
+            "shrink", "The smallest plan that still breaks it.", [file, invariant],
+            (p, plan) => PlanCommands.Shrink(plan, p.GetValue(invariant), p.GetValue(file), output));
+    }
+
+    private static Command OfPlan(string name, string what, Func<Plan, int> act) =>
+        OfPlan(name, what, [], (_, plan) => act(plan));
+
+    private static Command OfPlan(string name, string what, Option[] more, Func<ParseResult, Plan, int> act)
+    {
+        Option<string> profile = ProfileOption();
+        Option<string?> seed = new("--seed") { Description = "Of a profile: " + SeedWords + "." };
+        Option<string?> file = new("--plan") { Description = "A file with a plan instead." };
+        Command command = new(name, what) { seed, profile, file };
+        foreach (Option option in more)
+        {
+            command.Add(option);
+        }
+
+        command.SetAction(p => act(p, p.GetValue(file) is { } path
+            ? Plan.Read(File.ReadAllText(path))
+            : PlanMaker.Make(
+                SeedCampaign.SeedOf(p.GetValue(seed) ?? throw new PlanException("Give --seed or --plan.")),
+                Profile.Named(p.GetValue(profile)!))));
+        return command;
+    }
+
+    private static Option<string> ProfileOption() => new("--profile")
+    {
+        Description = "What kind of runs: " + string.Join(", ", Profile.Names) + ".",
+        DefaultValueFactory = _ => "lite",
+    };
+
+    private static Option<string> From(string what, string otherwise) => new("--from")
+    {
+        Description = what,
+        DefaultValueFactory = _ => otherwise,
+    };
+
+    private static Option<int> Jobs() => Count("--jobs", "Processes.", Environment.ProcessorCount);
+
+    private static Option<int> Count(string name, string what, int otherwise, int least = 1)
+    {
+        Option<int> option = new(name) { Description = what, DefaultValueFactory = _ => otherwise };
+        option.Validators.Add(result =>
+        {
+            // What is no number at all, the library says.
+            if (result.Tokens.Any(t => int.TryParse(t.Value, CultureInfo.InvariantCulture, out int n) && n < least))
+            {
+                result.AddError($"{name} takes a number from {least} on.");
+            }
+        });
+        return option;
     }
 }

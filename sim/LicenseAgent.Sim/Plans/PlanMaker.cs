@@ -33,8 +33,10 @@ internal sealed record Profile(
         new("fleet", 10_000, 36, 36, 0, [], Orders: false),
     ];
 
+    public static IEnumerable<string> Names => All.Select(p => p.Name);
+
     public static Profile Named(string name) => All.FirstOrDefault(p => p.Name == name)
-        ?? throw new PlanException($"No profile is called {name}; there are {string.Join(", ", All.Select(p => p.Name))}.");
+        ?? throw new PlanException($"No profile is called {name}; there are {string.Join(", ", Names)}.");
 }
 
 /// <summary>Draws a plan from a seed: which faults are possible at all (swarm), how many, when, how long.</summary>
