@@ -28,7 +28,7 @@ internal sealed class Campaign(IReadOnlyList<Experiment> chosen, bool sampled, s
         {
             string now = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
             HtmlReport.Write(report, outcomes, now);
-            Console.WriteLine($"Report: {report}");
+            Console.WriteLine($"{HtmlReport.Summary(outcomes)}. Report: {report}");
         }
 
         return outcomes.Count == chosen.Count && outcomes.TrueForAll(o => o.Held) ? 0 : 1;

@@ -22,14 +22,22 @@ internal static class HtmlReport
         summary{cursor:pointer;margin:6px 0}
         """;
 
+    /// <summary>A line on all of it. A point that was not reached counts as none: it proves nothing.</summary>
+    public static string Summary(IReadOnlyList<ScriptOutcome> outcomes)
+    {
+        string experiments = outcomes.Count == 1 ? "1 experiment" : Inv($"{outcomes.Count} experiments");
+        int points = outcomes.Sum(o => o.Points.Count), reached = outcomes.Sum(o => o.Points.Count(p => p.Reached));
+        return Inv($"{experiments}, {outcomes.Count(o => o.Held)} held")
+            + (points == 0 ? "" : Inv($"; {points} crash points, {reached} reached, ")
+                + Inv($"{outcomes.Sum(o => o.Points.Count(p => p.Reached && p.Held))} of them held"));
+    }
+
     public static void Write(string path, IReadOnlyList<ScriptOutcome> outcomes, string when)
     {
         StringBuilder page = new();
         page.Append("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Chaos</title><style>")
             .Append(Style).Append("</style></head><body><h1>License Secret Agent: chaos</h1>");
-        int points = outcomes.Sum(o => o.Points.Count);
-        page.Append(Inv($"<p>{when}: {Experiments(outcomes.Count)}, {outcomes.Count(o => o.Held)} held; "))
-            .Append(Inv($"{points} crash points, {outcomes.Sum(o => o.Points.Count(p => p.Held))} held.</p>"))
+        page.Append(Inv($"<p>{when}: {Text(Summary(outcomes))}.</p>"))
             .Append("<p class=dim>Bars: validations a quarter of a second; green valid, amber refused, red no answer. ")
             .Append("Shaded: the fault.</p><table><tr><th>experiment</th><th>outcome</th><th>s</th></tr>");
         foreach (ScriptOutcome o in outcomes)
@@ -54,8 +62,6 @@ internal static class HtmlReport
 
         File.WriteAllText(path, page.Append("</body></html>\n").ToString());
     }
-
-    private static string Experiments(int count) => count == 1 ? "1 experiment" : Inv($"{count} experiments");
 
     private static void Timeline(StringBuilder page, ScriptOutcome o)
     {
