@@ -17,6 +17,8 @@ public sealed class SimCommandLineTests
     [InlineData("replay 17", "Unrecognized command or argument '17'")]
     [InlineData("failnth --blow zap", "Argument 'zap' not recognized")]
     [InlineData("corpus --folder nowhere", "There is no folder nowhere.")]
+    [InlineData("replay --plan nowhere/a.json", "nowhere/a.json")]
+    [InlineData("run --seeds 1 --report /dev/null/pages", "/dev/null/pages")]
     [InlineData("frob", "Unrecognized command or argument 'frob'")]
     public void What_it_does_not_understand_it_says(string arguments, string said)
     {
@@ -25,6 +27,38 @@ public sealed class SimCommandLineTests
         Assert.Equal(ExitCodes.Usage, SimCommandLine.Run(arguments.Split(' '), output, error));
         Assert.Contains(said, error.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("clean", output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("[1]")]
+    [InlineData("{}")]
+    [InlineData("""{"format":1}""")]
+    [InlineData("""{"format":1,"seed":"x"}""")]
+    public void A_file_that_is_no_plan_is_named(string text)
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, text);
+            using StringWriter error = new();
+            Assert.Equal(ExitCodes.Usage, SimCommandLine.Run(["replay", "--plan", file], TextWriter.Null, error));
+            Assert.StartsWith(file + ": ", error.ToString(), StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public void What_is_no_fault_of_the_caller_is_the_harness_s_with_its_stack()
+    {
+        using FullDisk output = new();
+        using StringWriter error = new();
+        Assert.Equal(ExitCodes.HarnessError, SimCommandLine.Run(["plan", "--seed", "1"], output, error));
+        Assert.Contains("IOException: no space", error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("   at ", error.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -39,5 +73,10 @@ public sealed class SimCommandLineTests
 
         Assert.Equal(Plan("plan --seed 17 --profile swarm"), Plan("plan --seed 17 --profile swarm"));
         Assert.NotEqual(Plan("plan --seed 17 --profile swarm"), Plan("plan --seed 18 --profile swarm"));
+    }
+
+    private sealed class FullDisk : StringWriter
+    {
+        public override void Write(string? value) => throw new IOException("no space");
     }
 }

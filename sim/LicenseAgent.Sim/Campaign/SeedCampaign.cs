@@ -32,6 +32,11 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output, string? r
     /// <param name="brokenMax">Ends after so many seeds that break something.</param>
     public int Run(ulong from, int seeds, int jobs, int brokenMax)
     {
+        if (report is not null)
+        {
+            NamedFile.MakeFolder(report);
+        }
+
         output.WriteLine($"profile {profile.Name}, {seeds} seeds from {from}, {jobs} at a time");
         int done = 0;
         foreach (SeedResult result in Workers.Judge(profile, from, seeds, jobs))
@@ -66,15 +71,14 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output, string? r
 
     private void WriteReport(string folder, ulong from, int seeds)
     {
-        Directory.CreateDirectory(folder);
         foreach (SeedResult broken in Found)
         {
             RunOutcome again = Runner.Run(PlanMaker.Make(broken.Seed, profile));
-            File.WriteAllText(Path.Combine(folder, CampaignPage.PageOf(broken.Seed)), RunPage.Write(again));
+            NamedFile.Write(Path.Combine(folder, CampaignPage.PageOf(broken.Seed)), RunPage.Write(again));
         }
 
         string page = Path.Combine(folder, CampaignPage.Name);
-        File.WriteAllText(page, CampaignPage.Write(new CampaignResult(
+        NamedFile.Write(page, CampaignPage.Write(new CampaignResult(
             profile.Name, from, seeds, _watch.Elapsed, _agentHours, _steps, Found, _catalog)));
         output.WriteLine(page);
     }

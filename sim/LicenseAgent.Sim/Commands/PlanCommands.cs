@@ -50,7 +50,7 @@ internal static class PlanCommands
     {
         file ??= $"run-{plan.Profile}-{plan.Seed}.html";
         RunOutcome run = Runner.Run(plan);
-        File.WriteAllText(file, RunPage.Write(run));
+        NamedFile.Write(file, RunPage.Write(run));
         output.WriteLine(file);
         return Tell(run, output);
     }
@@ -74,7 +74,7 @@ internal static class PlanCommands
             + $"{smallest.Faults.Count} and {smallest.Orders.Count} in {shrinker.Tries} runs");
         if (file is not null)
         {
-            File.WriteAllText(file, smallest.Write());
+            NamedFile.Write(file, smallest.Write());
         }
         else
         {
@@ -94,7 +94,7 @@ internal static class PlanCommands
         int worst = ExitCodes.Ok;
         foreach (string file in Directory.EnumerateFiles(folder, "*.json").Order(StringComparer.Ordinal))
         {
-            RunOutcome run = Runner.Run(Plan.Read(File.ReadAllText(file)));
+            RunOutcome run = Runner.Run(NamedFile.ReadPlan(file));
             output.WriteLine($"{(run.IsClean ? "ok  " : "FAIL")}  {Path.GetFileName(file)}");
             worst = Math.Max(worst, run.IsClean ? ExitCodes.Ok : Tell(run, output));
         }

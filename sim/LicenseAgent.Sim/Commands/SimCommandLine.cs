@@ -41,10 +41,15 @@ internal static class SimCommandLine
             });
             return parsed.Errors.Count > 0 ? ExitCodes.Usage : code;
         }
-        catch (Exception e) when (e is PlanException or IOException or UnauthorizedAccessException)
+        catch (PlanException e)
         {
             error.WriteLine(e.Message);
             return ExitCodes.Usage;
+        }
+        catch (Exception e)
+        {
+            error.WriteLine(e);
+            return ExitCodes.HarnessError;
         }
     }
 
@@ -177,7 +182,7 @@ internal static class SimCommandLine
         }
 
         command.SetAction(p => act(p, p.GetValue(file) is { } path
-            ? Plan.Read(File.ReadAllText(path))
+            ? NamedFile.ReadPlan(path)
             : PlanMaker.Make(
                 SeedCampaign.SeedOf(p.GetValue(seed) ?? throw new PlanException("Give --seed or --plan.")),
                 Profile.Named(p.GetValue(profile)!))));

@@ -17,8 +17,17 @@ internal sealed record Plan(
 
     public static Plan Read(string json)
     {
-        Plan plan = JsonSerializer.Deserialize(json, PlanJson.Default.Plan)
-            ?? throw new PlanException("The plan is empty.");
+        Plan plan;
+        try
+        {
+            plan = JsonSerializer.Deserialize(json, PlanJson.Default.Plan)
+                ?? throw new PlanException("The plan is empty.");
+        }
+        catch (JsonException e)
+        {
+            throw new PlanException($"This is no plan, such as `plan` and `shrink` write: {e.Message}");
+        }
+
         return plan.Format == CurrentFormat
             ? plan
             : throw new PlanException($"The plan has format {plan.Format}, this program knows {CurrentFormat}.");
@@ -53,6 +62,7 @@ internal sealed record PlannedOrder(int Id, long AtS, string Till, string Kind, 
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true, IndentSize = 1,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(Plan))]
 internal sealed partial class PlanJson : JsonSerializerContext;
