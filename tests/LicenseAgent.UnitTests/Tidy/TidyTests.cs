@@ -85,31 +85,30 @@ public sealed partial class TidyTests
         where IsSwallowed(caught, file.Text)
         select $"{file.Path}:{file.LineOf(caught.Index)}: an error is swallowed; handle it, or say why it is none");
 
-    // Specimens: this file looks for such code in all others, and must see it.
+    // A specimen is text that the search has to find, or to pass over; none of it is run.
     [Theory]
-    [InlineData("try { } catch { }", true)]
-    [InlineData("try { } catch { /* Because. */ }", true)]
-    [InlineData("try { } catch (Exception) {\n // Because.\n}", true)]
-    [InlineData("try { } catch (IOException e) when (e.HResult is (1 or 2)) { }", true)]
-    [InlineData("try { } catch (IOException) {\n // Because.\n}", false)]
-    [InlineData("try { } catch (Exception e) when (e is IOException or A) {\n // Because.\n}", false)]
-    [InlineData("try { } catch (IOException) { Give(); }", false)]
-    [InlineData("try { } catch (IOException e) when (e.Data is { } d) { Give(d); }", false)]
+    [InlineData("try { } catch { }", true)] // specimen
+    [InlineData("try { } catch { /* Because. */ }", true)] // specimen
+    [InlineData("try { } catch (Exception) {\n // Because.\n}", true)] // specimen
+    [InlineData("try { } catch (IOException e) when (e.HResult is (1 or 2)) { }", true)] // specimen
+    [InlineData("try { } catch (IOException) {\n // Because.\n}", false)] // specimen
+    [InlineData("try { } catch (Exception e) when (e is IOException or A) {\n // Because.\n}", false)] // specimen
+    [InlineData("try { } catch (IOException) { Give(); }", false)] // specimen
+    [InlineData("try { } catch (IOException e) when (e.Data is { } d) { Give(d); }", false)] // specimen
     public void What_is_swallowed_is_seen(string code, bool swallowed) =>
         Assert.Equal(swallowed, EmptyCatch().Matches(CodeMask.Of(code)).Any(caught => IsSwallowed(caught, code)));
 
-    // Specimens as well; none of it is run.
     [Theory]
-    [InlineData("throw new NotImplementedException();")]
-    [InlineData("Thread.Sleep(1);")]
-    [InlineData("await Task.Delay(100);")]
-    [InlineData("await Task.Delay(TimeSpan.FromSeconds(1));")]
-    [InlineData("[Fact(Skip = \"x\")]")]
+    [InlineData("throw new NotImplementedException();")] // specimen
+    [InlineData("Thread.Sleep(1);")] // specimen
+    [InlineData("await Task.Delay(100);")] // specimen
+    [InlineData("await Task.Delay(TimeSpan.FromSeconds(1));")] // specimen
+    [InlineData("[Fact(Skip = \"x\")]")] // specimen
     public void What_is_forbidden_is_seen(string code) => Assert.Matches(Forbidden(), CodeMask.Of(code));
 
     [Theory]
-    [InlineData("await Task.Delay(Timeout.Infinite, cancel);")]
-    [InlineData("items.Skip(1);")]
+    [InlineData("await Task.Delay(Timeout.Infinite, cancel);")] // specimen
+    [InlineData("items.Skip(1);")] // specimen
     public void What_is_allowed_is_not(string code) => Assert.DoesNotMatch(Forbidden(), CodeMask.Of(code));
 
     /// <summary>Only an error of a certain kind, with the reason in the block, can be let go.</summary>
@@ -127,7 +126,7 @@ public sealed partial class TidyTests
     [GeneratedRegex("(?:Manager|Helpers?|Utils?|Utility|Utilities|Service|Processor|Wrapper|Info|Data)$")]
     private static partial Regex BannedSuffix();
 
-    [GeneratedRegex(@"\b(?:TODO|FIXME|HACK|XXX)\b")]
+    [GeneratedRegex(@"\b(?:TODO|FIXME|HACK|XXX)\b")] // what is searched for
     private static partial Regex LeftUndone();
 
     // On code with comments blanked.
