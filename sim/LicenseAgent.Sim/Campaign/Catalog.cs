@@ -1,3 +1,4 @@
+using LicenseAgent.Sim.Checkers;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Plans;
 
@@ -14,6 +15,7 @@ internal sealed record MustHappen(string Id, string Claim, Func<RunOutcome, bool
 internal sealed class Catalog(string profile)
 {
     private readonly Dictionary<string, (long Runs, ulong First)> _hits = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _judged = new(StringComparer.Ordinal);
 
     public static IReadOnlyList<MustHappen> Entries { get; } =
     [
@@ -57,6 +59,13 @@ internal sealed class Catalog(string profile)
     /// <summary>Wanted, and never seen.</summary>
     public IReadOnlyList<MustHappen> Missing => [.. Wanted.Where(e => !_hits.ContainsKey(e.Id))];
 
+    /// <summary>Invariants that this profile has to come near, and never did.</summary>
+    public IReadOnlyList<string> NeverJudged =>
+    [
+        .. AllCheckers.List.Where(c => (c.Profiles.Count == 0 || c.Profiles.Contains(profile)) && Judged(c.Id) == 0)
+            .Select(c => c.Id),
+    ];
+
     public static IReadOnlyList<string> SeenIn(RunOutcome run) => [.. Entries.Where(e => e.Seen(run)).Select(e => e.Id)];
 
     public void Note(SeedResult run)
@@ -66,7 +75,15 @@ internal sealed class Catalog(string profile)
             (long runs, ulong first) = _hits.GetValueOrDefault(id, (0, run.Seed));
             _hits[id] = (runs + 1, first);
         }
+
+        foreach ((string id, long times) in run.Judged)
+        {
+            _judged[id] = Judged(id) + times;
+        }
     }
+
+    /// <summary>How often an invariant was judged.</summary>
+    public long Judged(string id) => _judged.GetValueOrDefault(id);
 
     public long Hits(string id) => _hits.GetValueOrDefault(id).Runs;
 

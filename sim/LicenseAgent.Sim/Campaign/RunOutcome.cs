@@ -12,6 +12,9 @@ internal sealed record RunOutcome(
     Plan Plan, IReadOnlyList<Violation> Violations, IReadOnlyList<Happening> History, TraceHash Trace, long Steps,
     double AgentHours, Exception? Escape)
 {
+    /// <summary>How often each invariant was judged, by its id.</summary>
+    public IReadOnlyDictionary<string, long> Judged { get; init; } = new Dictionary<string, long>();
+
     public bool IsClean => Violations.Count == 0 && Escape is null;
 }
 
@@ -37,7 +40,10 @@ internal static class Runner
 
         return new RunOutcome(
             plan, violations, run.Record.History, run.Trace, run.Steps,
-            plan.Tills * (plan.Hours + (SimWorld.HealUs / 3_600_000_000.0)), run.Escape);
+            plan.Tills * (plan.Hours + (SimWorld.HealUs / 3_600_000_000.0)), run.Escape)
+        {
+            Judged = run.Record.Judged,
+        };
     }
 
     private static Watched Watch(Plan plan, Action<SimWorld> prepare)

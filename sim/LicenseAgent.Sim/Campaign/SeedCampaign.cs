@@ -132,9 +132,12 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output, string? r
             output.WriteLine($"  {entry.Id} {_catalog.Hits(entry.Id),6}  {entry.Claim}");
         }
 
-        if (_catalog.Missing.Count > 0)
+        output.WriteLine("judged: " + string.Join(
+            ", ", AllCheckers.List.Where(c => _catalog.Judged(c.Id) > 0).Select(c => $"{c.Id} {_catalog.Judged(c.Id)}")));
+        string[] never = [.. _catalog.Missing.Select(m => m.Id), .. _catalog.NeverJudged];
+        if (never.Length > 0)
         {
-            output.WriteLine($"never happened: {string.Join(", ", _catalog.Missing.Select(m => m.Id))}");
+            output.WriteLine($"never happened, or never judged: {string.Join(", ", never)}");
             return ExitCodes.NeverHappened;
         }
 

@@ -16,6 +16,9 @@ internal sealed record SeedResult(
     // The first of each kind; the rest is the replay's to show.
     private const int FindingsMax = 8;
 
+    /// <summary>How often each invariant was judged, by its id.</summary>
+    public IReadOnlyDictionary<string, long> Judged { get; init; } = new Dictionary<string, long>();
+
     /// <param name="twice">Runs it again and compares the traces; a difference is never tried again.</param>
     public static SeedResult Of(ulong seed, Profile profile, bool twice)
     {
@@ -31,7 +34,10 @@ internal sealed record SeedResult(
         Violation[] findings = [.. run.Violations.DistinctBy(v => (v.Id, v.Node)).Take(FindingsMax)];
         SeedResult result = new(
             seed, findings.Length == 0 ? ExitCodes.Ok : ExitCodes.Violation, null, findings, Catalog.SeenIn(run),
-            run.Steps, run.AgentHours, hash);
+            run.Steps, run.AgentHours, hash)
+        {
+            Judged = run.Judged,
+        };
         return twice ? result.ComparedWithAnother(plan, run.Trace) : result;
     }
 

@@ -22,6 +22,7 @@ internal sealed class ChainHolds : Checker
     {
         foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, FaultKinds.AuditTailCut)))
         {
+            Judge(run);
             foreach (string wrong in WrongIn(log))
             {
                 yield return new Violation(Id, long.MaxValue, log.Node, wrong);
@@ -32,6 +33,7 @@ internal sealed class ChainHolds : Checker
         long keptS = (run.Plan.Knobs.RetentionS == 0 ? RetentionS : run.Plan.Knobs.RetentionS) - AheadS;
         foreach (LogFileRetired retired in run.History.OfType<LogFileRetired>())
         {
+            Judge(run);
             if (retired.AgeS < keptS && !run.Had(retired.Node, excuses))
             {
                 yield return Broken(retired, $"{retired.File} was removed, and its youngest record is {retired.AgeS} s old");
@@ -98,7 +100,8 @@ internal sealed class HonestLogsAgree : Checker
                     && run.Had(node, FaultKinds.TpmCleared, FaultKinds.TpmReplaced));
             if (!tampered)
             {
-                foreach (WitnessGiven w in run.Of(node).OfType<WitnessGiven>().Where(w => w.Node == node && w.Conflict))
+                WitnessGiven[] given = [.. run.Of(node).OfType<WitnessGiven>()];
+                foreach (WitnessGiven w in Judge(run, given, w => w.Conflict))
                 {
                     yield return Broken(w, $"the server saw another log at record {w.Seq}, and nobody touched it");
                     break;
@@ -117,11 +120,9 @@ internal sealed class TransitionsRecorded : Checker
 
     public override IEnumerable<Violation> Check(RunRecord run)
     {
-        string[] damaged = [.. FaultKinds.Disk, .. FaultKinds.Tampering];
-        foreach (ConfirmLeft left in run.History.OfType<ConfirmLeft>().Where(
-            c => !c.RecordDurable && !run.Had(c.Node, damaged)))
+        foreach (Violation early in ConfirmsWithoutRecord(run))
         {
-            yield return Broken(left, $"the confirm of v{left.Version} left before its staging was durably on record");
+            yield return early;
         }
 
         string[] excuses = [.. FaultKinds.Disk.Except([FaultKinds.DiskFailsOnce]), FaultKinds.AuditTailCut];
@@ -154,13 +155,37 @@ internal sealed class TransitionsRecorded : Checker
         }
     }
 
+    private IEnumerable<Violation> ConfirmsWithoutRecord(RunRecord run)
+    {
+        foreach (string node in run.Nodes)
+        {
+            Excuse excuse = new([.. FaultKinds.Disk.Except([FaultKinds.DiskStall]), .. FaultKinds.Tampering]);
+            foreach (Happening h in run.Of(node))
+            {
+                excuse.On(h);
+                if (h is ConfirmLeft left && !excuse.Holds)
+                {
+                    Judge(run);
+                    if (!left.RecordDurable)
+                    {
+                        yield return Broken(
+                            left, $"the confirm of v{left.Version} left before its staging was durably on record");
+                    }
+                }
+            }
+        }
+    }
+
     /// <summary>From which version on the log has to name them all: what was retired is no longer in it.</summary>
     private static long Since(LogAtEnd log) => log.Files.All(f => f.Retired.Count == 0)
         ? 0
         : log.Lines.Where(l => l.Event == "secret_staged").Select(l => l.Version).DefaultIfEmpty(long.MaxValue).Min();
 }
 
-/// <summary>While the log cannot be written no secret changes.</summary>
+/// <summary>
+/// While the log cannot be written no secret changes. What was received may wait as PENDING: it is not confirmed, so
+/// nothing is made under it, before its staging is on record.
+/// </summary>
 internal sealed class NoChangeWithoutLog : Checker
 {
     // What was on its way when the disk filled up ends.
@@ -170,26 +195,40 @@ internal sealed class NoChangeWithoutLog : Checker
 
     public override string Claim => "While the log cannot be written secrets do not change";
 
+    public override IReadOnlyList<string> Profiles => ["disk", "ipc", "swarm"];
+
     public override IEnumerable<Violation> Check(RunRecord run)
     {
         foreach (string node in run.Nodes)
         {
-            long? fullSince = null;
-            long active = 0;
+            // A disk that is full has no room for the log either.
+            HashSet<int> full = [];
+            long since = 0;
+            Seen? last = null;
             foreach (Happening h in run.Of(node))
             {
+                bool isFull = full.Count > 0 && h.AtUs > since + UnderWayUs;
                 switch (h)
                 {
-                    case FaultBegan { Kind: FaultKinds.AuditFull }: fullSince = h.AtUs; break;
-                    case FaultEnded { Kind: FaultKinds.AuditFull }: fullSince = null; break;
+                    case FaultBegan { Kind: FaultKinds.AuditFull or FaultKinds.DiskFull } began:
+                        since = full.Count == 0 ? h.AtUs : since;
+                        full.Add(began.Fault);
+                        break;
+                    case FaultEnded ended: full.Remove(ended.Fault); break;
+                    case ConfirmLeft left when isFull:
+                        yield return Broken(left, $"v{left.Version} is confirmed without a log");
+                        break;
                     case Seen seen:
-                        if (fullSince is { } since && seen.AtUs > since + UnderWayUs && active != 0
-                            && seen.Active > active)
+                        if (isFull && last is { Active: not 0 })
                         {
-                            yield return Broken(seen, $"ACTIVE went from {active} to {seen.Active} without a log");
+                            Judge(run);
+                            if (seen.Active > last.Active)
+                            {
+                                yield return Broken(seen, $"ACTIVE went from {last.Active} to {seen.Active} without a log");
+                            }
                         }
 
-                        active = seen.Active;
+                        last = seen;
                         break;
                 }
             }

@@ -23,6 +23,9 @@ internal sealed record RunRecord(
         ? own
         : [.. History.Where(h => h.Node == node || IsForAll(h))];
 
+    /// <summary>How often each invariant was judged: moments at which it could have been broken. By its id.</summary>
+    public Dictionary<string, long> Judged { get; } = new(StringComparer.Ordinal);
+
     public bool Had(string node, params IReadOnlyList<string> kinds) =>
         (_faults ??= [.. History.OfType<FaultBegan>()])
             .Any(f => kinds.Contains(f.Kind) && (f.Node == node || f.Node.Length == 0));
@@ -73,7 +76,27 @@ internal abstract class Checker
     /// <summary>In one sentence.</summary>
     public abstract string Claim { get; }
 
+    /// <summary>The profiles whose campaigns have to come near it; empty: every one.</summary>
+    public virtual IReadOnlyList<string> Profiles => [];
+
     public abstract IEnumerable<Violation> Check(RunRecord run);
+
+    /// <summary>A moment at which the invariant could have been broken.</summary>
+    protected void Judge(RunRecord run, long times = 1) =>
+        run.Judged[Id] = run.Judged.GetValueOrDefault(Id) + times;
+
+    /// <summary>Judges all of these, and gives those that break it.</summary>
+    protected IEnumerable<T> Judge<T>(RunRecord run, IEnumerable<T> all, Func<T, bool> isBroken)
+    {
+        foreach (T one in all)
+        {
+            Judge(run);
+            if (isBroken(one))
+            {
+                yield return one;
+            }
+        }
+    }
 
     protected Violation Broken(Happening at, string message) => new(Id, at.AtUs, at.Node, message);
 }
@@ -83,8 +106,8 @@ internal static class AllCheckers
 {
     public static IReadOnlyList<Checker> List { get; } =
     [
-        new NoCrash(), new AlwaysUsable(), new OneActive(), new NoFlapping(), new NothingPastItsEnd(),
-        new VersionsNeverGoDown(), new CrashesLeaveAState(), new ConfirmAfterDurable(), new ForgedChangesNothing(),
+        new NoCrash(), new NoSecretInClear(), new AlwaysUsable(), new OneActive(), new NoFlapping(), new NothingPastItsEnd(),
+        new VersionsNeverGoDown(), new CrashesLeaveAState(), new ConfirmAfterDurable(), new ForgedChangesNothing(), new NoWeakerProtection(),
         new NonceOnce(), new AuditedBeforeAnswer(), new DegradedEnds(), new ComesBack(),
         new LevelsAreKept(), new ChainHolds(), new HonestLogsAgree(), new TransitionsRecorded(),
         new NoChangeWithoutLog(), new EveryCallAnswered(), new LoadAfterOutage(), new RefusalsAreContact(),

@@ -1,3 +1,4 @@
+using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Plans;
 
@@ -17,19 +18,26 @@ internal sealed class RefusalsAreContact : Checker
     {
         foreach (string node in run.Nodes)
         {
-            // An answer waits while the loop waits for the disk; one under a new key is none before the keyset is there.
-            bool slow = run.Had(node, [
-                .. FaultKinds.Disk, FaultKinds.TpmReplaced, FaultKinds.TpmCleared, FaultKinds.KeyRollover,
+            // An answer waits while the loop waits for the disk; one under a new key is none before the keyset is there,
+            // and files put back bring the keyset of their time.
+            Excuse slow = new([
+                .. FaultKinds.Disk, .. FaultKinds.Tampering, FaultKinds.TpmReplaced, FaultKinds.TpmCleared,
+                FaultKinds.KeyRollover,
             ]);
             bool suspended = false;
             HashSet<string> revoked = new(StringComparer.Ordinal);
             foreach (Happening h in run.Of(node))
             {
+                slow.On(h);
                 switch (h)
                 {
-                    case AnswerJudged { Kind: "None", ContactBeforeMs: { } before } a
-                        when a.ContactAfterMs == before && !slow:
-                        yield return Broken(a, "a signed answer was delivered and is no contact");
+                    case AnswerJudged { Kind: "None", ContactBeforeMs: { } before } a when !slow.Holds:
+                        Judge(run);
+                        if (a.ContactAfterMs == before)
+                        {
+                            yield return Broken(a, "a signed answer was delivered and is no contact");
+                        }
+
                         break;
                     case Ordered { What: OrderKinds.Suspend }: suspended = true; break;
                     case Revoked r: revoked.Add(r.License); break;
@@ -53,8 +61,9 @@ internal sealed class OnlyListedPeers : Checker
     public override string Claim => "Only listed peers get answers; roles hold for every management call";
 
     public override IEnumerable<Violation> Check(RunRecord run) =>
-        from call in run.History.OfType<OddCall>()
-        where call.Kind is "stranger" or "viewer" && call.Status is not (401 or 403)
+        from call in Judge(
+            run, run.History.OfType<OddCall>().Where(c => c.Kind is "stranger" or "viewer"),
+            c => c.Status is not (401 or 403))
         select Broken(call, $"{call.Kind} called {call.What} and was answered {call.Status}");
 }
 
@@ -66,8 +75,9 @@ internal sealed class NonsenseIsRefused : Checker
     public override string Claim => "Any bytes in a call are answered, as a refusal, and harm nobody";
 
     public override IEnumerable<Violation> Check(RunRecord run) =>
-        from call in run.History.OfType<OddCall>()
-        where call.Kind == "garbage" && call.Status is not (>= 400 and < 500 or 503)
+        from call in Judge(
+            run, run.History.OfType<OddCall>().Where(c => c.Kind == "garbage"),
+            c => c.Status is not (>= 400 and < 500 or 503))
         select Broken(call, $"garbage on {call.What} was answered {call.Status}");
 }
 
@@ -92,6 +102,7 @@ internal sealed class TpmUseIsBounded : Checker
     {
         foreach (TpmUsed used in run.History.OfType<TpmUsed>())
         {
+            Judge(run);
             long hours = (used.AtUs / 3_600_000_000) + 1;
             long checkIns = hours * 3_600 / Math.Min(run.Plan.Knobs.CheckInS, RetryS);
             long rotations = run.Of(used.Node).OfType<Received>().LongCount(
@@ -117,21 +128,69 @@ internal sealed class NewerFilesAreLeft : Checker
 
     public override string Claim => "A newer format is refused untouched";
 
+    public override IReadOnlyList<string> Profiles => ["rotation", "swarm"];
+
     public override IEnumerable<Violation> Check(RunRecord run)
     {
-        foreach (string node in run.Nodes.Where(
-            n => !run.Had(n, [FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.OlderFormat])))
+        foreach (string node in run.Nodes)
         {
-            foreach (NewerFormatLeft left in run.Of(node).OfType<NewerFormatLeft>().Where(l => l.Node == node))
+            // Other files than it was started on.
+            Excuse excuse = new(FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.OlderFormat);
+            long beganUs = 0;
+            foreach (Happening h in run.Of(node))
             {
-                if (!left.IsUntouched)
+                excuse.On(h);
+                if (h is FaultBegan { Kind: FaultKinds.NewerFormat })
                 {
-                    yield return Broken(left, "run.json of a newer program was changed");
+                    beganUs = h.AtUs;
                 }
-                else if (!left.IsRefused)
+                else if (h is NewerFormatLeft left && (excuse.LastUs == 0 || excuse.LastUs < beganUs))
                 {
-                    yield return Broken(left, "the program runs on files of a newer one");
+                    Judge(run);
+                    if (!left.IsUntouched)
+                    {
+                        yield return Broken(left, "run.json of a newer program was changed");
+                    }
+                    else if (!left.IsRefused)
+                    {
+                        yield return Broken(left, "the program runs on files of a newer one");
+                    }
                 }
+            }
+        }
+    }
+}
+
+/// <summary>Software keys are never taken up where the configuration does not allow them, whatever the TPM does.</summary>
+internal sealed class NoWeakerProtection : Checker
+{
+    public override string Id => "I10";
+
+    public override string Claim => "No weaker protection when the TPM fails";
+
+    public override IEnumerable<Violation> Check(RunRecord run) =>
+        from reported in Judge(run, run.History.OfType<Reported>(), r => r.Protection != Protections.Tpm)
+        select Broken(reported, $"the till signs with keys kept by {reported.Protection}");
+}
+
+/// <summary>What a till answers, sends, logs, publishes and leaves on its disk holds no secret that is not wrapped.</summary>
+internal sealed class NoSecretInClear : Checker
+{
+    public override string Id => "I01";
+
+    public override string Claim => "A secret is never in an answer, request, log line, metric, log or file in clear";
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (Happening h in run.History)
+        {
+            if (h is LookedForSecrets { Secrets: > 0 } looked)
+            {
+                Judge(run, looked.Places);
+            }
+            else if (h is SecretInClear found)
+            {
+                yield return Broken(found, $"the secret of v{found.Version} stands in {found.Place}");
             }
         }
     }

@@ -31,6 +31,7 @@ internal sealed class VersionsNeverGoDown : Checker
                     case Reported: server = false; break;
                     case Ordered { What: "enroll --replace", Outcome: "200" }: anew = files && server; break;
                     case Seen { Active: not 0 } seen when seen.Mode != "LOCKED":
+                        Judge(run);
                         bool isPutBack = (files && tpm) || anew;
                         if (seen.Active < active && !isPutBack)
                         {
@@ -55,18 +56,24 @@ internal sealed class CrashesLeaveAState : Checker
 
     public override IEnumerable<Violation> Check(RunRecord run)
     {
-        string[] excuses =
-        [
-            .. FaultKinds.Tampering, .. FaultKinds.Disk, FaultKinds.TpmCleared, FaultKinds.TpmReplaced,
-            FaultKinds.TpmRolledBack,
-        ];
-        foreach (string node in run.Nodes.Where(n => !run.Had(n, excuses)))
+        foreach (string node in run.Nodes)
         {
-            foreach (Seen seen in run.Of(node).OfType<Seen>().Where(s => s.Node == node))
+            Excuse excuse = new([
+                .. FaultKinds.Tampering, FaultKinds.TpmCleared, FaultKinds.TpmReplaced, FaultKinds.TpmRolledBack,
+            ])
             {
-                if (seen.Lock is "state_rollback" or "state_corrupt" or "secret_unreadable")
+                AtStart = FaultKinds.Disk,
+            };
+            foreach (Happening h in run.Of(node))
+            {
+                excuse.On(h);
+                if (h is Seen seen && !excuse.Holds)
                 {
-                    yield return Broken(seen, $"LOCKED, {seen.Lock}, and nobody but a crash touched the disk");
+                    Judge(run);
+                    if (seen.Lock is "state_rollback" or "state_corrupt" or "secret_unreadable")
+                    {
+                        yield return Broken(seen, $"LOCKED, {seen.Lock}, and nobody but a crash touched the disk");
+                    }
                 }
             }
         }
@@ -80,8 +87,7 @@ internal sealed class ConfirmAfterDurable : Checker
     public override string Claim => "A confirm leaves only when a power cut could not undo what it says";
 
     public override IEnumerable<Violation> Check(RunRecord run) =>
-        from left in run.History.OfType<ConfirmLeft>()
-        where !left.SecretDurable || !left.PendingDurable
+        from left in Judge(run, run.History.OfType<ConfirmLeft>(), c => !c.SecretDurable || !c.PendingDurable)
         select Broken(left, $"confirm of v{left.Version}: "
             + $"{(left.SecretDurable ? "PENDING" : "its secret")} was not durable");
 }
@@ -93,9 +99,12 @@ internal sealed class ForgedChangesNothing : Checker
 
     public override string Claim => "Replayed, foreign and unsigned answers change nothing";
 
+    public override IReadOnlyList<string> Profiles => ["rotation", "swarm"];
+
     public override IEnumerable<Violation> Check(RunRecord run) =>
-        from judged in run.History.OfType<AnswerJudged>()
-        where judged.Kind != "None" && judged.ContactBeforeMs != judged.ContactAfterMs
+        from judged in Judge(
+            run, run.History.OfType<AnswerJudged>().Where(a => a.Kind != "None"),
+            a => a.ContactBeforeMs != a.ContactAfterMs)
         select Broken(judged, $"an answer that was {judged.Kind} counted as contact");
 }
 
@@ -109,25 +118,34 @@ internal sealed class NonceOnce : Checker
     private const long SyncUs = 60_000;
     private const long DriftUs = 2_000_000;
 
+    // A log that could not be written is tried again within a minute.
+    private const long LogAgainUs = 120_000_000;
+
     public override string Id => "I11";
 
     public override string Claim => "A nonce is accepted once per UID within its window";
 
     public override IEnumerable<Violation> Check(RunRecord run)
     {
-        foreach (string node in run.Nodes.Where(n => !run.Had(n, [.. FaultKinds.Disk, FaultKinds.AuditTailCut])))
+        foreach (string node in run.Nodes)
         {
+            Excuse excuse = new([.. FaultKinds.Disk.Except([FaultKinds.DiskStall]), FaultKinds.AuditTailCut]);
             Dictionary<(uint, Protocol.Encoding.Nonce16), long> accepted = [];
             List<long> cuts = [];
             foreach (Happening h in run.Of(node))
             {
+                excuse.On(h);
                 if (h is Ended { How: EndOf.PowerCut } or FaultBegan { Kind: FaultKinds.PowerCut or FaultKinds.DeadRtc })
                 {
                     cuts.Add(h.AtUs);
                 }
                 else if (h is Validated { Status: 200 } v)
                 {
-                    bool known = accepted.TryGetValue((v.Uid, v.Nonce), out long first);
+                    Judge(run);
+
+                    // What was accepted while the log could not be written, and just after, a crash forgets.
+                    bool known = accepted.TryGetValue((v.Uid, v.Nonce), out long first)
+                        && (excuse.LastUs == 0 || first > excuse.LastUs + LogAgainUs);
                     if (known && v.AtUs - first < WindowUs - DriftUs && !IsForgotten(first, cuts))
                     {
                         yield return Broken(v, $"nonce {v.Nonce} was accepted {(v.AtUs - first) / 1000} ms before");
@@ -143,18 +161,38 @@ internal sealed class NonceOnce : Checker
         cuts.Any(cut => cut >= first && cut - first <= MayForgetUs + SyncUs);
 }
 
+/// <summary>
+/// Where the log cannot be written a till that is to go on says so in the log afterwards; one that is to refuse has no
+/// answer without a record, whatever its disk does.
+/// </summary>
 internal sealed class AuditedBeforeAnswer : Checker
 {
+    // A log that could not be written is tried again within a minute.
+    private const long LogAgainUs = 120_000_000;
+
     public override string Id => "I12";
 
     public override string Claim => "An accepted nonce is in the log before the answer leaves";
 
     public override IEnumerable<Violation> Check(RunRecord run)
     {
-        string[] excuses = [.. FaultKinds.Disk];
-        return
-            from v in run.History.OfType<Validated>()
-            where v.Status == 200 && !v.AuditedFirst && !run.Had(v.Node, excuses)
-            select Broken(v, $"nonce {v.Nonce} was answered and is not in the log");
+        foreach (string node in run.Nodes)
+        {
+            Excuse excuse = new([.. FaultKinds.Disk.Except([FaultKinds.DiskStall])]);
+            foreach (Happening h in run.Of(node))
+            {
+                excuse.On(h);
+                bool explained = !run.Plan.Knobs.RefuseWithoutAudit
+                    && excuse.LastUs != 0 && h.AtUs <= excuse.LastUs + LogAgainUs;
+                if (h is Validated { Status: 200 } v && !explained)
+                {
+                    Judge(run);
+                    if (!v.AuditedFirst)
+                    {
+                        yield return Broken(v, $"nonce {v.Nonce} was answered and is not in the log");
+                    }
+                }
+            }
+        }
     }
 }

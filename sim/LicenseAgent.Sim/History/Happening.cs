@@ -1,4 +1,5 @@
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.History;
@@ -56,9 +57,11 @@ internal sealed record Received(long AtUs, string Node, string Action, long Vers
     : Happening(AtUs, Node);
 
 /// <summary>What a check-in reported and what it was told.</summary>
+/// <param name="GraceLimit">Told: serving ends here at the latest.</param>
+/// <param name="Protection">Reported: what keeps the keys.</param>
 internal sealed record Reported(
     long AtUs, string Node, string Mode, string Lock, long RevocationsVersion, long InvalidBelow, bool Suspended,
-    long Active) : Happening(AtUs, Node);
+    long Active, UtcTime? GraceLimit = null, string Protection = Protections.Tpm) : Happening(AtUs, Node);
 
 /// <summary>A version changed its state at the server.</summary>
 internal sealed record VersionChanged(long AtUs, string Node, long Version, VersionState State, UtcTime GraceUntil)
@@ -103,6 +106,13 @@ internal sealed record OddCall(long AtUs, string Node, string Kind, string What,
 /// <summary>What a TPM was used for in a whole run.</summary>
 internal sealed record TpmUsed(long AtUs, string Node, long Commands, long AuthFailures, int Processes)
     : Happening(AtUs, Node);
+
+/// <summary>A secret stood where none may be.</summary>
+/// <param name="Place">What was looked at.</param>
+internal sealed record SecretInClear(long AtUs, string Node, string Place, long Version) : Happening(AtUs, Node);
+
+/// <summary>How many answers, requests, log lines and files of a run were looked through for how many secrets.</summary>
+internal sealed record LookedForSecrets(long AtUs, string Node, long Places, long Secrets) : Happening(AtUs, Node);
 
 internal sealed record FaultBegan(long AtUs, string Node, int Fault, string Kind) : Happening(AtUs, Node);
 

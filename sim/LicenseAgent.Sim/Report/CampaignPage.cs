@@ -52,11 +52,11 @@ internal static class CampaignPage
 
     private static void Verdict(StringBuilder page, CampaignResult campaign)
     {
-        string missing = string.Join(", ", campaign.Catalog.Missing.Select(m => m.Id));
+        string missing = string.Join(", ", campaign.Catalog.Missing.Select(m => m.Id).Concat(campaign.Catalog.NeverJudged));
         page.Append(campaign.Broken.Count > 0
             ? $"<div class=\"broken\">{campaign.Broken.Count} of {campaign.Seeds} seeds broke something.</div>\n"
             : missing.Length > 0
-                ? $"<div class=\"short\">Nothing broke, and it proves less than it should: {missing} never happened.</div>\n"
+                ? $"<div class=\"short\">Nothing broke, and it proves less than it should: {missing} never happened or was never judged.</div>\n"
                 : "<div class=\"clean\">Nothing broke, and everything that must happen did.</div>\n");
         double seconds = Math.Max(0.001, campaign.Took.TotalSeconds);
         page.Append(CultureInfo.InvariantCulture, $"""
@@ -78,12 +78,14 @@ internal static class CampaignPage
 
     private static void Invariants(StringBuilder page, CampaignResult campaign)
     {
-        page.Append("<h2>Invariants</h2>\n<table><tr><th></th><th>always</th><th class=\"n\">broken by seeds</th></tr>\n");
+        page.Append("<h2>Invariants</h2>\n<table><tr><th></th><th>always</th><th class=\"n\">judged</th><th class=\"n\">broken by seeds</th></tr>\n");
         foreach (Checker checker in AllCheckers.List.OrderBy(c => c.Id, StringComparer.Ordinal))
         {
             int broken = campaign.Broken.Count(s => s.Findings.Any(f => f.Id == checker.Id));
-            page.Append($"<tr{(broken > 0 ? " class=\"bad\"" : "")}><td>{checker.Id}</td><td>{Safe(checker.Claim)}</td>"
-                + $"<td class=\"n\">{broken}</td></tr>\n");
+            long judged = campaign.Catalog.Judged(checker.Id);
+            string look = broken > 0 ? " class=\"bad\"" : campaign.Catalog.NeverJudged.Contains(checker.Id) ? " class=\"none\"" : "";
+            page.Append(CultureInfo.InvariantCulture, $"<tr{look}><td>{checker.Id}</td><td>{Safe(checker.Claim)}</td>"
+                + $"<td class=\"n\">{judged}</td><td class=\"n\">{broken}</td></tr>\n");
         }
 
         page.Append("</table>\n");

@@ -211,6 +211,7 @@ internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string s
     {
         till.JudgeLastAnswer();
         byte[] sent = body.ToArray();
+        till.Canary.LookAtRequest(path, sent);
         return life.Ask<UpstreamAnswer>("net.exchange", asked =>
         {
             if (_settings is null || !_settings.Pins.Contains(serverPin, StringComparer.Ordinal))

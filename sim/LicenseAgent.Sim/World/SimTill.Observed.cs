@@ -56,6 +56,7 @@ internal sealed partial class SimTill
             ArrayBufferWriter<byte> into = new();
             LocalAnswer answer = await surface.Handler(call, into, CancellationToken.None);
             isAnswered = true;
+            Canary.Look($"answer {path}", into.WrittenSpan);
             answered(answer.Status, into.WrittenSpan.ToArray());
         }, null);
     }

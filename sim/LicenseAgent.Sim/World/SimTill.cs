@@ -15,7 +15,6 @@ using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.World.Server;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LicenseAgent.Sim.World;
 
@@ -48,6 +47,8 @@ internal sealed partial class SimTill : IDisposable
             Removed = (name, content) => _history.Add(new LogFileRetired(_loop.NowUs, Id, name, AgeS(content))),
         };
         Tpm = new SimTpm(loop, Stream("tpm"));
+        Canary = new Canary(loop, history, server, id);
+        Logger = new CanaryLogger(Canary);
         _kills = Stream("kills");
         DriftPpm = 0;
     }
@@ -61,6 +62,8 @@ internal sealed partial class SimTill : IDisposable
     public SimTpm Tpm { get; }
 
     public LinkTroubles Link { get; } = new();
+
+    public Canary Canary { get; }
 
     /// <summary>How far the wall clock is from the truth, microseconds.</summary>
     public long WallOffsetUs { get; set; }
@@ -84,8 +87,8 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>Told of every call of a port of every process, by name.</summary>
     public Action<string>? PortCalled { get; set; }
 
-    /// <summary>Where operational log lines go; nowhere unless somebody wants to read them.</summary>
-    public ILogger Logger { get; set; } = NullLogger.Instance;
+    /// <summary>Where operational log lines go: looked through for secrets, unless somebody wants to read them.</summary>
+    public ILogger Logger { get; set; }
 
     /// <summary>Told once when a request leaves.</summary>
     public Action? RequestLeaves { get; set; }
@@ -286,7 +289,7 @@ internal sealed partial class SimTill : IDisposable
             AgentMetrics metrics = new(CounterState.Empty, "sim");
             _memory = new SecretMemory(ports.Randomness);
             Agent agent = await Daemon.Agent.CreateAsync(
-                _config, ports, new AgentProgram("sim", SimEpoch.Built), metrics, _ => { }, Logger,
+                _config, ports, new AgentProgram("sim", SimEpoch.Built), metrics, text => Canary.Look("metrics", text), Logger,
                 memory: new ProtectedMemory(_memory, []));
             Agent = agent;
             await agent.RunAsync(stop);

@@ -111,6 +111,8 @@ internal sealed class SimWorld : IDisposable
         foreach (SimTill till in Tills)
         {
             till.Look();
+            till.Canary.LookAtDisk(till.Disk, till.Audit);
+            till.Canary.Tell();
             History.Add(new TpmUsed(Loop.NowUs, till.Id, till.Tpm.Commands, till.Tpm.AuthFailures, till.Processes));
         }
 

@@ -89,4 +89,20 @@ public sealed class SurfaceCheckerTests
 
     private static IEnumerable<Happening> Received(int count, long apartUs) => Enumerable.Range(0, count)
         .Select(i => new Received(Hour + (i * apartUs), Till, "check-in", 1, "ok"));
+
+    [Fact]
+    public void I01_a_secret_in_clear_is_found()
+    {
+        LookedForSecrets looked = new(1, Till, 100, 3);
+        Assert.Empty(Found<NoSecretInClear>(looked));
+        Assert.Single(Found<NoSecretInClear>(new SecretInClear(1, Till, "log line", 3), looked));
+    }
+
+    [Fact]
+    public void I10_software_keys_that_nobody_allowed_are_found()
+    {
+        Reported reported = new(1, Till, "NORMAL", "", 0, 0, false, 1);
+        Assert.Empty(Found<NoWeakerProtection>(reported));
+        Assert.Single(Found<NoWeakerProtection>(reported with { Protection = "software" }));
+    }
 }

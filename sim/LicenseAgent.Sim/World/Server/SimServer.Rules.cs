@@ -190,7 +190,8 @@ internal sealed partial class SimServer
         _history.Add(new Reported(
             _loop.NowUs, books.AgentId, string.Intern(request.Mode), string.Intern(request.LockReason ?? ""),
             request.RevocationsVersion,
-            books.InvalidBelow, books.Suspended, request.ActiveVersion));
+            books.InvalidBelow, books.Suspended, request.ActiveVersion, books.GraceLimit,
+            string.Intern(request.Protection)));
         return new CheckInAnswer(
             request.AgentId, request.RequestId, request.Nonce, request.Action, Now, levels, _identity.KeysetVersion,
             new Witness(request.Audit.Seq, request.Audit.Head, conflict),

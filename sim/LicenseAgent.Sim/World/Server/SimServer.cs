@@ -330,6 +330,7 @@ internal sealed partial class SimServer
         _ => 0,
     };
 
-    private byte[] SecretOf(string agentId, long version) =>
+    /// <summary>What the server makes of a version; a till that has it is one that was given it.</summary>
+    public byte[] SecretOf(string agentId, long version) =>
         SHA256.HashData(System.Text.Encoding.ASCII.GetBytes($"{_identity.BaseKey}|{agentId}|{version}"));
 }
