@@ -108,7 +108,7 @@ internal static class AllCheckers
     [
         new NoCrash(), new NoSecretInClear(), new AlwaysUsable(), new OneActive(), new NoFlapping(), new NothingPastItsEnd(),
         new VersionsNeverGoDown(), new CrashesLeaveAState(), new ConfirmAfterDurable(), new ForgedChangesNothing(), new NoWeakerProtection(),
-        new NonceOnce(), new AuditedBeforeAnswer(), new DegradedEnds(), new ComesBack(),
+        new NonceOnce(), new AuditedBeforeAnswer(), new DegradedEnds(), new ComesBack(), new ViewsAgree(), new NothingPilesUp(), new AlertsClear(),
         new LevelsAreKept(), new ChainHolds(), new HonestLogsAgree(), new TransitionsRecorded(),
         new NoChangeWithoutLog(), new EveryCallAnswered(), new LoadAfterOutage(), new RefusalsAreContact(),
         new OnlyListedPeers(), new NonsenseIsRefused(), new TpmUseIsBounded(), new NewerFilesAreLeft(),

@@ -1,6 +1,5 @@
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Plans;
-using LicenseAgent.Sim.World;
 using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.Checkers;
@@ -54,52 +53,6 @@ internal sealed class DegradedEnds : Checker
                         yield return Broken(seen, $"trusted now is {behind / 1000} s behind the truth, "
                             + $"{(off.LostMs + drift) / 1000} s are explained");
                     }
-                }
-            }
-        }
-    }
-}
-
-/// <summary>After the healing every till is NORMAL within bounded time, and server and till agree.</summary>
-internal sealed class ComesBack : Checker
-{
-    // The run ends at some moment of a rotation.
-    private const long UnderWayUs = 60_000_000;
-
-    public override string Id => "I15";
-
-    public override string Claim => "After sane time and contact every agent returns to NORMAL";
-
-    public override IEnumerable<Violation> Check(RunRecord run)
-    {
-        Healed? healed = run.History.OfType<Healed>().LastOrDefault();
-        if (healed is null)
-        {
-            yield break;
-        }
-
-        foreach (string node in run.Nodes)
-        {
-            Judge(run);
-            Seen? last = run.Of(node).OfType<Seen>().LastOrDefault(s => s.Node == node);
-            if (last is null || last.AtUs < healed.AtUs)
-            {
-                yield return new Violation(Id, healed.AtUs + SimWorld.HealUs, node, "nothing runs on this till");
-            }
-            else if (last.Mode != "NORMAL")
-            {
-                yield return Broken(last, $"still {last.Mode} {last.Lock} hours after the healing");
-            }
-            else
-            {
-                VersionChanged[] actives = [.. run.Of(node).OfType<VersionChanged>()
-                    .Where(v => v.Node == node && v.State == VersionState.Active)];
-                long server = actives.Select(v => v.Version).LastOrDefault();
-                long before = actives.Where(v => v.AtUs < healed.AtUs + SimWorld.HealUs - UnderWayUs)
-                    .Select(v => v.Version).LastOrDefault();
-                if (last.Active != server && last.Active != before)
-                {
-                    yield return Broken(last, $"ACTIVE is {last.Active}, the server's is {server}");
                 }
             }
         }

@@ -107,6 +107,14 @@ internal sealed record OddCall(long AtUs, string Node, string Kind, string What,
 internal sealed record TpmUsed(long AtUs, string Node, long Commands, long AuthFailures, int Processes)
     : Happening(AtUs, Node);
 
+/// <summary>An application with a license made after the healing asks last of all.</summary>
+internal sealed record AskedAtEnd(long AtUs, string Node, string Reason) : Happening(AtUs, Node);
+
+/// <summary>What a till holds at the end of a run.</summary>
+/// <param name="Alerts">Ids of those that stand, with spaces between.</param>
+/// <param name="Timers">Armed timers of its process.</param>
+internal sealed record LeftOver(long AtUs, string Node, string Alerts, int Timers) : Happening(AtUs, Node);
+
 /// <summary>A secret stood where none may be.</summary>
 /// <param name="Place">What was looked at.</param>
 internal sealed record SecretInClear(long AtUs, string Node, string Place, long Version) : Happening(AtUs, Node);

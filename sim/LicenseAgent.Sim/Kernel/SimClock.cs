@@ -58,6 +58,9 @@ internal sealed class SimClock(SimLoop loop, SimContext context, SimBoot boot, F
         return Boot.MonotonicUs;
     }
 
+    /// <summary>Timers that are armed.</summary>
+    public int Armed => _armed.Count;
+
     public override DateTimeOffset GetUtcNow()
     {
         Loop.AssertThread();

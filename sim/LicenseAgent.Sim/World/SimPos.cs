@@ -81,6 +81,31 @@ internal sealed class SimPos
         }
     }
 
+    /// <summary>A license made now, under the secret that the server has for ACTIVE, must be good.</summary>
+    public void AskLast()
+    {
+        if (Mint() is not var (license, token))
+        {
+            return;
+        }
+
+        Span<byte> bytes = stackalloc byte[16];
+        _old.Fill(bytes);
+        byte[] body = Encoding.UTF8.GetBytes(
+            $$"""{"license_token":"{{token}}","nonce":"{{Nonce16.From(bytes)}}"}""");
+        _till.Call(
+            admin: false, new PeerCredentials(Uids[0], Uids[0], 77), "POST", LocalPaths.ValidateLicense, body,
+            (status, answer) => _history.Add(new AskedAtEnd(
+                _loop.NowUs, _till.Id, status == 0 ? "nothing runs" : ReasonOf(answer))));
+    }
+
+    private static string ReasonOf(byte[] answer)
+    {
+        using JsonDocument json = JsonDocument.Parse(answer);
+        JsonElement root = json.RootElement;
+        return (root.TryGetProperty("reason", out JsonElement r) ? r : root.GetProperty("code")).GetString()!;
+    }
+
     private void ValidateOne()
     {
         // Mostly the newest, for that is what an application stores; now and then another one, and rarely one of long ago.
@@ -163,6 +188,15 @@ internal sealed class SimPos
             return;
         }
 
+        if (Mint() is var (license, token))
+        {
+            _mintedUs = _loop.NowUs;
+            Store(license, token);
+        }
+    }
+
+    private (string License, string Token)? Mint()
+    {
         string license = $"lic-{_till.Id}-{_licenses + 1}";
         long now = SimServer.At(_loop.NowUs).UnixSeconds;
         LicenseClaims claims = new(
@@ -172,10 +206,11 @@ internal sealed class SimPos
         if (_server.Mint(_till.Id, claims) is { } minted)
         {
             _licenses++;
-            _mintedUs = _loop.NowUs;
             _history.Add(new Minted(_loop.NowUs, _till.Id, license, minted.Version));
-            Store(license, minted.Token);
+            return (license, minted.Token);
         }
+
+        return null;
     }
 
     private void Store(string license, string token)

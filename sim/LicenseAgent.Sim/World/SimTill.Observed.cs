@@ -90,6 +90,18 @@ internal sealed partial class SimTill
         }
     }
 
+    /// <summary>Notes what is left at the end of a run.</summary>
+    public void LookLast()
+    {
+        Look();
+        Canary.LookAtDisk(Disk, Audit);
+        Canary.Tell();
+        _history.Add(new LeftOver(
+            _loop.NowUs, Id, string.Join(' ', Agent?.Loop.Snapshot.Status.Alerts.Select(a => a.Id) ?? []),
+            _clock?.Armed ?? 0));
+        _history.Add(new TpmUsed(_loop.NowUs, Id, Tpm.Commands, Tpm.AuthFailures, Processes));
+    }
+
     /// <summary>
     /// What the agent shows is looked at whenever it has changed: a state may be shown for seconds only, and is a
     /// finding all the same.

@@ -25,6 +25,7 @@ internal sealed class SimWorld : IDisposable
     private const long EnrolPatienceUs = 300 * Second;
     private const long DecidesUs = 6L * 3_600 * Second;
     private const long DecidesSoonUs = 1_800 * Second;
+    private const long AsksBeforeEndUs = 90 * Second;
     private const long StepsPerTillHour = 400_000;
 
     private static readonly PeerCredentials Operator = new(500, 500, 5);
@@ -107,13 +108,17 @@ internal sealed class SimWorld : IDisposable
         }
 
         Heal();
+        Loop.At(safety + HealUs - AsksBeforeEndUs, () =>
+        {
+            foreach (SimPos pos in Pos)
+            {
+                pos.AskLast();
+            }
+        });
         bool ended = Loop.RunUntil(safety + HealUs, steps);
         foreach (SimTill till in Tills)
         {
-            till.Look();
-            till.Canary.LookAtDisk(till.Disk, till.Audit);
-            till.Canary.Tell();
-            History.Add(new TpmUsed(Loop.NowUs, till.Id, till.Tpm.Commands, till.Tpm.AuthFailures, till.Processes));
+            till.LookLast();
         }
 
         return ended;

@@ -206,10 +206,40 @@ public sealed class CheckerTests
         Healed healed = new(Hour, "all");
         Assert.Empty(Found<ComesBack>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3)));
         Assert.Single(Found<ComesBack>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3) with { Mode = "OFFLINE" }));
-        Assert.Single(Found<ComesBack>(Active(1, 4, 100), healed, Shown(2 * Hour, active: 3)));
-        Happening late = Active(healed.AtUs + SimWorld.HealUs - 1, 4, 100);
-        Assert.Empty(Found<ComesBack>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3), late));
         Assert.Single(Found<ComesBack>(Active(1, 3, 100), healed));
+        AskedAtEnd asked = new(3 * Hour, Till, "VALID");
+        Assert.Empty(Found<ComesBack>(healed, Shown(2 * Hour, active: 3), asked));
+        Assert.Single(Found<ComesBack>(healed, Shown(2 * Hour, active: 3), asked with { Reason = "NO_SECRET" }));
+    }
+
+    [Fact]
+    public void L02_a_till_with_another_secret_than_the_server_is_found()
+    {
+        Healed healed = new(Hour, "all");
+        Assert.Empty(Found<ViewsAgree>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3)));
+        Assert.Single(Found<ViewsAgree>(Active(1, 4, 100), healed, Shown(2 * Hour, active: 3)));
+        Happening late = Active(healed.AtUs + SimWorld.HealUs - 1, 4, 100);
+        Assert.Empty(Found<ViewsAgree>(Active(1, 3, 100), healed, Shown(2 * Hour, active: 3), late));
+    }
+
+    [Fact]
+    public void L03_timers_that_pile_up_are_found()
+    {
+        LeftOver left = new(1, Till, "", 20);
+        Assert.Empty(Found<NothingPilesUp>(left));
+        Assert.Single(Found<NothingPilesUp>(left with { Timers = 200 }));
+    }
+
+    [Fact]
+    public void L05_an_alert_that_outlives_its_cause_is_found()
+    {
+        LeftOver left = new(10 * Hour, Till, "audit_regressed", 20);
+        Assert.Empty(Found<AlertsClear>(left with { Alerts = "" }));
+        Assert.Single(Found<AlertsClear>(left));
+        Assert.Empty(Found<AlertsClear>(new FaultBegan(1, Till, 1, FaultKinds.AuditTailCut), left));
+        LeftOver knocked = left with { Alerts = "unauthorized_access" };
+        Assert.Single(Found<AlertsClear>(new OddCall(Hour, Till, "stranger", "/v1/x", 403), knocked));
+        Assert.Empty(Found<AlertsClear>(new OddCall(9 * Hour, Till, "stranger", "/v1/x", 403), knocked));
     }
 
     [Fact]
