@@ -14,7 +14,7 @@ internal sealed class NoCrash : Checker
     public override IEnumerable<Violation> Check(RunRecord run) =>
         from ended in run.History.OfType<Ended>()
         where ended.How is EndOf.Crash
-        select Broken(ended, ended.Detail);
+        select Broken(ended, ended.Stack is null ? ended.Detail : $"{ended.Detail}\n{ended.Stack}");
 }
 
 /// <summary>

@@ -49,7 +49,7 @@ internal sealed class FaultDesk(SimWorld world)
 
     private void Begin(PlannedFault fault)
     {
-        if (_healed)
+        if (_healed || HasNobodyToHit(fault))
         {
             return;
         }
@@ -78,6 +78,11 @@ internal sealed class FaultDesk(SimWorld world)
             }
         });
     }
+
+    /// <summary>It is done to a process, and none runs: nothing happens, and no checker is told that it did.</summary>
+    private bool HasNobodyToHit(PlannedFault fault) =>
+        fault.Kind is FaultKinds.Kill or FaultKinds.Restart or FaultKinds.Pause or FaultKinds.Suspend
+        && !world.Tills.Any(t => t.IsRunning && (fault.Till.Length == 0 || t.Id == fault.Till));
 
     private void Finish(PlannedFault fault, Action end)
     {

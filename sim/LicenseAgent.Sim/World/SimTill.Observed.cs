@@ -1,5 +1,5 @@
 using System.Buffers;
-using System.Text;
+using System.Buffers.Text;
 using System.Text.Json;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon;
@@ -19,9 +19,12 @@ internal sealed partial class SimTill
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(60);
 
+    private readonly HashSet<long> _stagedInRetired = [];
     private Seen? _lastSeen;
     private AgentSnapshot? _lookedAt;
     private ArrivedAnswer? _judging;
+
+    private static ReadOnlySpan<byte> Staged => "\"secret_staged\""u8;
 
     /// <summary>A call on one of the two sockets, through the agent's own handler.</summary>
     public void Call(
@@ -118,21 +121,42 @@ internal sealed partial class SimTill
     /// <summary>The log says that the version was staged, and a power cut could not take it back.</summary>
     private bool IsStagingOnRecord(long version)
     {
-        ReadOnlySpan<byte> log = Audit.Newest;
-        int at;
-        while ((at = log.LastIndexOf("\"secret_staged\""u8)) >= 0)
-        {
-            int length = Audit.Newest[at..].IndexOf((byte)'\n');
-            if (length >= 0 && Names(Audit.Newest.Slice(at, length), version))
-            {
-                return at + length < Audit.DurableLength;
-            }
+        int end = EndOfStaging(Audit.Newest, version);
 
-            log = log[..at];
+        // Closed files are durable; what was retired was as old as it was to be kept.
+        return end >= 0
+            ? end < Audit.DurableLength
+            : Audit.Closed.Reverse().Any(c => EndOfStaging(c.Content, version) >= 0) || _stagedInRetired.Contains(version);
+    }
+
+    /// <summary>Where the last record of a version's staging ends; -1: there is none.</summary>
+    private static int EndOfStaging(ReadOnlySpan<byte> log, long version)
+    {
+        ReadOnlySpan<byte> rest = log;
+        for (int at; (at = rest.LastIndexOf(Staged)) >= 0; rest = rest[..at])
+        {
+            int length = log[at..].IndexOf((byte)'\n');
+            if (length >= 0 && VersionIn(log.Slice(at, length)) == version)
+            {
+                return at + length;
+            }
         }
 
-        // Closed files are durable, and none is as long ago as to be looked through for more than a mention.
-        return Audit.Closed.Any(c => c.Content.AsSpan().IndexOf("\"secret_staged\""u8) >= 0);
+        return -1;
+    }
+
+    private void OnRetired(string name, byte[] content)
+    {
+        _history.Add(new LogFileRetired(_loop.NowUs, Id, name, AgeS(content)));
+        ReadOnlySpan<byte> rest = content;
+        for (int at; (at = rest.IndexOf(Staged)) >= 0; rest = rest[(at + Staged.Length)..])
+        {
+            int length = rest[at..].IndexOf((byte)'\n');
+            if (length >= 0)
+            {
+                _stagedInRetired.Add(VersionIn(rest.Slice(at, length)));
+            }
+        }
     }
 
     /// <summary>Of the youngest record in a file, by the time it has on it; in seconds.</summary>
@@ -151,11 +175,12 @@ internal sealed partial class SimTill
         return (SimServer.At(_loop.NowUs).UnixMs - youngest.UnixMs) / 1_000;
     }
 
-    private static bool Names(ReadOnlySpan<byte> line, long version)
+    /// <summary>Of the secret that a record is about; 0: of none.</summary>
+    private static long VersionIn(ReadOnlySpan<byte> line)
     {
-        byte[] member = Encoding.ASCII.GetBytes($"\"version\":{version}");
+        ReadOnlySpan<byte> member = "\"version\":"u8;
         int at = line.IndexOf(member);
-        return at >= 0 && !char.IsAsciiDigit((char)line[at + member.Length]);
+        return at >= 0 && Utf8Parser.TryParse(line[(at + member.Length)..], out long version, out _) ? version : 0;
     }
 
     /// <summary>An answer arrived; what it did to the agent is looked at when it next does something.</summary>

@@ -13,6 +13,7 @@ using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.Plans;
 using LicenseAgent.Sim.World.Server;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -25,6 +26,9 @@ namespace LicenseAgent.Sim.World;
 /// </summary>
 internal sealed partial class SimTill : IDisposable
 {
+    // As the service manager is set up (RestartSec).
+    private const long StartAgainUs = 5_000_000;
+
     private readonly SimLoop _loop;
     private readonly Chronicle _history;
     private readonly SimServer _server;
@@ -45,7 +49,7 @@ internal sealed partial class SimTill : IDisposable
         (_loop, _history, _server, _net, _config, Id, _index) = (loop, history, server, net, config, id, index);
         Audit = new SimAudit(Disk.Troubles)
         {
-            Removed = (name, content) => _history.Add(new LogFileRetired(_loop.NowUs, Id, name, AgeS(content))),
+            Removed = OnRetired,
         };
         Tpm = new SimTpm(loop, Stream("tpm"));
         _kills = Stream("kills");
@@ -79,8 +83,6 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>Started so far.</summary>
     public int Processes => _processes;
 
-    public long PortCalls => _life?.Calls ?? 0;
-
     /// <summary>Told of every call of a port of every process, by name.</summary>
     public Action<string>? PortCalled { get; set; }
 
@@ -113,7 +115,7 @@ internal sealed partial class SimTill : IDisposable
 
         SimContext context = new(_loop, (_index * 1_000) + ++_processes, $"{Id}#{_processes}");
         Life life = new(_loop, context, OnCrashPoint) { Called = OnPortCall };
-        context.Crashed = e => OnEnd(life, EndOf.Crash, e.ToString());
+        context.Crashed = e => OnCrash(life, e);
         _life = life;
         life.CrashAfter(_crashNext);
         _crashNext = null;
@@ -185,16 +187,24 @@ internal sealed partial class SimTill : IDisposable
         _stop?.Dispose();
     }
 
+    /// <summary>SIGSTOP. Where no process runs there is nothing to stop.</summary>
     public void Pause()
     {
-        IsStopped = true;
-        _life?.Context.Stop();
+        if (_life is { IsOver: false } life)
+        {
+            IsStopped = true;
+            life.Context.Stop();
+        }
     }
 
+    /// <summary>The machine sleeps; one that is off does not.</summary>
     public void Suspend()
     {
-        IsStopped = true;
-        _clock?.Suspend();
+        if (IsRunning)
+        {
+            IsStopped = true;
+            _clock?.Suspend();
+        }
     }
 
     public void Resume()
@@ -239,7 +249,7 @@ internal sealed partial class SimTill : IDisposable
         }
     }
 
-    private void OnEnd(Life life, EndOf how, string detail)
+    private void OnEnd(Life life, EndOf how, string detail, string? stack = null)
     {
         if (!life.IsOver)
         {
@@ -259,7 +269,7 @@ internal sealed partial class SimTill : IDisposable
             }
         }
 
-        _history.Add(new Ended(_loop.NowUs, Id, how, detail));
+        _history.Add(new Ended(_loop.NowUs, Id, how, detail) { Stack = stack });
     }
 
     /// <summary>
@@ -290,7 +300,14 @@ internal sealed partial class SimTill : IDisposable
                 memory: new ProtectedMemory(_memory, []));
             Agent = agent;
             await agent.RunAsync(stop);
-            OnEnd(life, EndOf.Stop, "");
+            if (stop.IsCancellationRequested)
+            {
+                OnEnd(life, EndOf.Stop, "");
+            }
+            else
+            {
+                OnEnd(life, EndOf.Crash, "It came to its end, and nobody had asked it to.");
+            }
         }
         catch (NodeDeadException)
         {
@@ -300,16 +317,44 @@ internal sealed partial class SimTill : IDisposable
         {
             OnEnd(life, EndOf.NewerFormat, e.Message);
         }
-        catch (EnvironmentException e)
+        catch (StorageException e) when (Agent is null && IsDiskInTrouble())
         {
             // A disk on which not even the log can be read: the process ends, and the service manager starts it anew.
             OnEnd(life, EndOf.Stop, e.Reason);
-            _loop.After(5_000_000, Start);
+            _loop.After(StartAgainUs, Start);
         }
         catch (Exception e) when (e is not LeftTheLoopException)
         {
-            OnEnd(life, EndOf.Crash, e.ToString());
+            // What production exits 70 for. An agent that runs has a state for everything that its surroundings do.
+            OnCrash(life, e);
         }
+    }
+
+    /// <summary>A bug; the service manager starts the next process.</summary>
+    private void OnCrash(Life life, Exception e)
+    {
+        OnEnd(life, EndOf.Crash, $"{e.GetType().Name}: {e.Message}", e.ToString());
+        _loop.After(StartAgainUs, Start);
+    }
+
+    /// <summary>A fault of the disk has begun and not ended, one that failed a single step among them.</summary>
+    private bool IsDiskInTrouble()
+    {
+        HashSet<int> over = [];
+        foreach (Happening h in _history.All.Reverse())
+        {
+            if (h is FaultEnded ended)
+            {
+                over.Add(ended.Fault);
+            }
+            else if (h is FaultBegan began && (began.Node == Id || began.Node.Length == 0)
+                && FaultKinds.Disk.Contains(began.Kind) && !over.Contains(began.Fault))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private AgentPorts PortsOf(Life life, SimClock clock)

@@ -57,8 +57,6 @@ internal sealed class SimTpm
 
     public TpmTroubles Troubles { get; } = new();
 
-    public long Counter => _counter;
-
     /// <summary>Commands with an auth value that was not right: each would count towards a lockout.</summary>
     public long AuthFailures { get; private set; }
 
