@@ -145,7 +145,10 @@ internal sealed class FaultDesk(SimWorld world)
             case FaultKinds.TpmAbsent: tpm.Absent = true; break;
             case FaultKinds.TpmLockout: tpm.Lockout = true; break;
             case FaultKinds.TpmSlow: tpm.SlowUs = fault.Arg * 1_000; break;
-            case FaultKinds.TpmFailsOnce: tpm.FailAtCommand = fault.Arg; break;
+            case FaultKinds.TpmFailsOnce:
+                // 1: nothing of it is done; 2: all of it, and the answer is lost; else it is drawn.
+                (tpm.FailAtCommand, tpm.LosesAnswer) = (fault.Arg, fault.Arg2 is 1 or 2 ? fault.Arg2 == 2 : null);
+                break;
             case FaultKinds.TpmFlaky: tpm.FlakyOneIn = fault.Arg; break;
             default: return null;
         }

@@ -51,7 +51,7 @@ internal sealed partial class SimTill : IDisposable
         {
             Removed = OnRetired,
         };
-        Tpm = new SimTpm(loop, Stream("tpm"));
+        Tpm = new SimTpm(loop, Stream("tpm"), Stream("tpm-late"));
         _kills = Stream("kills");
         DriftPpm = 0;
     }
