@@ -21,6 +21,9 @@ internal enum EndOf
     Kill,
     PowerCut,
 
+    /// <summary>The machine was switched off in an orderly way; its process had ended before.</summary>
+    ShutDown,
+
     /// <summary>By itself, with an exception: a bug.</summary>
     Crash,
 

@@ -81,7 +81,8 @@ internal sealed class FaultDesk(SimWorld world)
 
     /// <summary>It is done to a process, and none runs: nothing happens, and no checker is told that it did.</summary>
     private bool HasNobodyToHit(PlannedFault fault) =>
-        fault.Kind is FaultKinds.Kill or FaultKinds.Restart or FaultKinds.Pause or FaultKinds.Suspend
+        fault.Kind is FaultKinds.Kill or FaultKinds.Restart or FaultKinds.Reboot or FaultKinds.Pause
+            or FaultKinds.Suspend
         && !world.Tills.Any(t => t.IsRunning && (fault.Till.Length == 0 || t.Id == fault.Till));
 
     private void Finish(PlannedFault fault, Action end)
@@ -189,6 +190,11 @@ internal sealed class FaultDesk(SimWorld world)
             case FaultKinds.Restart:
                 till.Stop();
                 return till.Start;
+            case FaultKinds.Reboot:
+                till.SwitchOff();
+                return till.Start;
+            case FaultKinds.Night:
+                return SwitchOffEveryNight(till, fault.Arg * Second);
             case FaultKinds.Crash:
                 bool power = (fault.Arg2 & 2) != 0;
                 till.CrashAt(new CrashPoint(Math.Max(1, fault.Arg), (fault.Arg2 & 1) != 0), _ => Fell(till, power));
@@ -236,6 +242,35 @@ internal sealed class FaultDesk(SimWorld world)
     {
         till.WallOffsetUs = DeadRtcUnixUs - (SimEpochUnixUs + world.Loop.NowUs);
         till.Start();
+    }
+
+    private Action SwitchOffEveryNight(SimTill till, long forUs)
+    {
+        bool isOver = false;
+        void Evening()
+        {
+            if (isOver)
+            {
+                return;
+            }
+
+            till.SwitchOff();
+            world.Loop.After(forUs, () =>
+            {
+                if (!isOver)
+                {
+                    till.Start();
+                }
+            });
+            world.Loop.After(24 * 3_600 * Second, Evening);
+        }
+
+        Evening();
+        return () =>
+        {
+            isOver = true;
+            till.Start();
+        };
     }
 
     private Action CutPowerAgainAndAgain(SimTill till, long everyUs)

@@ -182,6 +182,12 @@ internal sealed class SimAudit(DiskTroubles troubles)
     public void PowerCut(SimRandom chance)
     {
         _length = _durable + (int)chance.Below(_length - Math.Min(_durable, _length) + 1);
+        Unmount();
+    }
+
+    /// <summary>What is in the file is on the disk, and pages of a failed fsync are not.</summary>
+    public void Unmount()
+    {
         foreach ((int from, int to) in _dropped)
         {
             _bytes.AsSpan(Math.Min(from, _length)..Math.Min(to, _length)).Clear();

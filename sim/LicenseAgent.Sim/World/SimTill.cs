@@ -102,7 +102,7 @@ internal sealed partial class SimTill : IDisposable
     {
         if (IsRunning)
         {
-            // Told to stop while it was held, it ends when it goes on; the service manager still has the start to do.
+            // Told to stop while it was held, it ends when it goes on, or the machine is going off: the start comes after it.
             _startAgain = _stop is { IsCancellationRequested: true };
             return;
         }
@@ -115,7 +115,7 @@ internal sealed partial class SimTill : IDisposable
 
         SimContext context = new(_loop, (_index * 1_000) + ++_processes, $"{Id}#{_processes}");
         Life life = new(_loop, context, OnCrashPoint) { Called = OnPortCall };
-        context.Crashed = e => OnCrash(life, e);
+        context.Crashed = e => OnReturn(life, e, _stop!.Token);
         _life = life;
         life.CrashAfter(_crashNext);
         _crashNext = null;
@@ -125,43 +125,6 @@ internal sealed partial class SimTill : IDisposable
         _history.Add(new Started(_loop.NowUs, Id, _processes, Boot.Id));
         AgentPorts ports = PortsOf(life, clock);
         context.Post(_ => RunAgent(life, ports, _stop.Token), null);
-    }
-
-    /// <summary>kill -9: what was written stays, what was promised in memory is gone.</summary>
-    public void Kill() => End(EndOf.Kill);
-
-    /// <summary>The plug is pulled.</summary>
-    public void PowerCut()
-    {
-        bool ran = _life is { IsOver: false };
-        End(EndOf.PowerCut);
-        if (Boot is not null)
-        {
-            // What the disk forgets counts from here, even where a kill at a call of a port came first.
-            if (!ran)
-            {
-                _history.Add(new Ended(_loop.NowUs, Id, EndOf.PowerCut, "no process ran"));
-            }
-
-            Boot = null;
-            Disk.PowerCut(_kills);
-            Audit.PowerCut(_kills);
-            Tpm.PowerDown(orderly: false);
-        }
-    }
-
-    /// <summary>SIGTERM; the process ends by itself, later.</summary>
-    public void Stop() => _stop?.Cancel();
-
-    /// <summary>The machine goes off in an orderly way; whatever still runs is killed.</summary>
-    public void ShutDown()
-    {
-        End(EndOf.Kill);
-        if (Boot is not null)
-        {
-            Boot = null;
-            Tpm.PowerDown(orderly: true);
-        }
     }
 
     /// <summary>
@@ -185,32 +148,6 @@ internal sealed partial class SimTill : IDisposable
         Agent = null;
         _memory?.Dispose();
         _stop?.Dispose();
-    }
-
-    /// <summary>SIGSTOP. Where no process runs there is nothing to stop.</summary>
-    public void Pause()
-    {
-        if (_life is { IsOver: false } life)
-        {
-            IsStopped = true;
-            life.Context.Stop();
-        }
-    }
-
-    /// <summary>The machine sleeps; one that is off does not.</summary>
-    public void Suspend()
-    {
-        if (IsRunning)
-        {
-            IsStopped = true;
-            _clock?.Suspend();
-        }
-    }
-
-    public void Resume()
-    {
-        IsStopped = false;
-        _clock?.Resume();
     }
 
     /// <summary>Told once, when the running process calls a port of this name next.</summary>
@@ -262,14 +199,18 @@ internal sealed partial class SimTill : IDisposable
             IsStopped = false;
             Boot?.Resume();
             Release();
-            if (_startAgain)
+            if (_startAgain && !_isGoingOff)
             {
                 _startAgain = false;
-                _loop.After(1_000_000, Start);
+                StartAgain(1_000_000);
             }
         }
 
         _history.Add(new Ended(_loop.NowUs, Id, how, detail) { Stack = stack });
+        if (_isGoingOff)
+        {
+            ShutDown();
+        }
     }
 
     /// <summary>
@@ -300,55 +241,77 @@ internal sealed partial class SimTill : IDisposable
                 memory: new ProtectedMemory(_memory, []));
             Agent = agent;
             await agent.RunAsync(stop);
-            if (stop.IsCancellationRequested)
-            {
-                OnEnd(life, EndOf.Stop, "");
-            }
-            else
-            {
-                OnEnd(life, EndOf.Crash, "It came to its end, and nobody had asked it to.");
-            }
+            OnReturn(life, null, stop);
         }
         catch (NodeDeadException)
         {
             // It died at this very call, which is noted already.
         }
-        catch (NewerFormatException e)
-        {
-            OnEnd(life, EndOf.NewerFormat, e.Message);
-        }
-        catch (StorageException e) when (Agent is null && IsDiskInTrouble())
-        {
-            // A disk on which not even the log can be read: the process ends, and the service manager starts it anew.
-            OnEnd(life, EndOf.Stop, e.Reason);
-            _loop.After(StartAgainUs, Start);
-        }
         catch (Exception e) when (e is not LeftTheLoopException)
         {
-            // What production exits 70 for. An agent that runs has a state for everything that its surroundings do.
-            OnCrash(life, e);
+            OnReturn(life, e, stop);
         }
     }
 
-    /// <summary>A bug; the service manager starts the next process.</summary>
-    private void OnCrash(Life life, Exception e)
+    /// <summary>A process came to its end: told to, or by itself, and then it is started again.</summary>
+    private void OnReturn(Life life, Exception? failure, CancellationToken stop)
     {
-        OnEnd(life, EndOf.Crash, $"{e.GetType().Name}: {e.Message}", e.ToString());
-        _loop.After(StartAgainUs, Start);
+        EndOf how = Judge(
+            failure, ran: Agent is not null, asked: stop.IsCancellationRequested,
+            diskInTrouble: failure is StorageException && HadTrouble(FaultKinds.Disk, _loop.NowUs),
+            newerFiles: failure is NewerFormatException && Formats.AreNewer(Disk));
+        OnEnd(life, how, failure is null ? "" : $"{failure.GetType().Name}: {failure.Message}", failure?.ToString());
+        if (how != EndOf.NewerFormat && !stop.IsCancellationRequested)
+        {
+            StartAgain(StartAgainUs);
+        }
     }
 
-    /// <summary>A fault of the disk has begun and not ended, one that failed a single step among them.</summary>
-    private bool IsDiskInTrouble()
+    /// <summary>
+    /// What it says of the agent. Once it runs it has a state for everything that its surroundings do: whatever gets out
+    /// of it, production exits 70 for, and so it does for an end that nobody asked for.
+    /// </summary>
+    /// <param name="failure"><see langword="null"/>: it returned.</param>
+    /// <param name="ran">The agent had been made.</param>
+    public static EndOf Judge(Exception? failure, bool ran, bool asked, bool diskInTrouble, bool newerFiles) =>
+        failure switch
+        {
+            null => asked ? EndOf.Stop : EndOf.Crash,
+            NewerFormatException when newerFiles => EndOf.NewerFormat,
+
+            // On such a disk not even the log can be opened.
+            StorageException when !ran && diskInTrouble => EndOf.Stop,
+            _ => EndOf.Crash,
+        };
+
+    /// <summary>What the service manager does, and it is gone when the machine is.</summary>
+    private void StartAgain(long afterUs)
+    {
+        SimBoot? boot = Boot;
+        _loop.After(afterUs, () =>
+        {
+            if (boot is not null && ReferenceEquals(boot, Boot))
+            {
+                Start();
+            }
+        });
+    }
+
+    /// <summary>
+    /// A fault of these kinds was not over before a time; of what fails once it counts how long it might have.
+    /// </summary>
+    public bool HadTrouble(IReadOnlyList<string> kinds, long sinceUs)
     {
         HashSet<int> over = [];
-        foreach (Happening h in _history.All.Reverse())
+        for (int i = _history.All.Count - 1; i >= 0; i--)
         {
-            if (h is FaultEnded ended)
+            Happening h = _history.All[i];
+            if (h is FaultEnded ended && ended.AtUs < sinceUs)
             {
                 over.Add(ended.Fault);
             }
             else if (h is FaultBegan began && (began.Node == Id || began.Node.Length == 0)
-                && FaultKinds.Disk.Contains(began.Kind) && !over.Contains(began.Fault))
+                && kinds.Contains(began.Kind) && !over.Contains(began.Fault))
             {
                 return true;
             }
