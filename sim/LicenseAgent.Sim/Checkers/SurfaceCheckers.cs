@@ -120,17 +120,20 @@ internal sealed class NewerFilesAreLeft : Checker
     public override IEnumerable<Violation> Check(RunRecord run)
     {
         foreach (string node in run.Nodes.Where(
-            n => !run.Had(n, [FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.OlderFormat])))
+            n => !run.Had(n, [
+                FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.StateDamaged, FaultKinds.SecretDamaged,
+                FaultKinds.OlderFormat,
+            ])))
         {
             foreach (NewerFormatLeft left in run.Of(node).OfType<NewerFormatLeft>().Where(l => l.Node == node))
             {
                 if (!left.IsUntouched)
                 {
-                    yield return Broken(left, "run.json of a newer program was changed");
+                    yield return Broken(left, $"{left.File} is of a newer program, and the state folder was changed");
                 }
                 else if (!left.IsRefused)
                 {
-                    yield return Broken(left, "the program runs on files of a newer one");
+                    yield return Broken(left, $"the program runs, and {left.File} is of a newer one");
                 }
             }
         }

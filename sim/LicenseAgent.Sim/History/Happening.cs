@@ -104,12 +104,14 @@ internal sealed record AnswerJudged(
 
 /// <summary>A program that is too old stood before newer files.</summary>
 /// <param name="IsRefused">It did not run.</param>
-/// <param name="IsUntouched">The file is what it was, byte for byte.</param>
-internal sealed record NewerFormatLeft(long AtUs, string Node, bool IsRefused, bool IsUntouched)
+/// <param name="IsUntouched">The state folder is what it was, byte for byte.</param>
+/// <param name="File">The one that was newer.</param>
+internal sealed record NewerFormatLeft(
+    long AtUs, string Node, bool IsRefused, bool IsUntouched, string File = "run.json")
     : Happening(AtUs, Node);
 
 /// <summary>Somebody called who may not, or called nonsense.</summary>
-/// <param name="Kind"><c>stranger</c>, <c>viewer</c> or <c>garbage</c>.</param>
+/// <param name="Kind"><c>stranger</c>, <c>viewer</c>, <c>garbage</c> or <c>oversized</c>.</param>
 internal sealed record OddCall(long AtUs, string Node, string Kind, string What, int Status) : Happening(AtUs, Node);
 
 /// <summary>What a TPM was used for in a whole run.</summary>

@@ -232,7 +232,7 @@ internal sealed class FaultDesk(SimWorld world)
                 till.Start();
                 return () => world.EnrolAnew(till);
             case FaultKinds.NewerFormat:
-                return Formats.Newer(world, till);
+                return Formats.Newer(world, till, fault.Arg);
             default:
                 return Tampering.Of(till, fault);
         }
