@@ -67,8 +67,9 @@ internal sealed class NonsenseIsRefused : Checker
 
     public override IEnumerable<Violation> Check(RunRecord run) =>
         from call in run.History.OfType<OddCall>()
-        where call.Kind == "garbage" && call.Status is not (>= 400 and < 500 or 503)
-        select Broken(call, $"garbage on {call.What} was answered {call.Status}");
+        where (call.Kind == "garbage" && call.Status is not (>= 400 and < 500 or 503))
+            || (call.Kind == "oversized" && call.Status is not (413 or 429 or 503))
+        select Broken(call, $"{call.Kind} on {call.What} was answered {call.Status}");
 }
 
 /// <summary>The agent asks its TPM for what it needs, and never with a wrong auth value.</summary>

@@ -10,6 +10,7 @@ using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.Plans;
 using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.World;
@@ -19,6 +20,9 @@ internal sealed partial class SimTill
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(60);
 
+    // As long as the management client waits for what needs the server and the TPM (ManagementClient.WorkTimeout).
+    private static readonly TimeSpan OrderWithin = TimeSpan.FromMinutes(5);
+
     private readonly HashSet<long> _stagedInRetired = [];
     private Seen? _lastSeen;
     private AgentSnapshot? _lookedAt;
@@ -27,8 +31,10 @@ internal sealed partial class SimTill
     private static ReadOnlySpan<byte> Staged => "\"secret_staged\""u8;
 
     /// <summary>A call on one of the two sockets, through the agent's own handler.</summary>
+    /// <param name="oversized">It has more bytes than a call may have, and none was read.</param>
     public void Call(
-        bool admin, PeerCredentials peer, string method, string path, byte[] body, Action<int, byte[]> answered)
+        bool admin, PeerCredentials peer, string method, string path, byte[] body, Action<int, byte[]> answered,
+        bool oversized = false)
     {
         if (Agent is not { } agent || _life is not { IsOver: false } life)
         {
@@ -45,15 +51,18 @@ internal sealed partial class SimTill
         }
 
         bool isAnswered = false;
-        _loop.After(AnswerWithin.Ticks / 10, () =>
+        long askedUs = _loop.NowUs;
+        _loop.After((admin ? OrderWithin : AnswerWithin).Ticks / 10, () =>
         {
-            if (!isAnswered && !life.IsOver && !IsStopped && !admin)
+            // An order takes dozens of commands, and each may take as long as a slow TPM lets it.
+            bool isFair = !admin || !HadTrouble([FaultKinds.TpmSlow], askedUs);
+            if (!isAnswered && !life.IsOver && !IsStopped && isFair)
             {
                 _history.Add(new Unanswered(_loop.NowUs, Id, path));
             }
         });
         LocalCall call = new(
-            peer, method, path, "", body.Length > 0 ? "application/json" : null, body, Oversized: false);
+            peer, method, path, "", body.Length > 0 ? "application/json" : null, body, oversized);
         life.Context.Post(async _ =>
         {
             ArrayBufferWriter<byte> into = new();
@@ -119,7 +128,7 @@ internal sealed partial class SimTill
     }
 
     /// <summary>The log says that the version was staged, and a power cut could not take it back.</summary>
-    private bool IsStagingOnRecord(long version)
+    public bool IsStagingOnRecord(long version)
     {
         int end = EndOfStaging(Audit.Newest, version);
 
