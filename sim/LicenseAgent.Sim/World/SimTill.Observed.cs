@@ -135,7 +135,8 @@ internal sealed partial class SimTill
         // Closed files are durable; what was retired was as old as it was to be kept.
         return end >= 0
             ? end < Audit.DurableLength
-            : Audit.Closed.Reverse().Any(c => EndOfStaging(c.Content, version) >= 0) || _stagedInRetired.Contains(version);
+            : Audit.Closed.Reverse().Any(c => EndOfStaging(c.Content, version) >= 0)
+                || _stagedInRetired.Contains(version);
     }
 
     /// <summary>Where the last record of a version's staging ends; -1: there is none.</summary>

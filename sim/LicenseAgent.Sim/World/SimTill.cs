@@ -102,7 +102,7 @@ internal sealed partial class SimTill : IDisposable
     {
         if (IsRunning)
         {
-            // Told to stop while it was held, it ends when it goes on, or the machine is going off: the start comes after it.
+            // Told to stop while it was held, it ends when it goes on; or the machine is going off. The start comes after.
             _startAgain = _stop is { IsCancellationRequested: true };
             return;
         }

@@ -125,7 +125,7 @@ internal sealed class SimTpm
             new TpmAnchor(keys.SrkName, keys.SigningName, keys.DecryptionName, auth.ToArray()));
     }
 
-    /// <summary>Whoever uses keys or NV indices is held to this: the names first, so that no auth value is tried in vain.</summary>
+    /// <summary>Whoever uses keys or NV indices is held to this; names first, or auth values were tried in vain.</summary>
     public void Require(TpmAnchor anchor)
     {
         bool ours = _keys is { } keys && keys.SrkName == anchor.SrkName && keys.SigningName == anchor.SigningName

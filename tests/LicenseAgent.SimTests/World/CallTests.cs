@@ -45,7 +45,8 @@ public sealed class CallTests
         Assert.All(["viewer", "stranger", "garbage", "oversized"], kind => Assert.Empty(orders.Except(odd[kind])));
         Assert.All(["stranger", "garbage", "oversized"], kind => Assert.Contains(LocalPaths.ValidateLicense, odd[kind]));
         Assert.All(
-            run.History.OfType<OddCall>().Where(c => c.Kind == "oversized"), c => Assert.Contains(c.Status, (int[])[413, 429]));
+            run.History.OfType<OddCall>().Where(c => c.Kind == "oversized"),
+            c => Assert.Contains(c.Status, (int[])[413, 429]));
     }
 
     [Theory]

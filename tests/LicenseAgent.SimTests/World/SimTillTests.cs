@@ -54,7 +54,8 @@ public sealed class SimTillTests
             bool failed = false;
             world.Tills[0].PortCalled = name =>
             {
-                if (name == "disk.read" && world.Loop.NowUs > HourS * Second && world.Tills[0].Agent is not null && !failed)
+                if (name == "disk.read" && world.Loop.NowUs > HourS * Second && world.Tills[0].Agent is not null
+                    && !failed)
                 {
                     failed = true;
                     throw new NewerFormatException("run.json", 3, 2);
@@ -97,7 +98,8 @@ public sealed class SimTillTests
         Ended crash = new(1, s_till, EndOf.Crash, "A: b") { Stack = "at Somewhere()" };
 
         Assert.DoesNotContain("Somewhere", crash.ToString(), StringComparison.Ordinal);
-        Assert.Contains("Somewhere", Assert.Single(Checkers.Histories.Found<NoCrash>(crash)).Message, StringComparison.Ordinal);
+        Violation found = Assert.Single(Checkers.Histories.Found<NoCrash>(crash));
+        Assert.Contains("Somewhere", found.Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -115,7 +117,7 @@ public sealed class SimTillTests
         Assert.Contains(run.History.OfType<Validated>(), v => v.AtUs > (HourS + 1_200) * Second);
     }
 
-    /// <summary>The process ends by itself, the TPM saves its clock, nothing is lost, and the next boot is another one.</summary>
+    /// <summary>The process ends by itself, nothing is lost, and the next boot is another one.</summary>
     [Fact]
     public void A_till_that_is_switched_off_comes_back_with_another_boot_and_all_that_it_had()
     {
