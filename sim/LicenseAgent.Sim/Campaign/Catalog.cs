@@ -52,6 +52,8 @@ internal sealed class Catalog(string profile)
         new("S27", "a token outlived its secret", r => Has<Validated>(r, v => v.Reason == "SECRET_INVALIDATED"), "rotation", "swarm"),
         new("S28", "somebody called more often than the till lets", r => Has<Validated>(r, v => v.Status == 429), "ipc"),
         new("S29", "a file of the log was retired", r => Has<LogFileRetired>(r, _ => true), "ipc", "swarm", "long", "fleet"),
+        new("S40", "a till was switched off in an orderly way", r => Has<Ended>(r, e => e.How == EndOf.ShutDown), "lite", "swarm"),
+        new("S41", "a viewer's order was refused", r => Has<OddCall>(r, c => c.Kind == "viewer")),
     ];
 
     public IEnumerable<MustHappen> Wanted => Entries.Where(e => e.Profiles.Count == 0 || e.Profiles.Contains(profile));

@@ -36,7 +36,7 @@ internal sealed class OffTime
             case FaultBegan { Kind: FaultKinds.Suspend } when _asleepSinceUs < 0: _asleepSinceUs = h.AtUs; break;
             case FaultEnded { Kind: FaultKinds.Suspend }: _asleepSinceUs = -1; break;
             case Seen seen: _hasTime |= !HasNoTime(seen); break;
-            case Ended { How: EndOf.PowerCut or EndOf.Kill } when _offSinceUs < 0:
+            case Ended { How: EndOf.PowerCut or EndOf.Kill or EndOf.ShutDown } when _offSinceUs < 0:
                 _offSinceUs = !_hasTime ? _startedUs : _asleepSinceUs >= 0 ? _asleepSinceUs : h.AtUs;
                 break;
             case Started when _offSinceUs >= 0:

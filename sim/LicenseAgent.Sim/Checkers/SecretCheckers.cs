@@ -13,7 +13,7 @@ internal sealed class NoCrash : Checker
 
     public override IEnumerable<Violation> Check(RunRecord run) =>
         from ended in Judge(run, run.History.OfType<Ended>(), e => e.How is EndOf.Crash)
-        select Broken(ended, ended.Detail);
+        select Broken(ended, ended.Stack is null ? ended.Detail : $"{ended.Detail}\n{ended.Stack}");
 }
 
 /// <summary>

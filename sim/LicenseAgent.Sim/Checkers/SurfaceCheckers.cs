@@ -76,9 +76,9 @@ internal sealed class NonsenseIsRefused : Checker
 
     public override IEnumerable<Violation> Check(RunRecord run) =>
         from call in Judge(
-            run, run.History.OfType<OddCall>().Where(c => c.Kind == "garbage"),
-            c => c.Status is not (>= 400 and < 500 or 503))
-        select Broken(call, $"garbage on {call.What} was answered {call.Status}");
+            run, run.History.OfType<OddCall>().Where(c => c.Kind is "garbage" or "oversized"),
+            c => c.Kind == "garbage" ? c.Status is not (>= 400 and < 500 or 503) : c.Status is not (413 or 429 or 503))
+        select Broken(call, $"{call.Kind} on {call.What} was answered {call.Status}");
 }
 
 /// <summary>The agent asks its TPM for what it needs, and never with a wrong auth value.</summary>
@@ -135,7 +135,9 @@ internal sealed class NewerFilesAreLeft : Checker
         foreach (string node in run.Nodes)
         {
             // Other files than it was started on.
-            Excuse excuse = new(FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.OlderFormat);
+            Excuse excuse = new(
+                FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.StateDamaged, FaultKinds.SecretDamaged,
+                FaultKinds.OlderFormat);
             long beganUs = 0;
             foreach (Happening h in run.Of(node))
             {
@@ -149,11 +151,11 @@ internal sealed class NewerFilesAreLeft : Checker
                     Judge(run);
                     if (!left.IsUntouched)
                     {
-                        yield return Broken(left, "run.json of a newer program was changed");
+                        yield return Broken(left, $"{left.File} is of a newer program, and the state folder was changed");
                     }
                     else if (!left.IsRefused)
                     {
-                        yield return Broken(left, "the program runs on files of a newer one");
+                        yield return Broken(left, $"the program runs, and {left.File} is of a newer one");
                     }
                 }
             }

@@ -70,7 +70,7 @@ internal static class FailNth
         string? fault = FaultOf(blow);
         Plan plan = fault is null ? golden : golden with
         {
-            Faults = [new PlannedFault(1, 0, length, SimWorld.NameOf(1), fault, k)],
+            Faults = [new PlannedFault(1, 0, length, SimWorld.NameOf(1), fault, k, HowOf(blow))],
         };
         RunOutcome run = Runner.Run(plan, world =>
         {
@@ -101,15 +101,22 @@ internal static class FailNth
     private static string? FaultOf(Blow blow) => blow switch
     {
         Blow.DiskFails => FaultKinds.DiskFailsOnce,
-        Blow.TpmFails => FaultKinds.TpmFailsOnce,
+        Blow.TpmFails or Blow.TpmAnswerLost => FaultKinds.TpmFailsOnce,
         Blow.AnswerLost => FaultKinds.AnswerLost,
         _ => null,
+    };
+
+    private static long HowOf(Blow blow) => blow switch
+    {
+        Blow.TpmFails => 1,
+        Blow.TpmAnswerLost => 2,
+        _ => 0,
     };
 
     private static long Left(SimTill till, Blow blow) => blow switch
     {
         Blow.DiskFails => till.Disk.Troubles.FailAtStep,
-        Blow.TpmFails => till.Tpm.Troubles.FailAtCommand,
+        Blow.TpmFails or Blow.TpmAnswerLost => till.Tpm.Troubles.FailAtCommand,
         _ => till.Link.LoseAnswer,
     };
 
@@ -121,6 +128,7 @@ internal static class FailNth
         Blow.PowerCutAfter => "power cut after call",
         Blow.DiskFails => "a failing disk at step",
         Blow.TpmFails => "a failing TPM at command",
+        Blow.TpmAnswerLost => "a TPM's answer lost, command",
         _ => "an answer lost, number",
     };
 }
@@ -136,8 +144,11 @@ internal enum Blow
     /// <summary>The k-th write, rename or fsync fails with EIO, once; the process goes on.</summary>
     DiskFails,
 
-    /// <summary>The k-th command of the TPM is not answered, once.</summary>
+    /// <summary>The k-th command of the TPM is not answered and has done nothing, once.</summary>
     TpmFails,
+
+    /// <summary>The k-th command of the TPM has done what it does and is not answered, once.</summary>
+    TpmAnswerLost,
 
     /// <summary>The k-th answer of the server is lost, once.</summary>
     AnswerLost,

@@ -18,6 +18,7 @@ internal static class SimCommandLine
         ["power-after"] = Blow.PowerCutAfter,
         ["disk"] = Blow.DiskFails,
         ["tpm"] = Blow.TpmFails,
+        ["tpm-answer"] = Blow.TpmAnswerLost,
         ["answer"] = Blow.AnswerLost,
     };
 

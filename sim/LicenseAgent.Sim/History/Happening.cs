@@ -22,6 +22,9 @@ internal enum EndOf
     Kill,
     PowerCut,
 
+    /// <summary>The machine was switched off in an orderly way; its process had ended before.</summary>
+    ShutDown,
+
     /// <summary>By itself, with an exception: a bug.</summary>
     Crash,
 
@@ -29,16 +32,25 @@ internal enum EndOf
     NewerFormat,
 }
 
-internal sealed record Ended(long AtUs, string Node, EndOf How, string Detail) : Happening(AtUs, Node);
+/// <param name="Detail">Of a crash the exception's type and message.</param>
+internal sealed record Ended(long AtUs, string Node, EndOf How, string Detail) : Happening(AtUs, Node)
+{
+    /// <summary>
+    /// For people. Not public and so no part of the text: frames come and go with what the compiler inlines, and the
+    /// trace must not.
+    /// </summary>
+    internal string? Stack { get; init; }
+}
 
 /// <summary>A validation was answered, or could not be asked.</summary>
 /// <param name="License">Its id, as the application knows it.</param>
 /// <param name="TokenVersion">The version the token stands under.</param>
 /// <param name="Reason">Of the answer, or the problem's code.</param>
-/// <param name="AuditedFirst">The nonce stood in the log before the answer was seen.</param>
+/// <param name="AuditedFirst">The nonce was put into the log after the question and before the answer was seen.</param>
+/// <param name="Fresh">The user had never sent this nonce before.</param>
 internal sealed record Validated(
     long AtUs, string Node, uint Uid, Nonce16 Nonce, string License, long TokenVersion, int Status, string Reason,
-    string Mode, bool AuditedFirst) : Happening(AtUs, Node);
+    string Mode, bool AuditedFirst, bool Fresh = true) : Happening(AtUs, Node);
 
 /// <summary>A call that had no answer by its deadline although its process lived.</summary>
 internal sealed record Unanswered(long AtUs, string Node, string Path) : Happening(AtUs, Node);
@@ -95,12 +107,14 @@ internal sealed record AnswerJudged(
 
 /// <summary>A program that is too old stood before newer files.</summary>
 /// <param name="IsRefused">It did not run.</param>
-/// <param name="IsUntouched">The file is what it was, byte for byte.</param>
-internal sealed record NewerFormatLeft(long AtUs, string Node, bool IsRefused, bool IsUntouched)
+/// <param name="IsUntouched">The state folder is what it was, byte for byte.</param>
+/// <param name="File">The one that was newer.</param>
+internal sealed record NewerFormatLeft(
+    long AtUs, string Node, bool IsRefused, bool IsUntouched, string File = "run.json")
     : Happening(AtUs, Node);
 
 /// <summary>Somebody called who may not, or called nonsense.</summary>
-/// <param name="Kind"><c>stranger</c>, <c>viewer</c> or <c>garbage</c>.</param>
+/// <param name="Kind"><c>stranger</c>, <c>viewer</c>, <c>garbage</c> or <c>oversized</c>.</param>
 internal sealed record OddCall(long AtUs, string Node, string Kind, string What, int Status) : Happening(AtUs, Node);
 
 /// <summary>What a TPM was used for in a whole run.</summary>

@@ -58,6 +58,12 @@ internal static class FaultKinds
     public const string Suspend = "suspend";
     public const string Restart = "restart";
 
+    /// <summary>The machine is switched off in an orderly way, and on again.</summary>
+    public const string Reboot = "reboot";
+
+    /// <summary>The same every evening, for as many seconds as the argument says.</summary>
+    public const string Night = "night";
+
     // The program on the till is exchanged while it is off.
     public const string OlderFormat = "older_format";
     public const string NewerFormat = "newer_format";
@@ -89,7 +95,7 @@ internal static class FaultKinds
     public static readonly IReadOnlyList<string> Upgrade = [OlderFormat, NewerFormat];
 
     public static readonly IReadOnlyList<string> Process =
-        [Kill, Crash, Crash, PowerCut, PowerCutAtSend, Pause, Suspend, Restart];
+        [Kill, Crash, Crash, PowerCut, PowerCutAtSend, Pause, Suspend, Restart, Reboot, Night];
 
     public static readonly IReadOnlyList<string> Clock = [WallStep, DeadRtc, Suspend, ClockBatteryOut];
 }

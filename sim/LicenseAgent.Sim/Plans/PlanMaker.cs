@@ -195,6 +195,8 @@ internal static class PlanMaker
         FaultKinds.Crash or FaultKinds.PowerCutAtSend => chance.Between(1_800, 7_200),
         FaultKinds.Pause => chance.Between(1, 300),
         FaultKinds.Suspend => chance.Between(60, 100_000),
+        FaultKinds.Reboot => chance.Between(30, 36_000),
+        FaultKinds.Night => chance.Between(2, 6) * Day,
         FaultKinds.Cut or FaultKinds.ServerDown => chance.Chance(0.2)
             ? chance.Between(3_600, ServedS(knobs) * (profile.Name == "degraded" ? 2 : 1))
             : chance.Between(10, 14_400),
@@ -227,6 +229,8 @@ internal static class PlanMaker
         FaultKinds.Crash => (chance.Between(1, 60), chance.Between(0, 3)),
         FaultKinds.ClockBatteryOut => (chance.Between(600, 3_540), 0),
         FaultKinds.PowerCutAtSend => (chance.Between(0, 120), 0),
+        FaultKinds.NewerFormat => (chance.Between(0, 2), 0),
+        FaultKinds.Night => (chance.Between(8 * 3_600, 14 * 3_600), 0),
         FaultKinds.WallStep => (chance.Chance(0.5)
             ? chance.Between(-5L * 365 * 86_400, 5L * 365 * 86_400)
             : chance.Between(-7_200, 7_200), 0),

@@ -49,7 +49,7 @@ internal sealed class FaultDesk(SimWorld world)
 
     private void Begin(PlannedFault fault)
     {
-        if (_healed)
+        if (_healed || HasNobodyToHit(fault))
         {
             return;
         }
@@ -78,6 +78,12 @@ internal sealed class FaultDesk(SimWorld world)
             }
         });
     }
+
+    /// <summary>It is done to a process, and none runs: nothing happens, and no checker is told that it did.</summary>
+    private bool HasNobodyToHit(PlannedFault fault) =>
+        fault.Kind is FaultKinds.Kill or FaultKinds.Restart or FaultKinds.Reboot or FaultKinds.Pause
+            or FaultKinds.Suspend
+        && !world.Tills.Any(t => t.IsRunning && (fault.Till.Length == 0 || t.Id == fault.Till));
 
     private void Finish(PlannedFault fault, Action end)
     {
@@ -140,7 +146,10 @@ internal sealed class FaultDesk(SimWorld world)
             case FaultKinds.TpmAbsent: tpm.Absent = true; break;
             case FaultKinds.TpmLockout: tpm.Lockout = true; break;
             case FaultKinds.TpmSlow: tpm.SlowUs = fault.Arg * 1_000; break;
-            case FaultKinds.TpmFailsOnce: tpm.FailAtCommand = fault.Arg; break;
+            case FaultKinds.TpmFailsOnce:
+                // 1: nothing of it is done; 2: all of it, and the answer is lost; else it is drawn.
+                (tpm.FailAtCommand, tpm.LosesAnswer) = (fault.Arg, fault.Arg2 is 1 or 2 ? fault.Arg2 == 2 : null);
+                break;
             case FaultKinds.TpmFlaky: tpm.FlakyOneIn = fault.Arg; break;
             default: return null;
         }
@@ -181,6 +190,11 @@ internal sealed class FaultDesk(SimWorld world)
             case FaultKinds.Restart:
                 till.Stop();
                 return till.Start;
+            case FaultKinds.Reboot:
+                till.SwitchOff();
+                return till.Start;
+            case FaultKinds.Night:
+                return SwitchOffEveryNight(till, fault.Arg * Second);
             case FaultKinds.Crash:
                 bool power = (fault.Arg2 & 2) != 0;
                 till.CrashAt(new CrashPoint(Math.Max(1, fault.Arg), (fault.Arg2 & 1) != 0), _ => Fell(till, power));
@@ -218,7 +232,7 @@ internal sealed class FaultDesk(SimWorld world)
                 till.Start();
                 return () => world.EnrolAnew(till);
             case FaultKinds.NewerFormat:
-                return Formats.Newer(world, till);
+                return Formats.Newer(world, till, fault.Arg);
             default:
                 return Tampering.Of(till, fault);
         }
@@ -228,6 +242,35 @@ internal sealed class FaultDesk(SimWorld world)
     {
         till.WallOffsetUs = DeadRtcUnixUs - (SimEpochUnixUs + world.Loop.NowUs);
         till.Start();
+    }
+
+    private Action SwitchOffEveryNight(SimTill till, long forUs)
+    {
+        bool isOver = false;
+        void Evening()
+        {
+            if (isOver)
+            {
+                return;
+            }
+
+            till.SwitchOff();
+            world.Loop.After(forUs, () =>
+            {
+                if (!isOver)
+                {
+                    till.Start();
+                }
+            });
+            world.Loop.After(24 * 3_600 * Second, Evening);
+        }
+
+        Evening();
+        return () =>
+        {
+            isOver = true;
+            till.Start();
+        };
     }
 
     private Action CutPowerAgainAndAgain(SimTill till, long everyUs)

@@ -32,6 +32,28 @@ internal sealed class SimAudit(DiskTroubles troubles)
 
     public IReadOnlyList<(string Name, byte[] Content)> Closed => _closed;
 
+    /// <summary>Where the log ends now.</summary>
+    public LogPlace End => new(_closed.Count == 0 ? null : _closed[^1].Content, _length);
+
+    /// <summary>Some bytes were written behind a place, in the file that was the newest then or in one after it.</summary>
+    public bool HasSince(LogPlace place, ReadOnlySpan<byte> sought)
+    {
+        // A file is closed once in a million calls, and one that was retired was closed long before.
+        int from = _closed.FindIndex(c => ReferenceEquals(c.Content, place.LastClosed)) + 1;
+        int skip = place.Length;
+        foreach ((string _, byte[] content) in _closed.Skip(from))
+        {
+            if (content.AsSpan(Math.Min(skip, content.Length)).IndexOf(sought) >= 0)
+            {
+                return true;
+            }
+
+            skip = 0;
+        }
+
+        return Newest[Math.Min(skip, _length)..].IndexOf(sought) >= 0;
+    }
+
     /// <summary>Bytes of the newest file that a power cut cannot take away.</summary>
     public int DurableLength => _durable;
 
@@ -160,6 +182,12 @@ internal sealed class SimAudit(DiskTroubles troubles)
     public void PowerCut(SimRandom chance)
     {
         _length = _durable + (int)chance.Below(_length - Math.Min(_durable, _length) + 1);
+        Unmount();
+    }
+
+    /// <summary>What is in the file is on the disk, and pages of a failed fsync are not.</summary>
+    public void Unmount()
+    {
         foreach ((int from, int to) in _dropped)
         {
             _bytes.AsSpan(Math.Min(from, _length)..Math.Min(to, _length)).Clear();
@@ -168,8 +196,6 @@ internal sealed class SimAudit(DiskTroubles troubles)
         _dropped.Clear();
         _durable = _length;
     }
-
-    public (byte[] Newest, (string Name, byte[] Content)[] Closed) Snapshot() => (Newest.ToArray(), [.. _closed]);
 
     /// <summary>Somebody wrote the files while the node was off.</summary>
     public void Restore(byte[] newest, IEnumerable<(string Name, byte[] Content)> closed)
@@ -195,3 +221,6 @@ internal sealed class SimAudit(DiskTroubles troubles)
         _length += bytes.Length;
     }
 }
+
+/// <summary>A place in a log: so many bytes into the file that follows the one closed last.</summary>
+internal readonly record struct LogPlace(byte[]? LastClosed, int Length);

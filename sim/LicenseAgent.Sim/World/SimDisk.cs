@@ -186,6 +186,18 @@ internal sealed class SimDisk
         }
     }
 
+    /// <summary>The machine goes off in an orderly way: what was written is on the disk.</summary>
+    public void Unmount()
+    {
+        _entriesUnsynced.Clear();
+        _durable.Clear();
+        foreach ((string name, Inode inode) in _names)
+        {
+            inode.Durable = inode.Content;
+            _durable[name] = inode;
+        }
+    }
+
     /// <summary>A copy of every file as it is read now: a backup, or a clone of the disk.</summary>
     public IReadOnlyDictionary<string, byte[]> Snapshot() =>
         _names.ToDictionary(n => n.Key, n => n.Value.Content, StringComparer.Ordinal);

@@ -111,8 +111,10 @@ internal sealed class SimPos
         // Mostly the newest, for that is what an application stores; now and then another one, and rarely one of long ago.
         int at = _chance.Chance(0.7) ? _wallet.Count - 1 : (int)_chance.Below(_wallet.Count);
         (string license, string token) = _old.Chance(FromTheDrawer) ? Outlived() : _wallet[at];
-        (uint uid, Nonce16 nonce) = IsNewProcess() && _used.Count > 0 && _odd.Chance(0.5) ? _used[^1] : NextNonce();
-        Ask(license, token, uid, nonce);
+        (uint uid, Nonce16 nonce, bool fresh) = IsNewProcess() && _used.Count > 0 && _odd.Chance(0.5)
+            ? Again(_used[^1])
+            : NextNonce();
+        Ask(license, token, uid, nonce, fresh);
         if (_odd.Chance(_knobs.OddCalls / 1_000.0))
         {
             OddCaller.Call(_loop, _history, _till, token, _odd);
@@ -142,16 +144,17 @@ internal sealed class SimPos
         return isNew;
     }
 
-    private void Ask(string license, string token, uint uid, Nonce16 nonce)
+    private void Ask(string license, string token, uint uid, Nonce16 nonce, bool fresh)
     {
         byte[] body = Encoding.UTF8.GetBytes(
             $$"""{"license_token":"{{token}}","nonce":"{{nonce}}"}""");
+        LogPlace asked = _till.Audit.End;
         _till.Call(
             admin: false, new PeerCredentials(uid, uid, 77), "POST", LocalPaths.ValidateLicense, body,
-            (status, answer) => Note(license, token, uid, nonce, status, answer));
+            (status, answer) => Note(new AskedFor(license, token, uid, nonce, fresh, asked), status, answer));
     }
 
-    private void Note(string license, string token, uint uid, Nonce16 nonce, int status, byte[] answer)
+    private void Note(AskedFor asked, int status, byte[] answer)
     {
         if (status == 0)
         {
@@ -163,20 +166,19 @@ internal sealed class SimPos
         string reason = string.Intern(
             (root.TryGetProperty("reason", out JsonElement r) ? r : root.GetProperty("code")).GetString()!);
         string mode = root.TryGetProperty("mode", out JsonElement m) ? string.Intern(m.GetString()!) : "";
-        long version = LicenseToken.TryParseShape(Encoding.ASCII.GetBytes(token), out LicenseTokenShape shape)
+        long version = LicenseToken.TryParseShape(Encoding.ASCII.GetBytes(asked.Token), out LicenseTokenShape shape)
             ? shape.Version
             : 0;
-        byte[] sought = Encoding.ASCII.GetBytes(nonce.ToString());
 
-        // The file may have been closed since.
-        bool audited = _till.Audit.Newest.LastIndexOf(sought) >= 0
-            || (_till.Audit.Closed.Count > 0 && _till.Audit.Closed[^1].Content.AsSpan().LastIndexOf(sought) >= 0);
+        // Of a nonce that was accepted long ago a record is there already, and says nothing of this call.
+        bool audited = _till.Audit.HasSince(asked.LogEnd, Encoding.ASCII.GetBytes(asked.Nonce.ToString()));
         _history.Add(new Validated(
-            _loop.NowUs, _till.Id, uid, nonce, license, version, status, reason, mode, audited));
+            _loop.NowUs, _till.Id, asked.Uid, asked.Nonce, asked.License, version, status, reason, mode, audited,
+            asked.Fresh));
         _till.Look();
         if (root.TryGetProperty("renewed_token", out JsonElement renewed))
         {
-            Store(license, renewed.GetString()!);
+            Store(asked.License, renewed.GetString()!);
         }
     }
 
@@ -228,11 +230,14 @@ internal sealed class SimPos
         }
     }
 
-    private (uint Uid, Nonce16 Nonce) NextNonce()
+    private static (uint Uid, Nonce16 Nonce, bool Fresh) Again((uint Uid, Nonce16 Nonce) used) =>
+        (used.Uid, used.Nonce, false);
+
+    private (uint Uid, Nonce16 Nonce, bool Fresh) NextNonce()
     {
         if (_used.Count > 0 && _chance.Below(1_000) < _knobs.RepeatNonces)
         {
-            return _used[Math.Max(0, _used.Count - 1 - (int)_chance.Below(4))];
+            return Again(_used[Math.Max(0, _used.Count - 1 - (int)_chance.Below(4))]);
         }
 
         Span<byte> bytes = stackalloc byte[16];
@@ -244,6 +249,12 @@ internal sealed class SimPos
             _used.RemoveAt(0);
         }
 
-        return fresh;
+        return (fresh.Uid, fresh.Nonce, true);
     }
+
+    /// <summary>A question on its way.</summary>
+    /// <param name="Fresh">This user never sent this nonce before.</param>
+    /// <param name="LogEnd">Where the till's log ended when it was sent.</param>
+    private sealed record AskedFor(
+        string License, string Token, uint Uid, Nonce16 Nonce, bool Fresh, LogPlace LogEnd);
 }

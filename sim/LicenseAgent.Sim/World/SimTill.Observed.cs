@@ -1,5 +1,5 @@
 using System.Buffers;
-using System.Text;
+using System.Buffers.Text;
 using System.Text.Json;
 using LicenseAgent.Core;
 using LicenseAgent.Daemon;
@@ -10,6 +10,7 @@ using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.Plans;
 using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.World;
@@ -19,13 +20,21 @@ internal sealed partial class SimTill
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(60);
 
+    // As long as the management client waits for what needs the server and the TPM (ManagementClient.WorkTimeout).
+    private static readonly TimeSpan OrderWithin = TimeSpan.FromMinutes(5);
+
+    private readonly HashSet<long> _stagedInRetired = [];
     private Seen? _lastSeen;
     private AgentSnapshot? _lookedAt;
     private ArrivedAnswer? _judging;
 
+    private static ReadOnlySpan<byte> Staged => "\"secret_staged\""u8;
+
     /// <summary>A call on one of the two sockets, through the agent's own handler.</summary>
+    /// <param name="oversized">It has more bytes than a call may have, and none was read.</param>
     public void Call(
-        bool admin, PeerCredentials peer, string method, string path, byte[] body, Action<int, byte[]> answered)
+        bool admin, PeerCredentials peer, string method, string path, byte[] body, Action<int, byte[]> answered,
+        bool oversized = false)
     {
         if (Agent is not { } agent || _life is not { IsOver: false } life)
         {
@@ -42,15 +51,18 @@ internal sealed partial class SimTill
         }
 
         bool isAnswered = false;
-        _loop.After(AnswerWithin.Ticks / 10, () =>
+        long askedUs = _loop.NowUs;
+        _loop.After((admin ? OrderWithin : AnswerWithin).Ticks / 10, () =>
         {
-            if (!isAnswered && !life.IsOver && !IsStopped && !admin)
+            // An order takes dozens of commands, and each may take as long as a slow TPM lets it.
+            bool isFair = !admin || !HadTrouble([FaultKinds.TpmSlow], askedUs);
+            if (!isAnswered && !life.IsOver && !IsStopped && isFair)
             {
                 _history.Add(new Unanswered(_loop.NowUs, Id, path));
             }
         });
         LocalCall call = new(
-            peer, method, path, "", body.Length > 0 ? "application/json" : null, body, Oversized: false);
+            peer, method, path, "", body.Length > 0 ? "application/json" : null, body, oversized);
         life.Context.Post(async _ =>
         {
             ArrayBufferWriter<byte> into = new();
@@ -129,23 +141,45 @@ internal sealed partial class SimTill
     }
 
     /// <summary>The log says that the version was staged, and a power cut could not take it back.</summary>
-    private bool IsStagingOnRecord(long version)
+    public bool IsStagingOnRecord(long version)
     {
-        ReadOnlySpan<byte> log = Audit.Newest;
-        int at;
-        while ((at = log.LastIndexOf("\"secret_staged\""u8)) >= 0)
-        {
-            int length = Audit.Newest[at..].IndexOf((byte)'\n');
-            if (length >= 0 && Names(Audit.Newest.Slice(at, length), version))
-            {
-                return at + length < Audit.DurableLength;
-            }
+        int end = EndOfStaging(Audit.Newest, version);
 
-            log = log[..at];
+        // Closed files are durable; what was retired was as old as it was to be kept.
+        return end >= 0
+            ? end < Audit.DurableLength
+            : Audit.Closed.Reverse().Any(c => EndOfStaging(c.Content, version) >= 0)
+                || _stagedInRetired.Contains(version);
+    }
+
+    /// <summary>Where the last record of a version's staging ends; -1: there is none.</summary>
+    private static int EndOfStaging(ReadOnlySpan<byte> log, long version)
+    {
+        ReadOnlySpan<byte> rest = log;
+        for (int at; (at = rest.LastIndexOf(Staged)) >= 0; rest = rest[..at])
+        {
+            int length = log[at..].IndexOf((byte)'\n');
+            if (length >= 0 && VersionIn(log.Slice(at, length)) == version)
+            {
+                return at + length;
+            }
         }
 
-        // Closed files are durable, and none is as long ago as to be looked through for more than a mention.
-        return Audit.Closed.Any(c => c.Content.AsSpan().IndexOf("\"secret_staged\""u8) >= 0);
+        return -1;
+    }
+
+    private void OnRetired(string name, byte[] content)
+    {
+        _history.Add(new LogFileRetired(_loop.NowUs, Id, name, AgeS(content)));
+        ReadOnlySpan<byte> rest = content;
+        for (int at; (at = rest.IndexOf(Staged)) >= 0; rest = rest[(at + Staged.Length)..])
+        {
+            int length = rest[at..].IndexOf((byte)'\n');
+            if (length >= 0)
+            {
+                _stagedInRetired.Add(VersionIn(rest.Slice(at, length)));
+            }
+        }
     }
 
     /// <summary>Of the youngest record in a file, by the time it has on it; in seconds.</summary>
@@ -164,11 +198,12 @@ internal sealed partial class SimTill
         return (SimServer.At(_loop.NowUs).UnixMs - youngest.UnixMs) / 1_000;
     }
 
-    private static bool Names(ReadOnlySpan<byte> line, long version)
+    /// <summary>Of the secret that a record is about; 0: of none.</summary>
+    private static long VersionIn(ReadOnlySpan<byte> line)
     {
-        byte[] member = Encoding.ASCII.GetBytes($"\"version\":{version}");
+        ReadOnlySpan<byte> member = "\"version\":"u8;
         int at = line.IndexOf(member);
-        return at >= 0 && !char.IsAsciiDigit((char)line[at + member.Length]);
+        return at >= 0 && Utf8Parser.TryParse(line[(at + member.Length)..], out long version, out _) ? version : 0;
     }
 
     /// <summary>An answer arrived; what it did to the agent is looked at when it next does something.</summary>

@@ -13,6 +13,7 @@ using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.Plans;
 using LicenseAgent.Sim.World.Server;
 using Microsoft.Extensions.Logging;
 
@@ -24,6 +25,9 @@ namespace LicenseAgent.Sim.World;
 /// </summary>
 internal sealed partial class SimTill : IDisposable
 {
+    // As the service manager is set up (RestartSec).
+    private const long StartAgainUs = 5_000_000;
+
     private readonly SimLoop _loop;
     private readonly Chronicle _history;
     private readonly SimServer _server;
@@ -44,9 +48,9 @@ internal sealed partial class SimTill : IDisposable
         (_loop, _history, _server, _net, _config, Id, _index) = (loop, history, server, net, config, id, index);
         Audit = new SimAudit(Disk.Troubles)
         {
-            Removed = (name, content) => _history.Add(new LogFileRetired(_loop.NowUs, Id, name, AgeS(content))),
+            Removed = OnRetired,
         };
-        Tpm = new SimTpm(loop, Stream("tpm"));
+        Tpm = new SimTpm(loop, Stream("tpm"), Stream("tpm-late"));
         Canary = new Canary(loop, history, server, id);
         Logger = new CanaryLogger(Canary);
         _kills = Stream("kills");
@@ -82,8 +86,6 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>Started so far.</summary>
     public int Processes => _processes;
 
-    public long PortCalls => _life?.Calls ?? 0;
-
     /// <summary>Told of every call of a port of every process, by name.</summary>
     public Action<string>? PortCalled { get; set; }
 
@@ -103,7 +105,7 @@ internal sealed partial class SimTill : IDisposable
     {
         if (IsRunning)
         {
-            // Told to stop while it was held, it ends when it goes on; the service manager still has the start to do.
+            // Told to stop while it was held, it ends when it goes on; or the machine is going off. The start comes after.
             _startAgain = _stop is { IsCancellationRequested: true };
             return;
         }
@@ -116,7 +118,7 @@ internal sealed partial class SimTill : IDisposable
 
         SimContext context = new(_loop, (_index * 1_000) + ++_processes, $"{Id}#{_processes}");
         Life life = new(_loop, context, OnCrashPoint) { Called = OnPortCall };
-        context.Crashed = e => OnEnd(life, EndOf.Crash, e.ToString());
+        context.Crashed = e => OnReturn(life, e, _stop!.Token);
         _life = life;
         life.CrashAfter(_crashNext);
         _crashNext = null;
@@ -126,43 +128,6 @@ internal sealed partial class SimTill : IDisposable
         _history.Add(new Started(_loop.NowUs, Id, _processes, Boot.Id));
         AgentPorts ports = PortsOf(life, clock);
         context.Post(_ => RunAgent(life, ports, _stop.Token), null);
-    }
-
-    /// <summary>kill -9: what was written stays, what was promised in memory is gone.</summary>
-    public void Kill() => End(EndOf.Kill);
-
-    /// <summary>The plug is pulled.</summary>
-    public void PowerCut()
-    {
-        bool ran = _life is { IsOver: false };
-        End(EndOf.PowerCut);
-        if (Boot is not null)
-        {
-            // What the disk forgets counts from here, even where a kill at a call of a port came first.
-            if (!ran)
-            {
-                _history.Add(new Ended(_loop.NowUs, Id, EndOf.PowerCut, "no process ran"));
-            }
-
-            Boot = null;
-            Disk.PowerCut(_kills);
-            Audit.PowerCut(_kills);
-            Tpm.PowerDown(orderly: false);
-        }
-    }
-
-    /// <summary>SIGTERM; the process ends by itself, later.</summary>
-    public void Stop() => _stop?.Cancel();
-
-    /// <summary>The machine goes off in an orderly way; whatever still runs is killed.</summary>
-    public void ShutDown()
-    {
-        End(EndOf.Kill);
-        if (Boot is not null)
-        {
-            Boot = null;
-            Tpm.PowerDown(orderly: true);
-        }
     }
 
     /// <summary>
@@ -186,24 +151,6 @@ internal sealed partial class SimTill : IDisposable
         Agent = null;
         _memory?.Dispose();
         _stop?.Dispose();
-    }
-
-    public void Pause()
-    {
-        IsStopped = true;
-        _life?.Context.Stop();
-    }
-
-    public void Suspend()
-    {
-        IsStopped = true;
-        _clock?.Suspend();
-    }
-
-    public void Resume()
-    {
-        IsStopped = false;
-        _clock?.Resume();
     }
 
     /// <summary>Told once, when the running process calls a port of this name next.</summary>
@@ -242,7 +189,7 @@ internal sealed partial class SimTill : IDisposable
         }
     }
 
-    private void OnEnd(Life life, EndOf how, string detail)
+    private void OnEnd(Life life, EndOf how, string detail, string? stack = null)
     {
         if (!life.IsOver)
         {
@@ -255,14 +202,18 @@ internal sealed partial class SimTill : IDisposable
             IsStopped = false;
             Boot?.Resume();
             Release();
-            if (_startAgain)
+            if (_startAgain && !_isGoingOff)
             {
                 _startAgain = false;
-                _loop.After(1_000_000, Start);
+                StartAgain(1_000_000);
             }
         }
 
-        _history.Add(new Ended(_loop.NowUs, Id, how, detail));
+        _history.Add(new Ended(_loop.NowUs, Id, how, detail) { Stack = stack });
+        if (_isGoingOff)
+        {
+            ShutDown();
+        }
     }
 
     /// <summary>
@@ -293,26 +244,83 @@ internal sealed partial class SimTill : IDisposable
                 memory: new ProtectedMemory(_memory, []));
             Agent = agent;
             await agent.RunAsync(stop);
-            OnEnd(life, EndOf.Stop, "");
+            OnReturn(life, null, stop);
         }
         catch (NodeDeadException)
         {
             // It died at this very call, which is noted already.
         }
-        catch (NewerFormatException e)
-        {
-            OnEnd(life, EndOf.NewerFormat, e.Message);
-        }
-        catch (EnvironmentException e)
-        {
-            // A disk on which not even the log can be read: the process ends, and the service manager starts it anew.
-            OnEnd(life, EndOf.Stop, e.Reason);
-            _loop.After(5_000_000, Start);
-        }
         catch (Exception e) when (e is not LeftTheLoopException)
         {
-            OnEnd(life, EndOf.Crash, e.ToString());
+            OnReturn(life, e, stop);
         }
+    }
+
+    /// <summary>A process came to its end: told to, or by itself, and then it is started again.</summary>
+    private void OnReturn(Life life, Exception? failure, CancellationToken stop)
+    {
+        EndOf how = Judge(
+            failure, ran: Agent is not null, asked: stop.IsCancellationRequested,
+            diskInTrouble: failure is StorageException && HadTrouble(FaultKinds.Disk, _loop.NowUs),
+            newerFiles: failure is NewerFormatException && Formats.AreNewer(Disk));
+        OnEnd(life, how, failure is null ? "" : $"{failure.GetType().Name}: {failure.Message}", failure?.ToString());
+        if (how != EndOf.NewerFormat && !stop.IsCancellationRequested)
+        {
+            StartAgain(StartAgainUs);
+        }
+    }
+
+    /// <summary>
+    /// What it says of the agent. Once it runs it has a state for everything that its surroundings do: whatever gets out
+    /// of it, production exits 70 for, and so it does for an end that nobody asked for.
+    /// </summary>
+    /// <param name="failure"><see langword="null"/>: it returned.</param>
+    /// <param name="ran">The agent had been made.</param>
+    public static EndOf Judge(Exception? failure, bool ran, bool asked, bool diskInTrouble, bool newerFiles) =>
+        failure switch
+        {
+            null => asked ? EndOf.Stop : EndOf.Crash,
+            NewerFormatException when newerFiles => EndOf.NewerFormat,
+
+            // On such a disk not even the log can be opened.
+            StorageException when !ran && diskInTrouble => EndOf.Stop,
+            _ => EndOf.Crash,
+        };
+
+    /// <summary>What the service manager does, and it is gone when the machine is.</summary>
+    private void StartAgain(long afterUs)
+    {
+        SimBoot? boot = Boot;
+        _loop.After(afterUs, () =>
+        {
+            if (boot is not null && ReferenceEquals(boot, Boot))
+            {
+                Start();
+            }
+        });
+    }
+
+    /// <summary>
+    /// A fault of these kinds was not over before a time; of what fails once it counts how long it might have.
+    /// </summary>
+    public bool HadTrouble(IReadOnlyList<string> kinds, long sinceUs)
+    {
+        HashSet<int> over = [];
+        for (int i = _history.All.Count - 1; i >= 0; i--)
+        {
+            Happening h = _history.All[i];
+            if (h is FaultEnded ended && ended.AtUs < sinceUs)
+            {
+                over.Add(ended.Fault);
+            }
+            else if (h is FaultBegan began && (began.Node == Id || began.Node.Length == 0)
+                && kinds.Contains(began.Kind) && !over.Contains(began.Fault))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private AgentPorts PortsOf(Life life, SimClock clock)

@@ -22,7 +22,11 @@ internal sealed class TpmTroubles
     /// <summary>The n-th command from now fails, once.</summary>
     public long FailAtCommand { get; set; }
 
-    public void End() => (Absent, Lockout, SlowUs, FlakyOneIn, FailAtCommand) = (false, false, 0, 0, 0);
+    /// <summary>What becomes of that one: nothing, or all of it and its answer is lost; else it is drawn.</summary>
+    public bool? LosesAnswer { get; set; }
+
+    public void End() =>
+        (Absent, Lockout, SlowUs, FlakyOneIn, FailAtCommand, LosesAnswer) = (false, false, 0, 0, 0, null);
 
     public bool FailsNow() => FailAtCommand > 0 && --FailAtCommand == 0;
 }
@@ -35,12 +39,14 @@ internal sealed record TpmKeyring(
 /// <summary>
 /// The TPM of one node: two keys, a counter, two slots, a mirror, clocks. What it stores survives power cuts; a write
 /// of NV in flight at one is torn. Its clock falls back at a power cut and its reset count goes up at every boot.
+/// A command is <see cref="Begin"/> first, and what it does after it; half of those that fail have done it.
 /// </summary>
 internal sealed class SimTpm
 {
     private const long ClockSavedEveryMs = 20_000;
     private readonly SimLoop _loop;
     private readonly SimRandom _chance;
+    private readonly SimRandom _late;
     private readonly byte[]?[] _slots = new byte[]?[2];
     private TpmKeyring? _keys;
     private byte[]? _mirror;
@@ -49,15 +55,14 @@ internal sealed class SimTpm
     private long _resetCount = 1;
     private long _poweredUs;
 
-    public SimTpm(SimLoop loop, SimRandom chance)
+    /// <param name="late">Whether a command that fails takes effect.</param>
+    public SimTpm(SimLoop loop, SimRandom chance, SimRandom late)
     {
-        (_loop, _chance) = (loop, chance);
+        (_loop, _chance, _late) = (loop, chance, late);
         _counter = chance.Between(0, 5);
     }
 
     public TpmTroubles Troubles { get; } = new();
-
-    public long Counter => _counter;
 
     /// <summary>Commands with an auth value that was not right: each would count towards a lockout.</summary>
     public long AuthFailures { get; private set; }
@@ -66,32 +71,63 @@ internal sealed class SimTpm
 
     public TpmClockReading Clock => new(_clockMs + ((_loop.NowUs - _poweredUs) / 1_000), _resetCount, 0);
 
-    public TpmBirth Provision(ReadOnlyMemory<byte> auth, bool replace)
+    /// <summary>A command begins: counted, and failed while something ails the chip.</summary>
+    /// <param name="timesOut">The driver will not have its answer in time.</param>
+    /// <returns>It takes effect, and its answer is lost.</returns>
+    public bool Begin(bool timesOut)
     {
-        Command();
-        if (_keys is null || replace)
+        Commands++;
+        if (Troubles.Lockout)
         {
-            // What an enrolment defined makes way; the root key belongs to the machine and stays.
+            throw new TpmUnavailableException(TpmTrouble.Lockout, "The TPM is in dictionary-attack lockout.");
+        }
+
+        bool isTheOne = Troubles.FailsNow();
+        if (Troubles.Absent)
+        {
+            throw NoAnswer();
+        }
+
+        bool fails = isTheOne || timesOut || (Troubles.FlakyOneIn > 0 && _chance.Below(Troubles.FlakyOneIn) == 0);
+        bool isDone = fails && ((isTheOne ? Troubles.LosesAnswer : null) ?? _late.Chance(0.5));
+        return !fails || isDone ? isDone : throw NoAnswer();
+    }
+
+    public static TpmUnavailableException NoAnswer() => new(TpmTrouble.Unavailable, "The TPM does not answer.");
+
+    /// <summary>What an enrolment defined makes way; the root key belongs to the machine and stays.</summary>
+    public void MakeWay()
+    {
+        (_slots[0], _slots[1], _mirror) = (null, null, null);
+        _keys = _keys is null ? null : _keys with { SigningName = "", DecryptionName = "" };
+    }
+
+    /// <summary>Makes the keys, where there are none.</summary>
+    public void MakeKeys(ReadOnlyMemory<byte> auth)
+    {
+        if (_keys is null or { SigningName: "" })
+        {
             (_slots[0], _slots[1], _mirror) = (null, null, null);
             _keys = new TpmKeyring(
                 auth.ToArray(), StandInCrypto.NewSigningKey(_chance), StandInCrypto.NewDecryptionKey(_chance),
                 _keys?.SrkName ?? NewName(), NewName(), NewName());
             _counter++;
         }
-
-        if (!_keys.Auth.AsSpan().SequenceEqual(auth.Span))
-        {
-            throw new TpmUnavailableException(TpmTrouble.Replaced, "The TPM holds keys of another enrolment.");
-        }
-
-        return new TpmBirth(
-            _keys.Signing, _keys.Decryption,
-            new TpmAnchor(_keys.SrkName, _keys.SigningName, _keys.DecryptionName, auth.ToArray()));
     }
 
-    public TpmFacts Open(TpmAnchor anchor)
+    /// <summary>What was made, for who knows its auth value.</summary>
+    public TpmBirth Birth(ReadOnlyMemory<byte> auth)
     {
-        Command();
+        TpmKeyring keys = Keys();
+        RequireAuth(keys, auth.Span);
+        return new TpmBirth(
+            keys.Signing, keys.Decryption,
+            new TpmAnchor(keys.SrkName, keys.SigningName, keys.DecryptionName, auth.ToArray()));
+    }
+
+    /// <summary>Whoever uses keys or NV indices is held to this; names first, or auth values were tried in vain.</summary>
+    public void Require(TpmAnchor anchor)
+    {
         bool ours = _keys is { } keys && keys.SrkName == anchor.SrkName && keys.SigningName == anchor.SigningName
             && keys.DecryptionName == anchor.DecryptionName;
         if (!ours)
@@ -99,44 +135,20 @@ internal sealed class SimTpm
             throw new TpmUnavailableException(TpmTrouble.Replaced, "Not the TPM of this enrolment.");
         }
 
-        if (!_keys!.Auth.AsSpan().SequenceEqual(anchor.KeyAuth))
-        {
-            AuthFailures++;
-            throw new TpmUnavailableException(TpmTrouble.Replaced, "The auth value of the keys is another.");
-        }
-
-        return new TpmFacts("SIM", "1", 0);
+        RequireAuth(_keys!, anchor.KeyAuth);
     }
 
-    public byte[] Sign(ReadOnlySpan<byte> digest)
-    {
-        Command();
-        return StandInCrypto.SignDigest(Keys().Signing, digest);
-    }
+    public byte[] Sign(ReadOnlySpan<byte> digest) => StandInCrypto.SignDigest(Keys().Signing, digest);
 
-    public int Unwrap(ReadOnlySpan<byte> cipher, Span<byte> plain)
-    {
-        Command();
-        return StandInCrypto.Unwrap(Keys().Decryption, cipher, plain);
-    }
+    public int Unwrap(ReadOnlySpan<byte> cipher, Span<byte> plain) =>
+        StandInCrypto.Unwrap(Keys().Decryption, cipher, plain);
 
-    public long ReadCounter()
-    {
-        Command();
-        return _counter;
-    }
+    public long ReadCounter() => _counter;
 
-    public long Increment()
-    {
-        Command();
-        return ++_counter;
-    }
+    public void Increment() => _counter++;
 
-    public NvSlot? ReadSlot(int parity)
-    {
-        Command();
-        return _slots[parity] is { } bytes && NvSlot.TryParse(bytes, out NvSlot? slot) ? slot : null;
-    }
+    public NvSlot? ReadSlot(int parity) =>
+        _slots[parity] is { } bytes && NvSlot.TryParse(bytes, out NvSlot? slot) ? slot : null;
 
     public void WriteSlot(int parity, byte[] bytes) => _slots[parity] = bytes;
 
@@ -148,40 +160,12 @@ internal sealed class SimTpm
         _slots[parity] = torn;
     }
 
-    public NvMirror? ReadMirror()
-    {
-        Command();
-        return _mirror is not null && NvMirror.TryParse(_mirror, out NvMirror? mirror) ? mirror : null;
-    }
+    public NvMirror? ReadMirror() =>
+        _mirror is not null && NvMirror.TryParse(_mirror, out NvMirror? mirror) ? mirror : null;
 
     public void WriteMirror(byte[] bytes) => _mirror = bytes;
 
-    public TpmClockReading ReadClock()
-    {
-        Command();
-        return Clock;
-    }
-
-    public void GetRandom(Span<byte> into)
-    {
-        Command();
-        _chance.Fill(into);
-    }
-
-    /// <summary>Every command: counted, and failed while something ails the chip.</summary>
-    public void Command()
-    {
-        Commands++;
-        if (Troubles.Lockout)
-        {
-            throw new TpmUnavailableException(TpmTrouble.Lockout, "The TPM is in dictionary-attack lockout.");
-        }
-
-        if (Troubles.FailsNow() || Troubles.Absent || (Troubles.FlakyOneIn > 0 && _chance.Below(Troubles.FlakyOneIn) == 0))
-        {
-            throw new TpmUnavailableException(TpmTrouble.Unavailable, "The TPM does not answer.");
-        }
-    }
+    public void GetRandom(Span<byte> into) => _chance.Fill(into);
 
     public void PowerUp() => (_resetCount, _poweredUs) = (_resetCount + 1, _loop.NowUs);
 
@@ -220,6 +204,15 @@ internal sealed class SimTpm
 
     private TpmKeyring Keys() => _keys
         ?? throw new TpmUnavailableException(TpmTrouble.Replaced, "The TPM holds no keys of this enrolment.");
+
+    private void RequireAuth(TpmKeyring keys, ReadOnlySpan<byte> auth)
+    {
+        if (!keys.Auth.AsSpan().SequenceEqual(auth))
+        {
+            AuthFailures++;
+            throw new TpmUnavailableException(TpmTrouble.Replaced, "The TPM holds keys under another auth value.");
+        }
+    }
 
     private string NewName()
     {

@@ -1,6 +1,3 @@
-using System.Text;
-using System.Text.Json.Nodes;
-using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Plans;
 
 namespace LicenseAgent.Sim.World;
@@ -60,75 +57,5 @@ internal static class Tampering
         }
 
         audit.Restore(bytes[..end].ToArray(), audit.Closed);
-    }
-}
-
-/// <summary>Another version of the program ran on the till and left its files.</summary>
-internal static class Formats
-{
-    private const string Run = "run.json";
-    private const int Unknown = 99;
-
-    // What format 2 added (src/LicenseAgent.Core/State/RunState.cs).
-    private static readonly (string Of, string Member)[] AddedInTwo =
-    [
-        ("", "degraded_forbidden"), ("", "doubted_ms"), ("anchor", "awake_ms"), ("anchor", "wall"),
-        ("anchor", "tpm_clock_ms"), ("high_water", "awake_ms"),
-    ];
-
-    public static void MakeOlder(SimDisk disk) => Rewrite(disk, root =>
-    {
-        root["format"] = 1;
-        foreach ((string of, string member) in AddedInTwo)
-        {
-            (of.Length == 0 ? root["run"] : root["run"]![of])?.AsObject().Remove(member);
-        }
-    });
-
-    /// <summary>A program that is too old is started on newer files: it has to refuse, and to leave them alone.</summary>
-    public static Action Newer(SimWorld world, SimTill till)
-    {
-        till.PowerCut();
-        byte[]? before = till.Disk.Seen(Run);
-        if (AreNewer(till.Disk))
-        {
-            // A fault before this one left them, and takes them away again.
-            till.Start();
-            return () => { };
-        }
-
-        Rewrite(till.Disk, root => root["format"] = Unknown);
-        byte[]? written = till.Disk.Seen(Run);
-        till.Start();
-        return () =>
-        {
-            bool isUntouched = written is null || till.Disk.Seen(Run).AsSpan().SequenceEqual(written);
-
-            // LOCKED over something else, it has not come to read the file.
-            bool isRefused = written is null || !till.IsRunning
-                || till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is not null;
-            world.History.Add(new NewerFormatLeft(world.Loop.NowUs, till.Id, isRefused, isUntouched));
-            till.PowerCut();
-            if (isUntouched && before is not null)
-            {
-                till.Disk.Put(Run, before);
-            }
-
-            till.Start();
-        };
-    }
-
-    /// <summary>The files are those of a newer program.</summary>
-    public static bool AreNewer(SimDisk disk) => disk.Seen(Run) is { Length: > 0 } content
-        && (int?)JsonNode.Parse(content)!.AsObject()["format"] == Unknown;
-
-    private static void Rewrite(SimDisk disk, Action<JsonObject> change)
-    {
-        if (disk.Seen(Run) is { Length: > 0 } content)
-        {
-            JsonObject root = JsonNode.Parse(content)!.AsObject();
-            change(root);
-            disk.Put(Run, Encoding.UTF8.GetBytes(root.ToJsonString()));
-        }
     }
 }

@@ -47,6 +47,8 @@ public sealed class SurfaceCheckerTests
         Assert.Empty(Found<NonsenseIsRefused>(new OddCall(1, Till, "garbage", "/v1/validate-license", 400)));
         Assert.Single(Found<NonsenseIsRefused>(new OddCall(1, Till, "garbage", "/v1/validate-license", 200)));
         Assert.Single(Found<NonsenseIsRefused>(new OddCall(1, Till, "garbage", "/v1/validate-license", 500)));
+        Assert.Empty(Found<NonsenseIsRefused>(new OddCall(1, Till, "oversized", "/v1/rotate", 413)));
+        Assert.Single(Found<NonsenseIsRefused>(new OddCall(1, Till, "oversized", "/v1/rotate", 400)));
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using LicenseAgent.ContractTests.Contracts;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.World;
 using LicenseAgent.Tpm;
 
@@ -20,7 +21,7 @@ public sealed class SimTpmContractTests : TpmContract
 
         public BenchTpm()
         {
-            _tpm = new SimTpm(_bench.Loop, _bench.Chance);
+            _tpm = new SimTpm(_bench.Loop, _bench.Chance, SimRandom.Of(1, "bench", "late"));
             _ports = new TpmPorts(_bench.Life, _tpm, _bench.Chance);
         }
 

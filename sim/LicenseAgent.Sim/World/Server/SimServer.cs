@@ -53,8 +53,6 @@ internal sealed partial class SimServer
 
     public UtcTime Now => At(_loop.NowUs + SkewUs);
 
-    public IEnumerable<AgentBooks> Agents => _agents.Values;
-
     /// <summary>The true time of a moment of the run.</summary>
     public static UtcTime At(long us) => SimEpoch.Start + TimeSpan.FromMicroseconds(us);
 
