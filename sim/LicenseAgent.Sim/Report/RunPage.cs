@@ -36,14 +36,16 @@ internal static class RunPage
         .key span{display:inline-block;width:10px;height:10px;margin:0 4px 0 12px;vertical-align:-1px}
         """;
 
-    public static string Write(RunOutcome run)
+    /// <param name="repro">The line that shows it again.</param>
+    /// <param name="trouble">Why the run is worth nothing, where it does not say so itself.</param>
+    public static string Write(RunOutcome run, string repro, string? trouble = null)
     {
         StringBuilder page = new();
         string title = $"{run.Plan.Profile}, seed {run.Plan.Seed}";
         page.Append("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
             + "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
             + $"<title>{Safe(title)}</title><style>{Style}</style></head><body>\n<h1>{Safe(title)}</h1>\n");
-        Summary(page, run);
+        Summary(page, run, repro, trouble ?? run.Escape?.ToString());
         Violation? first = run.Violations.MinBy(v => v.AtUs);
         long end = run.History.Count == 0 ? 1 : run.History[^1].AtUs;
         string[] nodes = [.. NodesOf(run, first)];
@@ -67,7 +69,7 @@ internal static class RunPage
             .Concat(Enumerable.Range(1, run.Plan.Tills).Select(World.SimWorld.NameOf))
             .Where(n => n.StartsWith("till-", StringComparison.Ordinal)).Distinct().Take(LanesMax);
 
-    private static void Summary(StringBuilder page, RunOutcome run)
+    private static void Summary(StringBuilder page, RunOutcome run, string repro, string? trouble)
     {
         foreach (Violation violation in run.Violations.Take(20))
         {
@@ -84,7 +86,7 @@ internal static class RunPage
         page.Append(CultureInfo.InvariantCulture, $"""
             <p>{run.Plan.Tills} tills, {run.Plan.Hours} h and the healing, {run.Plan.Faults.Count} faults,
             {run.Plan.Orders.Count} orders, {run.Steps} steps, trace <code>{run.Trace.Value:x16}</code></p>
-            <pre>{Safe(SeedCampaign.Repro(run.Plan.Seed, run.Plan.Profile))}</pre>
+            <pre>{Safe(repro)}</pre>
 
             """);
     }

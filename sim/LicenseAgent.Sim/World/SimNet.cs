@@ -70,14 +70,10 @@ internal sealed class SimNet(SimLoop loop, SimServer server)
     /// <summary>Old answers are kept for whoever replays them.</summary>
     public bool KeepsAnswers { get; init; } = true;
 
-    /// <summary>Exchanges begun, by the minute: what the server's load is.</summary>
-    public long Exchanges { get; private set; }
-
     public void Send(
         SimTill till, string method, string path, byte[] body, TimeSpan deadline, SimRandom chance,
         Asked<UpstreamAnswer> asked, Action<Forgery> delivered)
     {
-        Exchanges++;
         LinkTroubles link = till.Link;
         loop.After(deadline.Ticks / 10, () => asked.Fail(new NoContactException(
             "timeout", "The server did not answer in time.")));
