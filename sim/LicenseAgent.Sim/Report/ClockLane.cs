@@ -1,0 +1,82 @@
+using LicenseAgent.Sim.History;
+using LicenseAgent.Sim.World.Server;
+
+namespace LicenseAgent.Sim.Report;
+
+/// <summary>
+/// How far two clocks of a till are from the truth: the machine's wall clock, and the agent's trusted now. Second by
+/// second near the middle and by powers of ten away from it, so that a tick and a year both show.
+/// </summary>
+internal static class ClockLane
+{
+    public static void Draw(Canvas canvas, IReadOnlyList<Happening> own, double y, double height)
+    {
+        List<Seen> stretch = [];
+        List<Seen[]> stretches = [];
+        foreach (Happening h in own.Where(h => canvas.Shows(h.AtUs, h.AtUs)))
+        {
+            if (h is Seen seen)
+            {
+                stretch.Add(seen);
+            }
+            else if (h is Ended)
+            {
+                // What a clock did while nobody looked is not known.
+                stretches.Add([.. stretch]);
+                stretch.Clear();
+            }
+        }
+
+        stretches.Add([.. stretch]);
+        stretches.RemoveAll(s => s.Length == 0);
+        long most = Math.Max(1_000, stretches.SelectMany(s => s).Select(s => Math.Max(
+            Math.Abs(s.WallOffMs), Math.Abs(Trusted(s) ?? 0))).DefaultIfEmpty(0).Max());
+        double middle = y + (height / 2);
+        canvas.Line("grid", Canvas.Left, middle, Canvas.Left + Canvas.Width, middle, "the truth");
+        foreach (Seen[] shown in stretches)
+        {
+            Curve(canvas, "wall", "wall clock", shown, s => s.WallOffMs);
+            Curve(canvas, "trusted", "trusted now", shown, Trusted);
+        }
+
+        canvas.Text("scale", Canvas.Left + Canvas.Width - 2, y + 6, HappeningText.Off(most));
+        canvas.Text("scale", Canvas.Left + Canvas.Width - 2, y + height, HappeningText.Off(-most));
+
+        void Curve(Canvas on, string style, string what, Seen[] shown, Func<Seen, long?> off)
+        {
+            List<string> points = [];
+            (double x, double before) = (double.NegativeInfinity, double.NaN);
+            long extreme = 0;
+            foreach (Seen seen in shown)
+            {
+                if (off(seen) is { } ms)
+                {
+                    double at = middle - (Scaled(ms) / Scaled(most) * height / 2);
+                    extreme = Math.Abs(ms) > Math.Abs(extreme) ? ms : extreme;
+
+                    // As many points as there are pixels, and every jump.
+                    if (on.X(seen.AtUs) - x >= 1 || Math.Abs(at - before) >= 1)
+                    {
+                        x = on.X(seen.AtUs);
+                        points.AddRange(double.IsNaN(before) ? [Point(x, at)] : [Point(x, before), Point(x, at)]);
+                        before = at;
+                    }
+                }
+            }
+
+            if (points.Count > 0)
+            {
+                on.Add($"<polyline class=\"{style}\" points=\"{string.Join(' ', points)} {Point(x + 1, before)}\">"
+                    + $"<title>{what}, up to {HappeningText.Off(extreme)} from the truth</title></polyline>");
+            }
+        }
+    }
+
+    // Before it is enrolled an agent has no time to trust.
+    private static long? Trusted(Seen seen) =>
+        seen.Lock == "starting" ? null : seen.TrustedMs - SimServer.At(seen.AtUs).UnixMs;
+
+    private static double Scaled(long ms) => Math.Sign(ms) * Math.Log10(1 + (Math.Abs(ms) / 100.0));
+
+    private static string Point(double x, double y) => $"{Canvas.N(x)},{Canvas.N(y)}";
+}
