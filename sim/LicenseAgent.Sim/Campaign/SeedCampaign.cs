@@ -40,8 +40,14 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output, string? r
         }
 
         output.WriteLine($"profile {profile.Name}, {seeds} seeds from {from}, {jobs} at a time");
+        return Take(Workers.Judge(profile, from, seeds, jobs), from, seeds, brokenMax);
+    }
+
+    /// <param name="results">As they come; one that is worth nothing ends the campaign.</param>
+    internal int Take(IEnumerable<SeedResult> results, ulong from, int seeds, int brokenMax)
+    {
         int done = 0;
-        foreach (SeedResult result in Workers.Judge(profile, from, seeds, jobs))
+        foreach (SeedResult result in results)
         {
             done++;
             if (result.Trouble is { } trouble)

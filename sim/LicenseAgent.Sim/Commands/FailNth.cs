@@ -96,7 +96,7 @@ internal static class FailNth
         return Tell(golden, blow, call, run, pages, output);
     }
 
-    private static int Tell(Plan golden, Blow blow, int call, RunOutcome run, FailurePages pages, TextWriter output)
+    internal static int Tell(Plan golden, Blow blow, int call, RunOutcome run, FailurePages pages, TextWriter output)
     {
         string name = Names.First(n => n.Value == blow).Key;
         string repro = Repro.OfCall(golden.Profile, name, call);

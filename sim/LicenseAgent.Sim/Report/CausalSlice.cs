@@ -76,29 +76,38 @@ internal sealed partial class CausalSlice
 
     private void Tie()
     {
-        bool isFoundThere = _all[_at].AtUs == _finding.AtUs;
         _taken[_at] = ("", 0);
-        HashSet<string> ties =
-        [
-            .. NamedIn(_finding.Message),
-            .. isFoundThere ? _marks.Of(_at) : [],
-        ];
-        for (int depth = 1; depth <= DepthMax && ties.Count > 0 && _taken.Count < TiedMax; depth++)
+        HashSet<string> named = [.. NamedIn(_finding.Message)];
+        HashSet<string> own = [.. _all[_at].AtUs == _finding.AtUs ? _marks.Of(_at) : []];
+
+        // What the finding itself names is followed; the rest of what it was found at only where it names nothing.
+        HashSet<string> ties = named.Count > 0 ? named : own;
+        for (int depth = 1; depth <= DepthMax && ties.Count > 0; depth++)
         {
-            HashSet<string> more = [];
-            for (int i = _at; i >= 0 && _taken.Count < TiedMax; i--)
-            {
-                if (!_taken.ContainsKey(i) && _marks.Of(i).FirstOrDefault(ties.Contains) is { } tie)
-                {
-                    _taken[i] = (tie, depth);
-                    more.UnionWith(_marks.LeadingOnFrom(i));
-                }
-            }
+            HashSet<string> more = TieTo(ties, depth);
 
             // What was looked for already need not be looked for again.
             more.ExceptWith(ties);
             ties = more;
         }
+
+        TieTo(own, DepthMax);
+    }
+
+    /// <returns>What leads on from what was tied.</returns>
+    private HashSet<string> TieTo(HashSet<string> ties, int depth)
+    {
+        HashSet<string> more = [];
+        for (int i = _at; i >= 0 && _taken.Count < TiedMax; i--)
+        {
+            if (!_taken.ContainsKey(i) && _marks.Of(i).FirstOrDefault(ties.Contains) is { } tie)
+            {
+                _taken[i] = (tie, depth);
+                more.UnionWith(_marks.LeadingOnFrom(i));
+            }
+        }
+
+        return more;
     }
 
     /// <summary>What stood open, and what became of processes, modes and orders between the first tie and the finding.</summary>

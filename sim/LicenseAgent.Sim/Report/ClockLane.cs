@@ -11,38 +11,22 @@ internal static class ClockLane
 {
     public static void Draw(Canvas canvas, IReadOnlyList<Happening> own, double y, double height)
     {
-        List<Seen> stretch = [];
-        List<Seen[]> stretches = [];
-        foreach (Happening h in own.Where(h => canvas.Shows(h.AtUs, h.AtUs)))
-        {
-            if (h is Seen seen)
-            {
-                stretch.Add(seen);
-            }
-            else if (h is Ended)
-            {
-                // What a clock did while nobody looked is not known.
-                stretches.Add([.. stretch]);
-                stretch.Clear();
-            }
-        }
-
-        stretches.Add([.. stretch]);
-        stretches.RemoveAll(s => s.Length == 0);
-        long most = Math.Max(1_000, stretches.SelectMany(s => s).Select(s => Math.Max(
+        List<(Seen[] Shown, long ToUs)> stretches = [.. Stretches(own, canvas.ToUs).Where(s => s.Shown.Length > 0
+            && canvas.Shows(s.Shown[0].AtUs, s.ToUs)).Select(s => (Within(canvas, s.Shown), s.ToUs))];
+        long most = Math.Max(1_000, stretches.SelectMany(s => s.Shown).Select(s => Math.Max(
             Math.Abs(s.WallOffMs), Math.Abs(Trusted(s) ?? 0))).DefaultIfEmpty(0).Max());
         double middle = y + (height / 2);
         canvas.Line("grid", Canvas.Left, middle, Canvas.Left + Canvas.Width, middle, "the truth");
-        foreach (Seen[] shown in stretches)
+        foreach ((Seen[] shown, long to) in stretches)
         {
-            Curve(canvas, "wall", "wall clock", shown, s => s.WallOffMs);
-            Curve(canvas, "trusted", "trusted now", shown, Trusted);
+            Curve("wall", "wall clock", shown, to, s => s.WallOffMs);
+            Curve("trusted", "trusted now", shown, to, Trusted);
         }
 
         canvas.Text("scale", Canvas.Left + Canvas.Width - 2, y + 6, HappeningText.Off(most));
         canvas.Text("scale", Canvas.Left + Canvas.Width - 2, y + height, HappeningText.Off(-most));
 
-        void Curve(Canvas on, string style, string what, Seen[] shown, Func<Seen, long?> off)
+        void Curve(string style, string what, Seen[] shown, long to, Func<Seen, long?> off)
         {
             List<string> points = [];
             (double x, double before) = (double.NegativeInfinity, double.NaN);
@@ -55,9 +39,9 @@ internal static class ClockLane
                     extreme = Math.Abs(ms) > Math.Abs(extreme) ? ms : extreme;
 
                     // As many points as there are pixels, and every jump.
-                    if (on.X(seen.AtUs) - x >= 1 || Math.Abs(at - before) >= 1)
+                    if (canvas.X(seen.AtUs) - x >= 1 || Math.Abs(at - before) >= 1)
                     {
-                        x = on.X(seen.AtUs);
+                        x = canvas.X(seen.AtUs);
                         points.AddRange(double.IsNaN(before) ? [Point(x, at)] : [Point(x, before), Point(x, at)]);
                         before = at;
                     }
@@ -66,10 +50,37 @@ internal static class ClockLane
 
             if (points.Count > 0)
             {
-                on.Add($"<polyline class=\"{style}\" points=\"{string.Join(' ', points)} {Point(x + 1, before)}\">"
+                canvas.Add($"<polyline class=\"{style}\" points=\"{string.Join(' ', points)} {Point(Math.Max(x + 1, canvas.X(to)), before)}\">"
                     + $"<title>{what}, up to {HappeningText.Off(extreme)} from the truth</title></polyline>");
             }
         }
+    }
+
+    /// <summary>What a clock did while no process ran is not known.</summary>
+    private static IEnumerable<(Seen[] Shown, long ToUs)> Stretches(IReadOnlyList<Happening> own, long toUs)
+    {
+        List<Seen> stretch = [];
+        foreach (Happening h in own)
+        {
+            if (h is Seen seen)
+            {
+                stretch.Add(seen);
+            }
+            else if (h is Ended)
+            {
+                yield return ([.. stretch], h.AtUs);
+                stretch.Clear();
+            }
+        }
+
+        yield return ([.. stretch], toUs);
+    }
+
+    /// <summary>Also the last before the picture begins, which is what was so then.</summary>
+    private static Seen[] Within(Canvas canvas, Seen[] shown)
+    {
+        int before = Math.Max(0, Array.FindLastIndex(shown, s => s.AtUs <= canvas.FromUs));
+        return [.. shown[before..].TakeWhile(s => s.AtUs <= canvas.ToUs)];
     }
 
     // Before it is enrolled an agent has no time to trust.

@@ -14,12 +14,14 @@ internal static class RunPage
 {
     private const long HoursUs = 2L * 3_600_000_000;
     private const long AfterHoursUs = 600_000_000;
-    private const long MinuteUs = 60_000_000;
-    private const long AfterMinuteUs = 10_000_000;
+    private const long CloseUs = 600_000_000;
+    private const long AfterCloseUs = 5_000_000;
     private const int LanesMax = 8;
-    private const int FindingsListed = 20;
 
-    // The first of a kind at each till, each with its pictures.
+    // Of each invariant.
+    private const int FindingsListed = 6;
+
+    // The first of an invariant at each till, each with its pictures.
     private const int FindingsShown = 5;
     private const int TextMax = 2_000;
 
@@ -31,13 +33,14 @@ internal static class RunPage
         pre{background:#f5f6f8;padding:10px;overflow:auto}td{padding:1px 10px 1px 0;vertical-align:top;white-space:pre}
         th{text-align:left;color:#777;font-weight:400}h3{font-size:14px;margin:14px 0 4px}
         tr.at td{background:#fdecea;font-weight:600}tr.d1 td{background:#fff3cd}tr.d2 td{background:#fff9e6}tr.beside td{color:#90959c}
+        td:last-child{white-space:pre-wrap;overflow-wrap:anywhere}.lane{fill:#f5f6f8}
         .request,.reply,.late,.copy,.made,.refusal,.lost{stroke-width:1;stroke:#1565c0}.reply{stroke:#2e7d32}
         .refusal{stroke:#8e24aa}.made{stroke:#000}.late{stroke:#9e9e9e}.copy{stroke-dasharray:2 3}
         .lost{stroke:#c62828;stroke-dasharray:4 2}.cross{stroke:#c62828;stroke-width:1.5;fill:none}
         .wall{fill:none;stroke:#ef6c00;stroke-width:1.2}.scale{text-anchor:end;fill:#777;font-size:8px}
         svg{display:block;margin:8px 0;background:#fff;border:1px solid #e1e4e8}
         text{font:10px system-ui,sans-serif;fill:#333}.node{font-weight:600;font-size:11px}.label{text-anchor:end;fill:#777}
-        .time{text-anchor:middle;fill:#777}.grid{stroke:#eceff1}.in{fill:#10202c;font-size:9px}.kind{fill:#8d4004;font-size:9px}
+        .time{text-anchor:middle;fill:#777}.last{text-anchor:end}.grid{stroke:#eceff1}.in{fill:#10202c;font-size:9px}.kind{fill:#8d4004;font-size:9px}
         .fault{fill:#ff9800;opacity:.18}.dead{fill:#37474f;opacity:.55}.finding{stroke:#c62828;stroke-width:2}
         .id{fill:#c62828;font-weight:700;font-size:12px}.trusted{fill:none;stroke:#6a1b9a;stroke-width:1.2}
         .mNORMAL{fill:#a5d6a7}.mOFFLINE{fill:#c5e1a5}.mDEGRADED{fill:#ffe082}.mEXHAUSTED{fill:#ef9a9a}.mLOCKED{fill:#e57373}
@@ -91,15 +94,12 @@ internal static class RunPage
             page.Append($"<div class=\"broken\">This run is worth nothing.<pre>{Safe(Cut(trouble))}</pre></div>\n");
         }
 
-        foreach (Violation violation in run.Violations.Take(FindingsListed))
+        foreach (IGrouping<string, Violation> broken in run.Violations.GroupBy(v => v.Id))
         {
-            page.Append($"<div class=\"broken\"><b>{Safe(violation.Id)}</b> {Safe(ClaimOf(violation))}<br>"
-                + $"{Safe(Cut(VirtualTime.Line(violation)))}</div>\n");
-        }
-
-        if (run.Violations.Count > FindingsListed)
-        {
-            page.Append($"<p>and {run.Violations.Count - FindingsListed} more.</p>\n");
+            int more = broken.Count() - FindingsListed;
+            page.Append($"<div class=\"broken\"><b>{Safe(broken.Key)}</b> {Safe(ClaimOf(broken.Key))}<br>\n");
+            page.AppendJoin("<br>\n", broken.OrderBy(v => v.AtUs).Take(FindingsListed).Select(v => Safe(Cut(VirtualTime.Line(v)))));
+            page.Append(more > 0 ? $"<br>and {more} more</div>\n" : "</div>\n");
         }
 
         if (run.Violations.Count == 0 && trouble is null)
@@ -115,7 +115,7 @@ internal static class RunPage
             """);
     }
 
-    /// <summary>The hours before it, the minute before it, and what led to it.</summary>
+    /// <summary>The hours before it, what followed the last request, and what led to it.</summary>
     private static void Finding(StringBuilder page, RunOutcome run, Violation finding)
     {
         long at = finding.AtUs, end = run.History.Count == 0 ? at : run.History[^1].AtUs;
@@ -128,8 +128,13 @@ internal static class RunPage
         }
 
         page.Append(new Timeline(run, Math.Max(0, at - HoursUs), Math.Min(end, at + AfterHoursUs), nodes).Draw());
-        page.Append("<p>The minute before it:</p>\n");
-        page.Append(new Timeline(run, Math.Max(0, at - MinuteUs), Math.Min(end, at + AfterMinuteUs), nodes).Draw());
+        if (run.History.LastOrDefault(h => h is RequestLeft && h.Node == finding.Node && h.AtUs <= at) is { } request
+            && request.AtUs >= at - CloseUs)
+        {
+            page.Append("<p>From the last request before it:</p>\n");
+            page.Append(new Timeline(run, Math.Max(0, request.AtUs - 1_000_000), Math.Min(end, at + AfterCloseUs), nodes).Draw());
+        }
+
         Slice(page, run, finding);
     }
 
@@ -155,8 +160,7 @@ internal static class RunPage
         page.Append("</table>\n");
     }
 
-    private static string ClaimOf(Violation violation) =>
-        AllCheckers.List.FirstOrDefault(c => c.Id == violation.Id)?.Claim ?? "";
+    private static string ClaimOf(string id) => AllCheckers.List.FirstOrDefault(c => c.Id == id)?.Claim ?? "";
 
     /// <summary>A stack or a whole answer may stand in a text.</summary>
     private static string Cut(string text) => text.Length <= TextMax ? text : text[..TextMax] + " …";

@@ -64,7 +64,7 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
             long at = fromUs + ((toUs - fromUs) * i / Ticks);
             double x = _canvas.X(at);
             _canvas.Line("grid", x, 18, x, height - 8, "");
-            _canvas.Text("time", x, 13, VirtualTime.Text(at)[..^4]);
+            _canvas.Text(i == Ticks ? "time last" : "time", i == Ticks ? x + 8 : x, 13, VirtualTime.Text(at)[..^4]);
         }
     }
 
@@ -98,6 +98,7 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
 
     private void ServerLane(int y)
     {
+        _canvas.Box("lane", Canvas.Left, y + 10, Canvas.Width, 18, "the server");
         _canvas.Text("node", 4, y + 22, "server");
         Faults("", y + 2, ServerHeight - 8);
         Happening[] all = [.. run.History.Where(h => nodes.Contains(h.Node))];
