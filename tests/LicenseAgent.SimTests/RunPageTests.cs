@@ -100,7 +100,7 @@ public sealed class RunPageTests
             Violations = [finding, finding with { Node = SimWorld.NameOf(2) }],
             History = [.. Enumerable.Range(0, 300_000).SelectMany(Much)],
         };
-        Assert.InRange(RunPage.Write(run, Line).Length, 100_000, 3_000_000);
+        Assert.InRange(RunPage.Write(run, Line).Length, 100_000, 4_000_000);
     }
 
     /// <summary>Every strip of two tills changes as often as it can.</summary>
@@ -110,7 +110,7 @@ public sealed class RunPageTests
         long at = i * 100_000L;
         return
         [
-            new Seen(at, node, i % 4 < 2 ? "NORMAL" : "OFFLINE", "", i / 2, i % 3, 1, 0, 1, i * 1_000L, null, i % 5 * 90_000_000),
+            new Seen(at, node, i % 4 < 2 ? "NORMAL" : "OFFLINE", "", i / 2, i % 3, 1, 0, 1, i * 1_000L, 0, i % 5 * 90_000_000),
             new Validated(at, node, 1, default, "lic", i / 2, 200, i % 4 < 2 ? "VALID" : "REVOKED", "NORMAL", true),
             new RequestLeft(at, node, i, "/v1/check-in"),
             new MessageEnded(at + 1, node, i, (MessageFate)(i % 8), i % 2 == 0 ? at + 1 : null),

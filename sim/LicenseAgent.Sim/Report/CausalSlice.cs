@@ -13,8 +13,8 @@ internal sealed record SliceLine(Happening What, string Tie, int Depth, int More
 
 /// <summary>
 /// What led to a finding: from it backwards, whatever shares a version, a license, a nonce, an operation or a message
-/// with it or with something that does; the faults that were open; the processes, modes and orders between. A version
-/// alone does not lead from one validation to all the others' licenses and nonces, or it would lead to everything.
+/// with it, and the operations, messages and nonces of that in turn; the faults that were open; the processes, modes and
+/// orders between.
 /// </summary>
 internal sealed partial class CausalSlice
 {

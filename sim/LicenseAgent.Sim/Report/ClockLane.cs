@@ -1,3 +1,4 @@
+using System.Text;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.World.Server;
 
@@ -17,8 +18,10 @@ internal static class ClockLane
             Math.Abs(s.WallOffMs), Math.Abs(Trusted(s) ?? 0))).DefaultIfEmpty(0).Max());
         double middle = y + (height / 2);
         canvas.Line("grid", Canvas.Left, middle, Canvas.Left + Canvas.Width, middle, "the truth");
-        foreach ((Seen[] shown, long to) in stretches)
+        double drawn = 0;
+        foreach ((Seen[] shown, long to) in stretches.Where(s => canvas.X(s.ToUs) >= drawn + 1))
         {
+            drawn = canvas.X(to);
             Curve("wall", "wall clock", shown, to, s => s.WallOffMs);
             Curve("trusted", "trusted now", shown, to, Trusted);
         }
@@ -28,32 +31,28 @@ internal static class ClockLane
 
         void Curve(string style, string what, Seen[] shown, long to, Func<Seen, long?> off)
         {
-            List<string> points = [];
-            (double x, double before) = (double.NegativeInfinity, double.NaN);
+            StringBuilder points = new();
+            double? before = null;
             long extreme = 0;
-            foreach (Seen seen in shown)
+            foreach (IGrouping<int, long> column in shown.Where(s => off(s) is not null)
+                .GroupBy(s => (int)canvas.X(s.AtUs), s => off(s)!.Value))
             {
-                if (off(seen) is { } ms)
-                {
-                    double at = middle - (Scaled(ms) / Scaled(most) * height / 2);
-                    extreme = Math.Abs(ms) > Math.Abs(extreme) ? ms : extreme;
-
-                    // As many points as there are pixels, and every jump.
-                    if (canvas.X(seen.AtUs) - x >= 1 || Math.Abs(at - before) >= 1)
-                    {
-                        x = canvas.X(seen.AtUs);
-                        points.AddRange(double.IsNaN(before) ? [Point(x, at)] : [Point(x, before), Point(x, at)]);
-                        before = at;
-                    }
-                }
+                // Within a pixel only how far it went shows.
+                long[] ends = [.. new[] { column.First(), column.Min(), column.Max(), column.Last() }.Distinct()];
+                extreme = ends.Append(extreme).MaxBy(Math.Abs);
+                points.Append(before is { } held ? Point(column.Key, held) : "");
+                points.AppendJoin("", ends.Select(ms => Point(column.Key, Height(ms))));
+                before = Height(column.Last());
             }
 
-            if (points.Count > 0)
+            if (before is { } last)
             {
-                canvas.Add($"<polyline class=\"{style}\" points=\"{string.Join(' ', points)} {Point(Math.Max(x + 1, canvas.X(to)), before)}\">"
+                canvas.Add($"<polyline class=\"{style}\" points=\"{points}{Point(canvas.X(to), last)}\">"
                     + $"<title>{what}, up to {HappeningText.Off(extreme)} from the truth</title></polyline>");
             }
         }
+
+        double Height(long ms) => middle - (Scaled(ms) / Scaled(most) * height / 2);
     }
 
     /// <summary>What a clock did while no process ran is not known.</summary>
@@ -83,11 +82,12 @@ internal static class ClockLane
         return [.. shown[before..].TakeWhile(s => s.AtUs <= canvas.ToUs)];
     }
 
-    // Before it is enrolled an agent has no time to trust.
-    private static long? Trusted(Seen seen) =>
-        seen.Lock == "starting" ? null : seen.TrustedMs - SimServer.At(seen.AtUs).UnixMs;
+    // Before its first contact an agent has no time to trust.
+    private static long? Trusted(Seen seen) => seen.LastContactMs is null || seen.TrustedMs == 0
+        ? null
+        : seen.TrustedMs - SimServer.At(seen.AtUs).UnixMs;
 
     private static double Scaled(long ms) => Math.Sign(ms) * Math.Log10(1 + (Math.Abs(ms) / 100.0));
 
-    private static string Point(double x, double y) => $"{Canvas.N(x)},{Canvas.N(y)}";
+    private static string Point(double x, double y) => $"{Canvas.N(x)},{Canvas.N(y)} ";
 }

@@ -46,6 +46,9 @@ internal static class HappeningText
             "AtUs" or "Node" => "",
             _ when value.Length == 0 => "",
 
+            // The clock is right, or not there yet.
+            "WallOffMs" or "TrustedMs" when value == "0" => "",
+
             // Of clocks what counts is how far they are from the truth.
             "TrustedMs" or "LastContactMs" or "ContactBeforeMs" or "ContactAfterMs" =>
                 $"{name[..^2]}={Off(Number(value) - SimServer.At(h.AtUs).UnixMs)}",

@@ -69,13 +69,22 @@ internal sealed class Marks
         };
     }
 
-    /// <summary>What of it is looked for in turn.</summary>
-    public IEnumerable<string> LeadingOnFrom(int i) => _all[i] switch
+    /// <summary>
+    /// What of it is looked for in turn. Not the other versions and licenses in it: from one to the next they would lead
+    /// through the whole run.
+    /// </summary>
+    public IEnumerable<string> LeadingOnFrom(int i)
     {
-        Validated v => [v.Nonce.ToString()],
-        Seen => [],
-        _ => Of(i),
-    };
+        Happening h = _all[i];
+        return h switch
+        {
+            Validated v => [v.Nonce.ToString()],
+            Received r => [.. Operation(r), .. At(h)],
+            RequestLeft or MessageEnded or AnswerJudged => Of(i),
+            VersionChanged or ConfirmLeft or Revoked or Reported or WitnessGiven or CloneSuspected => At(h),
+            _ => [],
+        };
+    }
 
     private IEnumerable<string> At(Happening h) =>
         _messages.TryGetValue((h.Node, h.AtUs), out string? message) ? [message] : [];

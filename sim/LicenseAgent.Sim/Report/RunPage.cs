@@ -151,10 +151,11 @@ internal static class RunPage
         {
             string style = line.Depth == 0 ? "at" : line.Tie.Length == 0 ? "beside" : $"d{line.Depth}";
             long before = (line.What.AtUs - finding.AtUs) / 1_000;
+            string text = line.What.Node == finding.Node ? HappeningText.Named(line.What) : HappeningText.Of(line.What);
             string more = line.More == 0 ? "" : $"  and {line.More} more like it";
             page.Append($"<tr class=\"{style}\"><td>{VirtualTime.Text(line.What.AtUs)}</td>"
                 + $"<td>{HappeningText.Off(before)}</td><td>{Safe(line.Tie)}</td>"
-                + $"<td>{Safe(Cut(HappeningText.Of(line.What)))}{more}</td></tr>\n");
+                + $"<td>{Safe(Cut(text))}{more}</td></tr>\n");
         }
 
         page.Append("</table>\n");
@@ -180,7 +181,9 @@ internal static class RunPage
             page.Append($"<span style=\"background:{colour}\"></span>{means}");
         }
 
-        page.Append("</p>\n");
+        page.Append("</p>\n<p>Between the lanes of one till and the server: a request is blue, its answer green, or purple "
+            + "where it refuses, black where it was forged, grey where it came too late; red and broken off: lost; dotted: "
+            + "a copy. What a mark says shows when it is pointed at.</p>\n");
     }
 
     private static string Safe(string text) => WebUtility.HtmlEncode(text);

@@ -80,7 +80,7 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
 
         _canvas.Text("node", 4, y + 30, node);
         Happening[] own = [.. _own[node]];
-        Faults(node, y + 2, LaneHeight - 8);
+        Faults(node, y + 2, LaneHeight - 8, names: y + 10);
         Seen[] shown = [.. own.OfType<Seen>()];
         Bands(shown, s => s.Lock.Length > 0 ? $"{s.Mode} {s.Lock}" : s.Mode, s => "m" + s.Mode, y + 20, 14);
         Bands(shown, s => s.Active == 0 ? "" : $"v{s.Active}", s => "a" + (s.Active % 4), y + 38, 12);
@@ -100,7 +100,7 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
     {
         _canvas.Box("lane", Canvas.Left, y + 10, Canvas.Width, 18, "the server");
         _canvas.Text("node", 4, y + 22, "server");
-        Faults("", y + 2, ServerHeight - 8);
+        Faults("", y + 2, ServerHeight - 8, names: y + 36);
         Happening[] all = [.. run.History.Where(h => nodes.Contains(h.Node))];
         Ticks("sent", y + 12, 14, all.OfType<VersionChanged>());
         Ticks("bad", y + 12, 14, all.OfType<Revoked>());
@@ -110,7 +110,7 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
         _canvas.Ticks(style, y, height, marks.Select(h => (h.AtUs, new Func<string>(() => HappeningText.Of(h)))));
 
     /// <summary>Shaded while they last; one that never ended lasts to the end.</summary>
-    private void Faults(string node, int y, int height)
+    private void Faults(string node, int y, int height, int names)
     {
         // Names where there is room for them; the rest shows when it is pointed at.
         double[] taken = [0, 0];
@@ -128,7 +128,7 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
             int row = Array.FindIndex(taken, t => t <= x);
             if (row >= 0)
             {
-                _canvas.Text("kind", x + 2, y + 8 + (row * 8), began.Kind);
+                _canvas.Text("kind", x + 2, names + (row * 8), began.Kind);
                 taken[row] = x + 4 + (began.Kind.Length * 5);
             }
         }
@@ -149,7 +149,7 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
             double x = _canvas.X(shown[i].AtUs), wide = _canvas.X(until) - x;
 
             // What ends within the pixel in which another one ended is not seen.
-            if (text(shown[i]).Length > 0 && _canvas.Shows(shown[i].AtUs, until) && x + wide >= drawn + 0.5)
+            if (text(shown[i]).Length > 0 && _canvas.Shows(shown[i].AtUs, until) && x + wide >= drawn + 1)
             {
                 drawn = x + wide;
                 _canvas.Box(style(shown[i]), x, y, Math.Max(1, wide), height,
