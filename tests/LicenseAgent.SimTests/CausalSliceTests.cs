@@ -103,6 +103,21 @@ public sealed class CausalSliceTests
     }
 
     [Fact]
+    public void What_is_tied_closely_is_kept_before_what_only_lies_between()
+    {
+        CausalSlice slice = CausalSlice.Of(
+            Run(
+            [
+                new VersionChanged(1_000, Till, 3, VersionState.Invalidated, SimServer.At(0)),
+                .. Enumerable.Range(1, 1_000).Select(i => new Started(i * 10_000, Till, i, "")),
+                Valid(100, 3),
+            ]),
+            Finding);
+        Assert.IsType<VersionChanged>(slice.Lines[0].What);
+        Assert.True(slice.LeftOut > 800);
+    }
+
+    [Fact]
     public void Another_till_has_no_part_in_it()
     {
         SliceLine[] slice = Slice(

@@ -22,6 +22,7 @@ internal sealed partial class CausalSlice
     private const int TiedMax = 400;
     private const int LinesMax = 120;
     private const int DepthMax = 3;
+    private const string OpenFault = "open fault";
     private const int BesideBefore = 6;
     private const int BesideAfter = 4;
 
@@ -47,7 +48,7 @@ internal sealed partial class CausalSlice
         _at = Trigger(at - begin);
     }
 
-    /// <summary>How many lines were left out at its beginning.</summary>
+    /// <summary>How many lines were left out, those of the loosest ties and of long ago.</summary>
     public int LeftOut { get; private set; }
 
     public IReadOnlyList<SliceLine> Lines { get; private set; } = [];
@@ -127,7 +128,7 @@ internal sealed partial class CausalSlice
                     break;
                 case FaultBegan began:
                     bool isOpen = !over.Contains(began.Fault);
-                    Take(i, isOpen ? "open fault" : "fault", isOpen || i >= first);
+                    Take(i, isOpen ? OpenFault : "fault", isOpen || i >= first);
                     break;
                 case Started or Ended: Take(i, "process", i >= first); break;
                 case Ordered or Healed or CloneSuspected or NewerFormatLeft: Take(i, "order", i >= first); break;
@@ -177,12 +178,21 @@ internal sealed partial class CausalSlice
             }
         }
 
-        // An open fault may be long ago and matters all the same.
-        LeftOut = Math.Max(0, lines.Count - LinesMax);
-        SliceLine[] open = [.. lines.Take(LeftOut).Where(l => l.Tie == "open fault").TakeLast(LinesMax / 4)];
-        LeftOut -= open.Length;
-        return [.. open, .. lines.TakeLast(LinesMax)];
+        // What is tied closely, or was open, may be long ago and matters all the same.
+        HashSet<SliceLine> kept =
+        [
+            .. lines.OrderBy(Rank).ThenByDescending(l => l.What.AtUs).Take(LinesMax),
+        ];
+        LeftOut = lines.Count - kept.Count;
+        return [.. lines.Where(kept.Contains)];
     }
+
+    private static int Rank(SliceLine line) => line switch
+    {
+        { Depth: < DepthMax } or { Tie: "" or OpenFault } => 0,
+        { Depth: > DepthMax } => 1,
+        _ => 2,
+    };
 
     private static IEnumerable<string> NamedIn(string message) => Named().Matches(message)
         .Select(m => m.Groups["v"].Success ? $"v{m.Groups["v"].Value}" : m.Value);

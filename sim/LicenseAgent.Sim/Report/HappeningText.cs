@@ -49,6 +49,10 @@ internal static class HappeningText
             // The clock is right, or not there yet.
             "WallOffMs" or "TrustedMs" when value == "0" => "",
 
+            // As it should be.
+            "Status" when value == "200" => "",
+            "AuditedFirst" when value == "True" => "",
+
             // Of clocks what counts is how far they are from the truth.
             "TrustedMs" or "LastContactMs" or "ContactBeforeMs" or "ContactAfterMs" =>
                 $"{name[..^2]}={Off(Number(value) - SimServer.At(h.AtUs).UnixMs)}",

@@ -71,7 +71,7 @@ internal static class RunPage
 
         if (run.History.Count > 0)
         {
-            page.Append("<h2>The whole run</h2>\n").Append(new Timeline(run, 0, end, [.. NodesOf(run)]).Draw());
+            page.Append("<h2>The whole run</h2>\n").Append(new Timeline(run, 0, end, [.. NodesOf(run)], isWhole: true).Draw());
             Key(page);
         }
 
@@ -144,7 +144,7 @@ internal static class RunPage
         page.Append("<h3>What led to it</h3>\n<table><tr><th>time</th><th>before</th><th>tie</th><th></th></tr>\n");
         if (slice.LeftOut > 0)
         {
-            page.Append($"<tr><td colspan=\"4\">{slice.LeftOut} earlier lines are left out; `explain` has them.</td></tr>\n");
+            page.Append($"<tr><td colspan=\"4\">{slice.LeftOut} lines of loose ties are left out; `explain` has them.</td></tr>\n");
         }
 
         foreach (SliceLine line in slice.Lines)

@@ -9,7 +9,9 @@ namespace LicenseAgent.Sim.Report;
 /// it was asked and what it asked; the server's lane below; findings as lines across. Of one till alone also every
 /// message.
 /// </summary>
-internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnlyList<string> nodes)
+/// <param name="isWhole">Of the whole run: too many messages are not drawn at all, where else the last ones are.</param>
+internal sealed class Timeline(
+    RunOutcome run, long fromUs, long toUs, IReadOnlyList<string> nodes, bool isWhole = false)
 {
     private const int LaneHeight = 142;
     private const int ServerHeight = 46;
@@ -23,7 +25,8 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
 
     public string Draw()
     {
-        int server = Top + (nodes.Count * LaneHeight) + (nodes.Count == 1 ? MessagesHeight : 0);
+        bool hasMessages = nodes.Count == 1 && (!isWhole || MessageLines.Fit(_own[nodes[0]]));
+        int server = Top + (nodes.Count * LaneHeight) + (hasMessages ? MessagesHeight : 0);
         int height = server + ServerHeight + 10;
         Axis(height);
         for (int i = 0; i < nodes.Count; i++)
@@ -32,9 +35,9 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
         }
 
         ServerLane(server);
-        if (nodes.Count == 1)
+        if (hasMessages)
         {
-            MessageLines.Draw(_canvas, [.. _own[nodes[0]]], Top + LaneHeight - 8, server + 10);
+            new MessageLines(_canvas, Top + LaneHeight - 8, server + 10).Draw([.. _own[nodes[0]]]);
         }
 
         foreach (Violation violation in run.Violations.Where(v => nodes.Contains(v.Node)).Take(FindingsMax))
