@@ -42,14 +42,28 @@ public sealed class CampaignPageTests
         Assert.DoesNotContain("class=\"clean\"", page, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_seed_that_is_worth_nothing_stands_on_it_with_why_and_has_a_page_where_there_was_a_run()
+    {
+        string page = Page(Seed(7) with { Code = ExitCodes.HarnessError, Trouble = "<its> worker ended" });
+        Assert.Contains("Seed 7 ended the campaign: the simulator itself failed.", page, StringComparison.Ordinal);
+        Assert.Contains("&lt;its&gt; worker ended", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("href", page, StringComparison.Ordinal);
+
+        page = Page(Seed(7) with { Code = ExitCodes.NotDeterministic, Trouble = "they differ", Hash = "17" });
+        Assert.Contains("two runs of it differ", page, StringComparison.Ordinal);
+        Assert.Contains("href=\"seed-7.html\"", page, StringComparison.Ordinal);
+        Assert.Contains("replay --seed 7 --profile lite --twice", page, StringComparison.Ordinal);
+    }
+
     private static SeedResult Seed(ulong seed, params Violation[] findings) =>
-        new(seed, findings.Length == 0 ? ExitCodes.Ok : ExitCodes.Violation, null, findings, ["S01"], 1_000, 76, "");
+        new(seed, findings.Length == 0 ? ExitCodes.Ok : ExitCodes.Violation, null, findings, ["S01"], 1_000, 76, findings.Length == 0 ? "" : "17");
 
     private static string Page(params SeedResult[] seeds)
     {
         Catalog catalog = new("lite");
         Array.ForEach(seeds, catalog.Note);
-        SeedResult[] broken = [.. seeds.Where(s => s.Findings.Count > 0)];
+        SeedResult[] broken = [.. seeds.Where(s => s.Code != ExitCodes.Ok)];
         return CampaignPage.Write(new CampaignResult(
             "lite", 7, seeds.Length, TimeSpan.FromSeconds(3), seeds.Sum(s => s.AgentHours), seeds.Sum(s => s.Steps),
             broken, catalog));

@@ -72,4 +72,21 @@ public sealed class CrashPointTests
             Assert.True(fell && run.IsClean, $"call {call}: {string.Join('\n', run.Violations)}");
         }
     }
+
+    [Fact]
+    public void The_scenario_of_orders_has_every_order_there_is_and_all_are_carried_out()
+    {
+        Plan orders = FailNth.Golden.Single(plan => plan.Profile == "orders");
+        string[] kinds = [.. OrderKinds.All, OrderKinds.InvalidateAtConfirm];
+        Assert.Equal(kinds.Order(), orders.Orders.Select(o => o.Kind).Distinct().Order());
+
+        RunOutcome run = Runner.Run(orders);
+        Assert.True(run.IsClean, string.Join('\n', run.Violations));
+        Assert.Equal(
+            orders.Orders.Count,
+            run.History.OfType<Ordered>().Count(o => !o.What.StartsWith("enroll", StringComparison.Ordinal)));
+
+        // The confirm that the invalidation came before was refused, and the till got over it within the hour.
+        Assert.Contains(run.History.OfType<Received>(), r => r.Action == "confirm-rotation" && r.Verdict != "ok");
+    }
 }

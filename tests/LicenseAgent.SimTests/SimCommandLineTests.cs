@@ -13,8 +13,17 @@ public sealed class SimCommandLineTests
     [InlineData("run --seeds 0", "--seeds takes a number from 1 on.")]
     [InlineData("run --profile nope", "No profile is called nope; there are lite, swarm")]
     [InlineData("run --from abc", "\"abc\" is no seed")]
-    [InlineData("replay", "Give --seed or --plan.")]
-    [InlineData("replay 17", "Unrecognized command or argument '17'")]
+    [InlineData("replay", "Give a seed, or --plan.")]
+    [InlineData("replay 17 18", "Unrecognized command or argument '18'")]
+    [InlineData("replay 17 --seed 18", "Give the seed once, with its option or without.")]
+    [InlineData("explain 17 --plan a.json", "Give a seed or --plan, not both.")]
+    [InlineData("failnth nope", "Argument 'nope' not recognized")]
+    [InlineData("failnth orders --scenario enrol", "Give the scenario once")]
+    [InlineData("failnth orders --call 3", "--call is one call of a scenario and a --blow; name both.")]
+    [InlineData("failnth --blow disk --call 3", "--call is one call of a scenario and a --blow; name both.")]
+    [InlineData("failnth enrol --blow disk --call 1000000", "enrol is over before a failing disk at step 1000000.")]
+    [InlineData("failnth --report /dev/null/pages", "/dev/null/pages")]
+    [InlineData("corpus --folder . --report /dev/null/pages", "/dev/null/pages")]
     [InlineData("failnth --blow zap", "Argument 'zap' not recognized")]
     [InlineData("corpus --folder nowhere", "There is no folder nowhere.")]
     [InlineData("replay --plan nowhere/a.json", "nowhere/a.json")]
@@ -73,6 +82,7 @@ public sealed class SimCommandLineTests
 
         Assert.Equal(Plan("plan --seed 17 --profile swarm"), Plan("plan --seed 17 --profile swarm"));
         Assert.NotEqual(Plan("plan --seed 17 --profile swarm"), Plan("plan --seed 18 --profile swarm"));
+        Assert.Equal(Plan("plan --seed 17"), Plan("plan 17"));
     }
 
     private sealed class FullDisk : StringWriter

@@ -16,6 +16,14 @@ internal sealed record RunOutcome(
     public IReadOnlyDictionary<string, long> Judged { get; init; } = new Dictionary<string, long>();
 
     public bool IsClean => Violations.Count == 0 && Escape is null;
+
+    /// <summary>What it comes to as an exit code.</summary>
+    public int Code => Escape switch
+    {
+        LeftTheLoopException => ExitCodes.NotDeterministic,
+        not null => ExitCodes.HarnessError,
+        null => Violations.Count == 0 ? ExitCodes.Ok : ExitCodes.Violation,
+    };
 }
 
 /// <summary>Carries out a plan and judges it.</summary>

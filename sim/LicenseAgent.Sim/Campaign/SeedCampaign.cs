@@ -17,7 +17,9 @@ internal static class ExitCodes
 /// Many seeds of one profile. Every twentieth runs twice and must have the same trace; a difference ends the campaign
 /// and is never tried again.
 /// </summary>
-/// <param name="report">A folder for the campaign's page and one of each seed that breaks something; or none.</param>
+/// <param name="report">
+/// A folder for the campaign's page and one of each seed that breaks something, or is worth nothing; or none.
+/// </param>
 internal sealed class SeedCampaign(Profile profile, TextWriter output, string? report = null)
 {
     private readonly Catalog _catalog = new(profile.Name);
@@ -38,13 +40,21 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output, string? r
         }
 
         output.WriteLine($"profile {profile.Name}, {seeds} seeds from {from}, {jobs} at a time");
+        return Take(Workers.Judge(profile, from, seeds, jobs), from, seeds, brokenMax);
+    }
+
+    /// <param name="results">As they come; one that is worth nothing ends the campaign.</param>
+    internal int Take(IEnumerable<SeedResult> results, ulong from, int seeds, int brokenMax)
+    {
         int done = 0;
-        foreach (SeedResult result in Workers.Judge(profile, from, seeds, jobs))
+        foreach (SeedResult result in results)
         {
             done++;
             if (result.Trouble is { } trouble)
             {
-                output.WriteLine($"seed {result.Seed}: {trouble}\n{Repro(result.Seed, profile.Name)}");
+                output.WriteLine(PlanLine.Of(PlanMaker.Make(result.Seed, profile)));
+                output.WriteLine($"seed {result.Seed}: {trouble}\n{result.Repro(profile.Name)}");
+                WriteReport(from, done, [.. Found, result]);
                 return result.Code;
             }
 
@@ -61,25 +71,28 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output, string? r
             }
         }
 
-        if (report is not null)
-        {
-            WriteReport(report, from, done);
-        }
-
+        WriteReport(from, done, Found);
         return Finish(done);
     }
 
-    private void WriteReport(string folder, ulong from, int seeds)
+    private void WriteReport(ulong from, int seeds, IReadOnlyList<SeedResult> broken)
     {
-        foreach (SeedResult broken in Found)
+        if (report is null)
         {
-            RunOutcome again = Runner.Run(PlanMaker.Make(broken.Seed, profile));
-            NamedFile.Write(Path.Combine(folder, CampaignPage.PageOf(broken.Seed)), RunPage.Write(again));
+            return;
         }
 
-        string page = Path.Combine(folder, CampaignPage.Name);
+        foreach (SeedResult seed in broken.Where(b => b.HasRun))
+        {
+            RunOutcome again = Runner.Run(PlanMaker.Make(seed.Seed, profile));
+            NamedFile.Write(
+                Path.Combine(report, CampaignPage.PageOf(seed.Seed)),
+                RunPage.Write(again, seed.Repro(profile.Name), again.Escape is null ? seed.Trouble : null));
+        }
+
+        string page = Path.Combine(report, CampaignPage.Name);
         NamedFile.Write(page, CampaignPage.Write(new CampaignResult(
-            profile.Name, from, seeds, _watch.Elapsed, _agentHours, _steps, Found, _catalog)));
+            profile.Name, from, seeds, _watch.Elapsed, _agentHours, _steps, broken, _catalog)));
         output.WriteLine(page);
     }
 
@@ -97,9 +110,6 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output, string? r
             : throw new PlanException($"\"{text}\" is no seed; give a number or a commit's 40 characters.");
     }
 
-    public static string Repro(ulong seed, string profile) =>
-        $"REPRO: dotnet run -c Release --project sim/LicenseAgent.Sim -- replay --seed {seed} --profile {profile}";
-
     private void Note(SeedResult result)
     {
         _agentHours += result.AgentHours;
@@ -108,12 +118,13 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output, string? r
         if (result.Findings.Count > 0)
         {
             Found.Add(result);
+            output.WriteLine(PlanLine.Of(PlanMaker.Make(result.Seed, profile)));
             foreach (Violation violation in result.Findings)
             {
                 output.WriteLine(VirtualTime.Line(violation));
             }
 
-            output.WriteLine(Repro(result.Seed, profile.Name));
+            output.WriteLine(result.Repro(profile.Name));
             output.Flush();
         }
     }

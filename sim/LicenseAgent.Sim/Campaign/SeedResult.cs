@@ -19,6 +19,15 @@ internal sealed record SeedResult(
     /// <summary>How often each invariant was judged, by its id.</summary>
     public IReadOnlyDictionary<string, long> Judged { get; init; } = new Dictionary<string, long>();
 
+    /// <summary>There was a run, that is: its worker did not end under it, and it may be run again for its page.</summary>
+    [JsonIgnore]
+    public bool HasRun => Hash.Length > 0;
+
+    /// <summary>The line that ends what is said of it.</summary>
+    public string Repro(string profile) => Code == ExitCodes.NotDeterministic
+        ? Campaign.Repro.OfSeedTwice(Seed, profile)
+        : Campaign.Repro.OfSeed(Seed, profile);
+
     /// <param name="twice">Runs it again and compares the traces; a difference is never tried again.</param>
     public static SeedResult Of(ulong seed, Profile profile, bool twice)
     {
@@ -27,13 +36,12 @@ internal sealed record SeedResult(
         string hash = run.Trace.Value.ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
         if (run.Escape is { } escape)
         {
-            int code = escape is LeftTheLoopException ? ExitCodes.NotDeterministic : ExitCodes.HarnessError;
-            return new SeedResult(seed, code, escape.ToString(), [], [], run.Steps, 0, hash);
+            return new SeedResult(seed, run.Code, escape.ToString(), [], [], run.Steps, 0, hash);
         }
 
         Violation[] findings = [.. run.Violations.DistinctBy(v => (v.Id, v.Node)).Take(FindingsMax)];
         SeedResult result = new(
-            seed, findings.Length == 0 ? ExitCodes.Ok : ExitCodes.Violation, null, findings, Catalog.SeenIn(run),
+            seed, run.Code, null, findings, Catalog.SeenIn(run),
             run.Steps, run.AgentHours, hash)
         {
             Judged = run.Judged,
@@ -49,17 +57,19 @@ internal sealed record SeedResult(
             return this;
         }
 
-        string where = $"two runs differ within events {mark * TraceHash.MarkEvery} to "
-            + $"{(mark + 1) * TraceHash.MarkEvery}";
         return this with
         {
             Code = ExitCodes.NotDeterministic,
-            Trouble = where,
+            Trouble = DifferenceAt(mark),
             Findings = [],
             Hits = [],
             AgentHours = 0,
         };
     }
+
+    /// <param name="mark">The first thousand of events in which two runs differ.</param>
+    public static string DifferenceAt(int mark) =>
+        $"two runs differ within events {mark * TraceHash.MarkEvery} to {(mark + 1) * TraceHash.MarkEvery}";
 
     public string Write() => JsonSerializer.Serialize(this, SeedJson.Default.SeedResult);
 

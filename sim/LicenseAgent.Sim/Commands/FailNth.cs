@@ -1,18 +1,32 @@
 using LicenseAgent.Sim.Campaign;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.Report;
 using LicenseAgent.Sim.World;
 
 namespace LicenseAgent.Sim.Commands;
 
 /// <summary>
 /// Golden scenarios with the process killed (or the power cut) before and after the k-th call of a port, or with the
-/// k-th step of the disk, command of the TPM, or answer of the server failing, for k = 1, 2, … until a run makes no k-th call within the scenario any more. Every
-/// point is walked, not drawn.
+/// k-th step of the disk, command of the TPM, or answer of the server failing, for k = 1, 2, … until a run makes no k-th
+/// call within the scenario any more. Every point is walked, not drawn.
 /// </summary>
 internal static class FailNth
 {
     private static readonly Knobs Quick = new(PosEveryS: 300, RotationS: 1_800, GraceS: 21_600);
+
+    /// <summary>As the command line has them.</summary>
+    public static IReadOnlyDictionary<string, Blow> Names { get; } = new Dictionary<string, Blow>(StringComparer.Ordinal)
+    {
+        ["kill-before"] = Blow.KillBefore,
+        ["kill-after"] = Blow.KillAfter,
+        ["power-before"] = Blow.PowerCutBefore,
+        ["power-after"] = Blow.PowerCutAfter,
+        ["disk"] = Blow.DiskFails,
+        ["tpm"] = Blow.TpmFails,
+        ["tpm-answer"] = Blow.TpmAnswerLost,
+        ["answer"] = Blow.AnswerLost,
+    };
 
     public static IReadOnlyList<Plan> Golden { get; } =
     [
@@ -27,15 +41,23 @@ internal static class FailNth
                 new(5, 1_700, SimWorld.NameOf(1), OrderKinds.InvalidateBelow, 1),
                 new(6, 2_300, SimWorld.NameOf(1), OrderKinds.Rotate),
                 new(7, 2_700, SimWorld.NameOf(1), OrderKinds.Invalidate),
+                new(8, 2_900, SimWorld.NameOf(1), OrderKinds.LimitGrace),
+                new(9, 3_000, SimWorld.NameOf(1), OrderKinds.InvalidateAtConfirm),
+                new(10, 3_100, SimWorld.NameOf(1), OrderKinds.Rotate),
             ]),
     ];
 
-    /// <param name="every">Walks every n-th call only, from <paramref name="first"/> on: a sample.</param>
+    /// <param name="first">The call to begin with.</param>
+    /// <param name="every">Walks every n-th call only: a sample.</param>
+    /// <param name="limit">No call after it.</param>
     /// <param name="only">What falls; all of them in turn where nothing is named.</param>
-    public static int Run(string scenario, Blow? only, int limit, int every, int first, TextWriter output)
+    /// <returns>The worst of the exit codes.</returns>
+    public static int Walk(
+        string? scenario, Blow? only, int first, int every, int limit, FailurePages pages, TextWriter output)
     {
-        int runs = 0, broken = 0;
-        foreach (Plan golden in Golden.Where(g => scenario.Length == 0 || g.Profile == scenario))
+        pages.MakeFolder();
+        int runs = 0, broken = 0, worst = ExitCodes.Ok;
+        foreach (Plan golden in Golden.Where(g => scenario is null || g.Profile == scenario))
         {
             foreach (Blow blow in Enum.GetValues<Blow>().Where(b => only is null || b == only))
             {
@@ -47,8 +69,7 @@ internal static class FailNth
                     if (!run.IsClean)
                     {
                         broken++;
-                        output.WriteLine($"{golden.Profile}: {Text(blow)} {k}: "
-                            + (run.Escape?.Message ?? VirtualTime.Line(run.Violations[0])));
+                        worst = Math.Max(worst, Tell(golden, blow, k, run, pages, output));
                     }
                 }
 
@@ -59,7 +80,30 @@ internal static class FailNth
         }
 
         output.WriteLine($"{runs} runs, {broken} broken");
-        return broken == 0 ? ExitCodes.Ok : ExitCodes.Violation;
+        return worst;
+    }
+
+    /// <summary>One call of a walk again.</summary>
+    public static int Once(string scenario, Blow blow, int call, FailurePages pages, TextWriter output)
+    {
+        pages.MakeFolder();
+        Plan golden = Golden.First(g => g.Profile == scenario);
+        (RunOutcome run, bool fell) = With(golden, call, blow);
+        if (!fell && run.Escape is null)
+        {
+            throw new PlanException($"{scenario} is over before {Text(blow)} {call}.");
+        }
+
+        return Tell(golden, blow, call, run, pages, output);
+    }
+
+    internal static int Tell(Plan golden, Blow blow, int call, RunOutcome run, FailurePages pages, TextWriter output)
+    {
+        string name = Names.First(n => n.Value == blow).Key;
+        string repro = Repro.OfCall(golden.Profile, name, call);
+        output.WriteLine($"{golden.Profile}: {Text(blow)} {call}");
+        pages.Add($"failnth-{golden.Profile}-{name}-{call}", run, repro);
+        return PlanCommands.Tell(run, repro, output);
     }
 
     /// <returns>The run, and whether there was a k-th call.</returns>

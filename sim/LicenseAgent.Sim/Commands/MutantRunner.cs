@@ -128,7 +128,7 @@ internal sealed class MutantRunner(
     private static ulong FoundIn(string said, ref string by)
     {
         string[] lines = said.Split('\n');
-        int at = Array.FindIndex(lines, l => l.StartsWith("REPRO:", StringComparison.Ordinal));
+        int at = Array.FindIndex(lines, l => l.StartsWith(Repro.Begins, StringComparison.Ordinal));
         by = $"{lines[at - 1].Split(' ')[0]}, {by}";
         string[] words = lines[at].Split(' ');
         return ulong.Parse(words[Array.IndexOf(words, "--seed") + 1], CultureInfo.InvariantCulture);

@@ -11,26 +11,35 @@ namespace LicenseAgent.Sim.Commands;
 /// <summary>What is done with one plan: run it, show it, explain it, make it smaller, keep it.</summary>
 internal static class PlanCommands
 {
+    private const int FindingsMax = 20;
+
     private static readonly TimeSpan ShrinkBudget = TimeSpan.FromSeconds(60);
 
-    public static int Replay(Plan plan, TextWriter output)
+    /// <param name="twice">Runs it again and compares the traces.</param>
+    public static int Replay(PlanSource source, bool twice, TextWriter output)
     {
-        RunOutcome run = Runner.Run(plan);
+        RunOutcome run = Begin(source, output);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"seed {run.Plan.Seed}  {run.Steps} steps  {run.Trace.Events} events  hash {run.Trace.Value:x16}"));
-        return Tell(run, output);
+            $"{run.Steps} steps  {run.Trace.Events} events  hash {run.Trace.Value:x16}"));
+        if (twice && TraceHash.FirstDifference(run.Trace, Runner.Run(source.Plan).Trace) is { } mark)
+        {
+            output.WriteLine($"{SeedResult.DifferenceAt(mark)}\n{source.Repro} --twice");
+            return ExitCodes.NotDeterministic;
+        }
+
+        return Tell(run, source.Repro, output);
     }
 
-    public static int Show(Plan plan, TextWriter output)
+    public static int Show(PlanSource source, TextWriter output)
     {
-        output.Write(plan.Write());
+        output.Write(source.Plan.Write());
         return ExitCodes.Ok;
     }
 
     /// <summary>Everything observed, a line each, findings in their place.</summary>
-    public static int Explain(Plan plan, string? node, TextWriter output)
+    public static int Explain(PlanSource source, string? node, TextWriter output)
     {
-        RunOutcome run = Runner.Run(plan);
+        RunOutcome run = Begin(source, output);
         Queue<Violation> findings = new(run.Violations.OrderBy(v => v.AtUs));
         foreach (Happening h in run.History.Where(h => node is null || h.Node == node || h.Node.Length == 0))
         {
@@ -42,22 +51,28 @@ internal static class PlanCommands
             output.WriteLine($"{VirtualTime.Text(h.AtUs),16}  {HappeningText.Of(h)}");
         }
 
-        return Tell(run, output);
+        return Tell(run, source.Repro, output);
     }
 
     /// <summary>The run as an HTML page.</summary>
-    public static int Report(Plan plan, string? file, TextWriter output)
+    public static int Report(PlanSource source, string? file, TextWriter output)
     {
-        file ??= $"run-{plan.Profile}-{plan.Seed}.html";
-        RunOutcome run = Runner.Run(plan);
-        NamedFile.Write(file, RunPage.Write(run));
+        file ??= $"run-{source.Plan.Profile}-{source.Plan.Seed}.html";
+        RunOutcome run = Begin(source, output);
+        NamedFile.Write(file, RunPage.Write(run, source.Repro));
         output.WriteLine(file);
-        return Tell(run, output);
+        return Tell(run, source.Repro, output);
     }
 
-    public static int Shrink(Plan plan, string? invariant, string? file, TextWriter output)
+    public static int Shrink(PlanSource source, string? invariant, string? file, TextWriter output)
     {
-        RunOutcome run = Runner.Run(plan);
+        Plan plan = source.Plan;
+        RunOutcome run = Begin(source, output);
+        if (run.Escape is not null)
+        {
+            return Tell(run, source.Repro, output);
+        }
+
         if (run.Violations.Count == 0)
         {
             output.WriteLine("This plan breaks nothing.");
@@ -75,47 +90,76 @@ internal static class PlanCommands
         if (file is not null)
         {
             NamedFile.Write(file, smallest.Write());
+            output.WriteLine(Repro.OfFile(file));
         }
         else
         {
+            // What is on a screen only cannot be named; what it came from can.
             output.Write(smallest.Write());
+            output.WriteLine(source.Repro);
         }
 
         return ExitCodes.Violation;
     }
 
-    public static int Corpus(string folder, TextWriter output)
+    /// <param name="report">A folder for a page of each plan that breaks something; or none.</param>
+    public static int Corpus(string folder, string? report, TextWriter output)
     {
         if (!Directory.Exists(folder))
         {
             throw new PlanException($"There is no folder {folder}. Run this in the project's root, or give --folder.");
         }
 
+        FailurePages pages = new(report, output);
+        pages.MakeFolder();
         int worst = ExitCodes.Ok;
         foreach (string file in Directory.EnumerateFiles(folder, "*.json").Order(StringComparer.Ordinal))
         {
-            RunOutcome run = Runner.Run(NamedFile.ReadPlan(file));
+            PlanSource source = PlanSource.OfFile(file);
+            RunOutcome run = Runner.Run(source.Plan);
             output.WriteLine($"{(run.IsClean ? "ok  " : "FAIL")}  {Path.GetFileName(file)}");
-            worst = Math.Max(worst, run.IsClean ? ExitCodes.Ok : Tell(run, output));
+            if (!run.IsClean)
+            {
+                output.WriteLine(PlanLine.Of(source.Plan));
+                pages.Add($"corpus-{Path.GetFileNameWithoutExtension(file)}", run, source.Repro);
+                worst = Math.Max(worst, Tell(run, source.Repro, output));
+            }
         }
 
         return worst;
     }
 
-    private static int Tell(RunOutcome run, TextWriter output)
+    /// <summary>First the seed and all that was drawn with it, then the run.</summary>
+    private static RunOutcome Begin(PlanSource source, TextWriter output)
     {
+        output.WriteLine(PlanLine.Of(source.Plan));
+        return Runner.Run(source.Plan);
+    }
+
+    /// <summary>What broke, or that nothing did; the line that shows it again comes last.</summary>
+    internal static int Tell(RunOutcome run, string repro, TextWriter output)
+    {
+        if (run.IsClean)
+        {
+            output.WriteLine("clean");
+            return run.Code;
+        }
+
         if (run.Escape is { } escape)
         {
             output.WriteLine(escape.ToString());
-            return escape is LeftTheLoopException ? ExitCodes.NotDeterministic : ExitCodes.HarnessError;
         }
-
-        foreach (Violation violation in run.Violations.Take(20))
+        else
         {
-            output.WriteLine(VirtualTime.Line(violation));
+            foreach (Violation violation in run.Violations.Take(FindingsMax))
+            {
+                output.WriteLine(VirtualTime.Line(violation));
+            }
+
+            output.WriteLine($"{run.Violations.Count} {(run.Violations.Count == 1 ? "finding" : "findings")}");
         }
 
-        output.WriteLine(run.Violations.Count == 0 ? "clean" : $"{run.Violations.Count} findings");
-        return run.Violations.Count == 0 ? ExitCodes.Ok : ExitCodes.Violation;
+        output.WriteLine(repro);
+        return run.Code;
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using LicenseAgent.Sim.Campaign;
 using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.Report;
 
 namespace LicenseAgent.Sim.Commands;
 
@@ -10,25 +11,12 @@ internal static class SimCommandLine
 {
     private const string SeedWords = "a number, or a commit's 40 characters";
 
-    private static readonly Dictionary<string, Blow> Blows = new(StringComparer.Ordinal)
-    {
-        ["kill-before"] = Blow.KillBefore,
-        ["kill-after"] = Blow.KillAfter,
-        ["power-before"] = Blow.PowerCutBefore,
-        ["power-after"] = Blow.PowerCutAfter,
-        ["disk"] = Blow.DiskFails,
-        ["tpm"] = Blow.TpmFails,
-        ["tpm-answer"] = Blow.TpmAnswerLost,
-        ["answer"] = Blow.AnswerLost,
-    };
-
     public static int Run(string[] arguments, TextWriter output, TextWriter error)
     {
         RootCommand root = new("The deterministic fleet simulator: the production agent in a simulated world.")
         {
             Many(output), Failing(output), Corpus(output), Mutants(output), Measuring(output), Working(output),
-            OfPlan("replay", "One run, its findings, its trace hash.", plan => PlanCommands.Replay(plan, output)),
-            OfPlan("plan", "The plan of a seed.", plan => PlanCommands.Show(plan, output)),
+            Replaying(output), OfPlan("plan", "The plan of a seed.", [], (_, plan) => PlanCommands.Show(plan, output)),
             Explaining(output), Reporting(output), Shrinking(output),
         };
         ParseResult parsed = root.Parse(arguments);
@@ -82,23 +70,41 @@ internal static class SimCommandLine
 
     private static Command Failing(TextWriter output)
     {
-        Option<string?> scenario = new("--scenario") { Description = "One of the scenarios only." };
-        scenario.AcceptOnlyFromAmong("enrol", "orders");
+        Argument<string?> first = new("SCENARIO")
+        {
+            Arity = ArgumentArity.ZeroOrOne,
+            Description = "One of the scenarios only.",
+        };
+        string[] scenarios = [.. FailNth.Golden.Select(g => g.Profile)];
+        first.AcceptOnlyFromAmong(scenarios);
+        Option<string?> scenario = new("--scenario") { Description = "The same." };
+        scenario.AcceptOnlyFromAmong(scenarios);
         Option<string?> blow = new("--blow") { Description = "One kind of failure only." };
-        blow.AcceptOnlyFromAmong([.. Blows.Keys]);
+        blow.AcceptOnlyFromAmong([.. FailNth.Names.Keys]);
+        Option<int> call = Count("--call", "This call only, of one scenario and one kind of failure; 0: each.", 0, least: 0);
         Option<int> limit = Count("--limit", "Calls of each at most.", 1_000_000);
         Option<int> every = Count("--every", "A sample: every so-manieth call.", 1);
         Option<string> from = From("Where the sample begins: " + SeedWords + ".", "0");
+        Option<string?> report = Pages();
         Command command = new("failnth", "At the k-th call of a port a crash, or one failure, for every k.")
         {
-            scenario, blow, limit, every, from,
+            first, scenario, blow, call, limit, every, from, report,
         };
         command.SetAction(p =>
         {
+            string? name = One(p.GetValue(first), p.GetValue(scenario), "the scenario");
+            Blow? only = p.GetValue(blow) is { } named ? FailNth.Names[named] : null;
+            FailurePages pages = new(p.GetValue(report), output);
+            if (p.GetValue(call) is > 0 and int k)
+            {
+                return name is not null && only is { } falls
+                    ? FailNth.Once(name, falls, k, pages, output)
+                    : throw new PlanException("--call is one call of a scenario and a --blow; name both.");
+            }
+
             int step = p.GetValue(every);
-            int first = 1 + (int)(SeedCampaign.SeedOf(p.GetValue(from)!) % (ulong)step);
-            Blow? only = p.GetValue(blow) is { } name ? Blows[name] : null;
-            return FailNth.Run(p.GetValue(scenario) ?? "", only, p.GetValue(limit), step, first, output);
+            int begin = 1 + (int)(SeedCampaign.SeedOf(p.GetValue(from)!) % (ulong)step);
+            return FailNth.Walk(name, only, begin, step, p.GetValue(limit), pages, output);
         });
         return command;
     }
@@ -110,8 +116,9 @@ internal static class SimCommandLine
             Description = "Where the plans are.",
             DefaultValueFactory = _ => "tests/corpus",
         };
-        Command command = new("corpus", "Every kept plan.") { folder };
-        command.SetAction(p => PlanCommands.Corpus(p.GetValue(folder)!, output));
+        Option<string?> report = Pages();
+        Command command = new("corpus", "Every kept plan.") { folder, report };
+        command.SetAction(p => PlanCommands.Corpus(p.GetValue(folder)!, p.GetValue(report), output));
         return command;
     }
 
@@ -143,6 +150,14 @@ internal static class SimCommandLine
         return command;
     }
 
+    private static Command Replaying(TextWriter output)
+    {
+        Option<bool> twice = new("--twice") { Description = "Also whether a second run has the same trace." };
+        return OfPlan(
+            "replay", "One run, its findings, its trace hash.", [twice],
+            (p, plan) => PlanCommands.Replay(plan, p.GetValue(twice), output));
+    }
+
     private static Command Explaining(TextWriter output)
     {
         Option<string?> node = new("--node") { Description = "One till only." };
@@ -168,27 +183,44 @@ internal static class SimCommandLine
             (p, plan) => PlanCommands.Shrink(plan, p.GetValue(invariant), p.GetValue(file), output));
     }
 
-    private static Command OfPlan(string name, string what, Func<Plan, int> act) =>
-        OfPlan(name, what, [], (_, plan) => act(plan));
-
-    private static Command OfPlan(string name, string what, Option[] more, Func<ParseResult, Plan, int> act)
+    private static Command OfPlan(string name, string what, Option[] more, Func<ParseResult, PlanSource, int> act)
     {
+        Argument<string?> first = new("SEED")
+        {
+            Arity = ArgumentArity.ZeroOrOne,
+            Description = "Of a profile: " + SeedWords + ".",
+        };
         Option<string> profile = ProfileOption();
-        Option<string?> seed = new("--seed") { Description = "Of a profile: " + SeedWords + "." };
+        Option<string?> seed = new("--seed") { Description = "The same." };
         Option<string?> file = new("--plan") { Description = "A file with a plan instead." };
-        Command command = new(name, what) { seed, profile, file };
+        Command command = new(name, what) { first, seed, profile, file };
         foreach (Option option in more)
         {
             command.Add(option);
         }
 
-        command.SetAction(p => act(p, p.GetValue(file) is { } path
-            ? NamedFile.ReadPlan(path)
-            : PlanMaker.Make(
-                SeedCampaign.SeedOf(p.GetValue(seed) ?? throw new PlanException("Give --seed or --plan.")),
-                Profile.Named(p.GetValue(profile)!))));
+        command.SetAction(p => act(p, SourceOf(
+            One(p.GetValue(first), p.GetValue(seed), "the seed"), p.GetValue(file), p.GetValue(profile)!)));
         return command;
     }
+
+    private static PlanSource SourceOf(string? seed, string? file, string profile) => (seed, file) switch
+    {
+        ({ } number, null) => PlanSource.OfSeed(SeedCampaign.SeedOf(number), Profile.Named(profile)),
+        (null, { } path) => PlanSource.OfFile(path),
+        (null, null) => throw new PlanException("Give a seed, or --plan."),
+        _ => throw new PlanException("Give a seed or --plan, not both."),
+    };
+
+    /// <summary>Of a thing that may be named with its option or without.</summary>
+    private static string? One(string? plain, string? option, string what) => plain is null || option is null
+        ? plain ?? option
+        : throw new PlanException($"Give {what} once, with its option or without.");
+
+    private static Option<string?> Pages() => new("--report")
+    {
+        Description = "A folder for a page of each run that breaks something.",
+    };
 
     private static Option<string> ProfileOption() => new("--profile")
     {

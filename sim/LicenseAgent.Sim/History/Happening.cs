@@ -60,12 +60,47 @@ internal sealed record Minted(long AtUs, string Node, string License, long Versi
 
 /// <summary>What an agent shows of itself.</summary>
 /// <param name="Actives">How many secrets are ACTIVE.</param>
+/// <param name="WallOffMs">How far the machine's wall clock is from the truth.</param>
 internal sealed record Seen(
     long AtUs, string Node, string Mode, string Lock, long Active, long Pending, int Actives, int Pendings,
-    long Highest, long TrustedMs, long? LastContactMs) : Happening(AtUs, Node);
+    long Highest, long TrustedMs, long? LastContactMs, long WallOffMs = 0) : Happening(AtUs, Node);
+
+/// <summary>A request left a till.</summary>
+/// <param name="Message">Its number in the run.</param>
+internal sealed record RequestLeft(long AtUs, string Node, long Message, string Path) : Happening(AtUs, Node);
+
+/// <summary>What became of a request and its answer.</summary>
+/// <param name="ArrivedUs">When the request was at the server; <see langword="null"/>: never.</param>
+internal sealed record MessageEnded(long AtUs, string Node, long Message, MessageFate Fate, long? ArrivedUs)
+    : Happening(AtUs, Node);
+
+/// <summary>How the way of a message ended.</summary>
+internal enum MessageFate
+{
+    Answered,
+
+    /// <summary>An answer arrived that the server did not give, or not to this.</summary>
+    Forged,
+    RequestLost,
+
+    /// <summary>The server is down.</summary>
+    NobodyThere,
+
+    /// <summary>The server has done what was asked.</summary>
+    AnswerLost,
+    AnswerBroken,
+
+    /// <summary>The answer came when nobody waited for it any more.</summary>
+    TooLate,
+
+    /// <summary>The same request a second time; nobody hears its answer.</summary>
+    CopyArrived,
+}
 
 /// <summary>The server judged a request.</summary>
-internal sealed record Received(long AtUs, string Node, string Action, long Version, string Verdict)
+/// <param name="Operation">The request's id, the same when it is repeated.</param>
+internal sealed record Received(
+    long AtUs, string Node, string Action, long Version, string Verdict, string Operation = "")
     : Happening(AtUs, Node);
 
 /// <summary>What a check-in reported and what it was told.</summary>

@@ -8,7 +8,7 @@ namespace LicenseAgent.Sim.Report;
 
 /// <summary>What a campaign came to.</summary>
 /// <param name="From">Its first seed.</param>
-/// <param name="Broken">The seeds that broke something, each with a page of its own beside this one.</param>
+/// <param name="Broken">The seeds that broke something or are worth nothing, with a page of their own beside this one.</param>
 internal sealed record CampaignResult(
     string Profile, ulong From, int Seeds, TimeSpan Took, double AgentHours, long Steps,
     IReadOnlyList<SeedResult> Broken, Catalog Catalog);
@@ -53,11 +53,18 @@ internal static class CampaignPage
     private static void Verdict(StringBuilder page, CampaignResult campaign)
     {
         string missing = string.Join(", ", campaign.Catalog.Missing.Select(m => m.Id).Concat(campaign.Catalog.NeverJudged));
-        page.Append(campaign.Broken.Count > 0
-            ? $"<div class=\"broken\">{campaign.Broken.Count} of {campaign.Seeds} seeds broke something.</div>\n"
-            : missing.Length > 0
-                ? $"<div class=\"short\">Nothing broke, and it proves less than it should: {missing} never happened or was never judged.</div>\n"
-                : "<div class=\"clean\">Nothing broke, and everything that must happen did.</div>\n");
+        SeedResult? worthless = campaign.Broken.FirstOrDefault(b => b.Trouble is not null);
+        (string style, string verdict) = (worthless, campaign.Broken.Count, missing) switch
+        {
+            ({ Code: ExitCodes.NotDeterministic }, _, _) =>
+                ("broken", $"Seed {worthless.Seed} ended the campaign: two runs of it differ, or code left the loop."),
+            (not null, _, _) => ("broken", $"Seed {worthless.Seed} ended the campaign: the simulator itself failed."),
+            (_, > 0, _) => ("broken", $"{campaign.Broken.Count} of {campaign.Seeds} seeds broke something."),
+            (_, _, { Length: > 0 }) =>
+                ("short", $"Nothing broke, and it proves less than it should: {missing} never happened or was never judged."),
+            _ => ("clean", "Nothing broke, and everything that must happen did."),
+        };
+        page.Append($"<div class=\"{style}\">{verdict}</div>\n");
         double seconds = Math.Max(0.001, campaign.Took.TotalSeconds);
         page.Append(CultureInfo.InvariantCulture, $"""
             <p>{campaign.AgentHours / 8_766:f1} agent-years, {campaign.Steps / 1e6:f1} million steps in {campaign.Took:h\:mm\:ss}:
@@ -70,9 +77,12 @@ internal static class CampaignPage
     {
         foreach (SeedResult seed in campaign.Broken)
         {
-            page.Append($"<div class=\"broken\"><a href=\"{PageOf(seed.Seed)}\">seed {seed.Seed}</a><br>");
+            page.Append(seed.HasRun
+                ? $"<div class=\"broken\"><a href=\"{PageOf(seed.Seed)}\">seed {seed.Seed}</a><br>"
+                : $"<div class=\"broken\">seed {seed.Seed}<br>");
+            page.Append(seed.Trouble is { } trouble ? $"<pre>{Safe(trouble)}</pre>" : "");
             page.AppendJoin("<br>", seed.Findings.Select(f => Safe(VirtualTime.Line(f))));
-            page.Append($"<pre>{Safe(SeedCampaign.Repro(seed.Seed, campaign.Profile))}</pre></div>\n");
+            page.Append($"<pre>{Safe(seed.Repro(campaign.Profile))}</pre></div>\n");
         }
     }
 

@@ -12,11 +12,18 @@ namespace LicenseAgent.Sim.Report;
 /// </summary>
 internal static class RunPage
 {
-    private const long BeforeUs = 2L * 3_600_000_000;
-    private const long AfterUs = 600_000_000;
+    private const long HoursUs = 2L * 3_600_000_000;
+    private const long AfterHoursUs = 600_000_000;
+    private const long CloseUs = 600_000_000;
+    private const long AfterCloseUs = 5_000_000;
     private const int LanesMax = 8;
-    private const int LinesBefore = 40;
-    private const int LinesAfter = 4;
+
+    // Of each invariant.
+    private const int FindingsListed = 6;
+
+    // The first of an invariant at each till, each with its pictures.
+    private const int FindingsShown = 5;
+    private const int TextMax = 2_000;
 
     private const string Style = """
         body{font:14px/1.45 system-ui,sans-serif;margin:24px;color:#1b1f24;background:#fff;max-width:1360px}
@@ -24,95 +31,140 @@ internal static class RunPage
         .broken{background:#fdecea;border-left:4px solid #c62828;padding:8px 12px;margin:6px 0}
         .clean{background:#e8f5e9;border-left:4px solid #2e7d32;padding:8px 12px}
         pre{background:#f5f6f8;padding:10px;overflow:auto}td{padding:1px 10px 1px 0;vertical-align:top;white-space:pre}
-        tr.tied td{background:#fff3cd}tr.at td{background:#fdecea;font-weight:600}
+        th{text-align:left;color:#777;font-weight:400}h3{font-size:14px;margin:14px 0 4px}
+        tr.at td{background:#fdecea;font-weight:600}tr.d1 td{background:#fff3cd}tr.d2 td{background:#fff9e6}tr.beside td{color:#90959c}
+        td:last-child{white-space:pre-wrap;overflow-wrap:anywhere}.lane{fill:#f5f6f8}
+        .request,.reply,.late,.copy,.made,.refusal,.lost{stroke-width:1;stroke:#1565c0}.reply{stroke:#2e7d32}
+        .refusal{stroke:#8e24aa}.made{stroke:#000}.late{stroke:#9e9e9e}.copy{stroke-dasharray:2 3}
+        .lost{stroke:#c62828;stroke-dasharray:4 2}.cross{stroke:#c62828;stroke-width:1.5;fill:none}
+        .wall{fill:none;stroke:#ef6c00;stroke-width:1.2}.scale{text-anchor:end;fill:#777;font-size:8px}
         svg{display:block;margin:8px 0;background:#fff;border:1px solid #e1e4e8}
         text{font:10px system-ui,sans-serif;fill:#333}.node{font-weight:600;font-size:11px}.label{text-anchor:end;fill:#777}
-        .time{text-anchor:middle;fill:#777}.grid{stroke:#eceff1}.in{fill:#10202c;font-size:9px}.kind{fill:#8d4004;font-size:9px}
+        .time{text-anchor:middle;fill:#777}.last{text-anchor:end}.grid{stroke:#eceff1}.in{fill:#10202c;font-size:9px}.kind{fill:#8d4004;font-size:9px}
         .fault{fill:#ff9800;opacity:.18}.dead{fill:#37474f;opacity:.55}.finding{stroke:#c62828;stroke-width:2}
-        .id{fill:#c62828;font-weight:700;font-size:12px}.clock{fill:none;stroke:#6a1b9a;stroke-width:1.5}
+        .id{fill:#c62828;font-weight:700;font-size:12px}.trusted{fill:none;stroke:#6a1b9a;stroke-width:1.2}
         .mNORMAL{fill:#a5d6a7}.mOFFLINE{fill:#c5e1a5}.mDEGRADED{fill:#ffe082}.mEXHAUSTED{fill:#ef9a9a}.mLOCKED{fill:#e57373}
         .a0{fill:#90caf9}.a1{fill:#80deea}.a2{fill:#b39ddb}.a3{fill:#9fa8da}.pending{fill:#ffcc80}.confirm{fill:#e65100}
         .good{fill:#2e7d32}.bad{fill:#c62828}.sent{fill:#1565c0}.refused{fill:#8e24aa}.forged{fill:#000}.order{fill:#00695c}
         .key span{display:inline-block;width:10px;height:10px;margin:0 4px 0 12px;vertical-align:-1px}
         """;
 
-    public static string Write(RunOutcome run)
+    /// <param name="repro">The line that shows it again.</param>
+    /// <param name="trouble">Why the run is worth nothing, where it does not say so itself.</param>
+    public static string Write(RunOutcome run, string repro, string? trouble = null)
     {
         StringBuilder page = new();
         string title = $"{run.Plan.Profile}, seed {run.Plan.Seed}";
         page.Append("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
             + "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
             + $"<title>{Safe(title)}</title><style>{Style}</style></head><body>\n<h1>{Safe(title)}</h1>\n");
-        Summary(page, run);
-        Violation? first = run.Violations.MinBy(v => v.AtUs);
+        Summary(page, run, repro, trouble ?? run.Escape?.ToString());
+        Violation[] shown =
+        [
+            .. run.Violations.DistinctBy(v => (v.Id, v.Node)).OrderBy(v => v.AtUs).Take(FindingsShown),
+        ];
         long end = run.History.Count == 0 ? 1 : run.History[^1].AtUs;
-        string[] nodes = [.. NodesOf(run, first)];
-        if (first is not null)
+        foreach (Violation finding in shown)
         {
-            long at = Math.Min(first.AtUs, end);
-            page.Append("<h2>Before the first finding</h2>\n");
-            page.Append(new Timeline(run, Math.Max(0, at - BeforeUs), Math.Min(end, at + AfterUs), [first.Node]).Draw());
-            Slice(page, run, first, at);
+            Finding(page, run, finding with { AtUs = Math.Min(finding.AtUs, end) });
         }
 
-        page.Append("<h2>The whole run</h2>\n").Append(new Timeline(run, 0, end, nodes).Draw());
-        Key(page);
+        if (run.History.Count > 0)
+        {
+            page.Append("<h2>The whole run</h2>\n").Append(new Timeline(run, 0, end, [.. NodesOf(run)], isWhole: true).Draw());
+            Key(page);
+        }
+
         page.Append("<h2>Plan</h2>\n<pre>").Append(Safe(run.Plan.Write())).Append("</pre>\n</body></html>\n");
         return page.ToString();
     }
 
     /// <summary>The tills with findings first; not more than fit a screen.</summary>
-    private static IEnumerable<string> NodesOf(RunOutcome run, Violation? first) =>
-        run.Violations.OrderBy(v => v != first).Select(v => v.Node)
+    private static IEnumerable<string> NodesOf(RunOutcome run) =>
+        run.Violations.OrderBy(v => v.AtUs).Select(v => v.Node)
             .Concat(Enumerable.Range(1, run.Plan.Tills).Select(World.SimWorld.NameOf))
-            .Where(n => n.StartsWith("till-", StringComparison.Ordinal)).Distinct().Take(LanesMax);
+            .Where(IsTill).Distinct().Take(LanesMax);
 
-    private static void Summary(StringBuilder page, RunOutcome run)
+    private static bool IsTill(string node) => node.StartsWith("till-", StringComparison.Ordinal);
+
+    private static void Summary(StringBuilder page, RunOutcome run, string repro, string? trouble)
     {
-        foreach (Violation violation in run.Violations.Take(20))
+        if (trouble is not null)
         {
-            Checker? broken = AllCheckers.List.FirstOrDefault(c => c.Id == violation.Id);
-            page.Append($"<div class=\"broken\"><b>{violation.Id}</b> {Safe(broken?.Claim ?? "")}<br>"
-                + $"{Safe(VirtualTime.Line(violation))}</div>\n");
+            page.Append($"<div class=\"broken\">This run is worth nothing.<pre>{Safe(Cut(trouble))}</pre></div>\n");
         }
 
-        if (run.Violations.Count == 0)
+        foreach (IGrouping<string, Violation> broken in run.Violations.GroupBy(v => v.Id))
+        {
+            int more = broken.Count() - FindingsListed;
+            page.Append($"<div class=\"broken\"><b>{Safe(broken.Key)}</b> {Safe(ClaimOf(broken.Key))}<br>\n");
+            page.AppendJoin("<br>\n", broken.OrderBy(v => v.AtUs).Take(FindingsListed).Select(v => Safe(Cut(VirtualTime.Line(v)))));
+            page.Append(more > 0 ? $"<br>and {more} more</div>\n" : "</div>\n");
+        }
+
+        if (run.Violations.Count == 0 && trouble is null)
         {
             page.Append("<div class=\"clean\">Nothing broke.</div>\n");
         }
 
         page.Append(CultureInfo.InvariantCulture, $"""
-            <p>{run.Plan.Tills} tills, {run.Plan.Hours} h and the healing, {run.Plan.Faults.Count} faults,
-            {run.Plan.Orders.Count} orders, {run.Steps} steps, trace <code>{run.Trace.Value:x16}</code></p>
-            <pre>{Safe(SeedCampaign.Repro(run.Plan.Seed, run.Plan.Profile))}</pre>
+            <p>{Safe(PlanLine.Of(run.Plan))}<br>
+            {run.Steps} steps, trace <code>{run.Trace.Value:x16}</code></p>
+            <pre>{Safe(repro)}</pre>
 
             """);
     }
 
-    /// <summary>
-    /// What the till and the server did before, those lines marked that name the same version, license or nonce as the
-    /// finding.
-    /// </summary>
-    private static void Slice(StringBuilder page, RunOutcome run, Violation first, long at)
+    /// <summary>The hours before it, what followed the last request, and what led to it.</summary>
+    private static void Finding(StringBuilder page, RunOutcome run, Violation finding)
     {
-        string[] ties = [.. first.Message.Split(' ', ',', ';', '.').Where(IsName)];
-        Happening[] all = [.. run.History.Where(h => h.Node == first.Node || h is FaultBegan { Node: "" } or Healed)];
-        int index = Array.FindLastIndex(all, h => h.AtUs <= at);
-        int begin = Math.Max(0, index - LinesBefore);
-        page.Append("<h2>What happened there</h2>\n<table>\n");
-        for (int i = begin; i < Math.Min(all.Length, index + 1 + LinesAfter); i++)
+        long at = finding.AtUs, end = run.History.Count == 0 ? at : run.History[^1].AtUs;
+        string[] nodes = IsTill(finding.Node) ? [finding.Node] : [.. NodesOf(run).Take(2)];
+        page.Append($"<h2>{Safe(finding.Id)} at {VirtualTime.Text(at)}, {Safe(finding.Node)}</h2>\n"
+            + $"<p>{Safe(Cut(finding.Message))}</p>\n");
+        if (run.History.Count == 0)
         {
-            string text = HappeningText.Of(all[i]);
-            string style = i == index ? "at" : ties.Any(t => text.Contains(t, StringComparison.Ordinal)) ? "tied" : "";
-            page.Append($"<tr class=\"{style}\"><td>{VirtualTime.Text(all[i].AtUs)}</td><td>{Safe(text)}</td></tr>\n");
+            return;
+        }
+
+        page.Append(new Timeline(run, Math.Max(0, at - HoursUs), Math.Min(end, at + AfterHoursUs), nodes).Draw());
+        if (run.History.LastOrDefault(h => h is RequestLeft && h.Node == finding.Node && h.AtUs <= at) is { } request
+            && request.AtUs >= at - CloseUs)
+        {
+            page.Append("<p>From the last request before it:</p>\n");
+            page.Append(new Timeline(run, Math.Max(0, request.AtUs - 1_000_000), Math.Min(end, at + AfterCloseUs), nodes).Draw());
+        }
+
+        Slice(page, run, finding);
+    }
+
+    private static void Slice(StringBuilder page, RunOutcome run, Violation finding)
+    {
+        CausalSlice slice = CausalSlice.Of(run, finding);
+        page.Append("<h3>What led to it</h3>\n<table><tr><th>time</th><th>before</th><th>tie</th><th></th></tr>\n");
+        if (slice.LeftOut > 0)
+        {
+            page.Append($"<tr><td colspan=\"4\">{slice.LeftOut} lines of loose ties are left out; `explain` has them.</td></tr>\n");
+        }
+
+        foreach (SliceLine line in slice.Lines)
+        {
+            string style = line.Depth == 0 ? "at" : line.Tie.Length == 0 ? "beside" : $"d{line.Depth}";
+            long before = (line.What.AtUs - finding.AtUs) / 1_000;
+            string text = line.What.Node == finding.Node ? HappeningText.Named(line.What) : HappeningText.Of(line.What);
+            string more = line.More == 0 ? "" : $"  and {line.More} more like it";
+            page.Append($"<tr class=\"{style}\"><td>{VirtualTime.Text(line.What.AtUs)}</td>"
+                + $"<td>{HappeningText.Off(before)}</td><td>{Safe(line.Tie)}</td>"
+                + $"<td>{Safe(Cut(text))}{more}</td></tr>\n");
         }
 
         page.Append("</table>\n");
     }
 
-    private static bool IsName(string word) =>
-        word.StartsWith("lic-", StringComparison.Ordinal) || word.Length == 22
-        || (word.Length > 1 && word[0] == 'v' && char.IsAsciiDigit(word[1]));
+    private static string ClaimOf(string id) => AllCheckers.List.FirstOrDefault(c => c.Id == id)?.Claim ?? "";
+
+    /// <summary>A stack or a whole answer may stand in a text.</summary>
+    private static string Cut(string text) => text.Length <= TextMax ? text : text[..TextMax] + " …";
 
     private static void Key(StringBuilder page)
     {
@@ -123,12 +175,15 @@ internal static class RunPage
             ("#e57373", "LOCKED"), ("#37474f", "no process"), ("#ff9800", "fault"), ("#2e7d32", "valid"),
             ("#c62828", "refused"), ("#1565c0", "answered by the server"), ("#8e24aa", "refused by the server"),
             ("#000", "forged answer"), ("#00695c", "order"), ("#6a1b9a", "trusted now against the truth"),
+            ("#ef6c00", "wall clock against the truth"), ("#e65100", "confirm sent"),
         ])
         {
             page.Append($"<span style=\"background:{colour}\"></span>{means}");
         }
 
-        page.Append("</p>\n");
+        page.Append("</p>\n<p>Between the lanes of one till and the server: a request is blue, its answer green, or purple "
+            + "where it refuses, black where it was forged, grey where it came too late; red and broken off: lost; dotted: "
+            + "a copy. What a mark says shows when it is pointed at.</p>\n");
     }
 
     private static string Safe(string text) => WebUtility.HtmlEncode(text);

@@ -1,51 +1,62 @@
-using System.Globalization;
-using System.Net;
-using System.Text;
 using LicenseAgent.Sim.Campaign;
 using LicenseAgent.Sim.Checkers;
 using LicenseAgent.Sim.History;
-using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.Report;
 
 /// <summary>
-/// A stretch of a run as a picture: a lane for each till with what it showed of itself, what was wrong, what it was asked
-/// and what it asked; the server's lane below; findings as lines across.
+/// A stretch of a run as a picture: a lane for each till with what it showed of itself, what was wrong, its clocks, what
+/// it was asked and what it asked; the server's lane below; findings as lines across. Of one till alone also every
+/// message.
 /// </summary>
-internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnlyList<string> nodes)
+/// <param name="isWhole">Of the whole run: too many messages are not drawn at all, where else the last ones are.</param>
+internal sealed class Timeline(
+    RunOutcome run, long fromUs, long toUs, IReadOnlyList<string> nodes, bool isWhole = false)
 {
-    private const int Left = 96;
-    private const int Width = 1_240;
-    private const int LaneHeight = 118;
+    private const int LaneHeight = 142;
     private const int ServerHeight = 46;
+    private const int MessagesHeight = 56;
     private const int Top = 26;
+    private const int FindingsMax = 20;
 
-    private readonly StringBuilder _svg = new();
+    private readonly Canvas _canvas = new(fromUs, toUs);
+    private readonly ILookup<string, Happening> _own = run.History.Where(h => nodes.Contains(h.Node)).ToLookup(h => h.Node);
+    private readonly Dictionary<int, long> _ends = EndsOf(run);
 
     public string Draw()
     {
-        int height = Top + (nodes.Count * LaneHeight) + ServerHeight + 10;
-        Text($"<svg viewBox=\"0 0 {Left + Width + 10} {height}\" width=\"{Left + Width + 10}\" height=\"{height}\">");
+        bool hasMessages = nodes.Count == 1 && (!isWhole || MessageLines.Fit(_own[nodes[0]]));
+        int server = Top + (nodes.Count * LaneHeight) + (hasMessages ? MessagesHeight : 0);
+        int height = server + ServerHeight + 10;
         Axis(height);
         for (int i = 0; i < nodes.Count; i++)
         {
             Lane(nodes[i], Top + (i * LaneHeight));
         }
 
-        ServerLane(Top + (nodes.Count * LaneHeight));
-        foreach (Violation violation in run.Violations.Where(v => nodes.Contains(v.Node)).Take(20))
+        ServerLane(server);
+        if (hasMessages)
         {
-            int y = Top + (Math.Max(0, nodes.ToList().IndexOf(violation.Node)) * LaneHeight);
-            double x = X(Math.Min(violation.AtUs, run.History[^1].AtUs));
-            if (violation.AtUs >= fromUs && x <= Left + Width + 1)
-            {
-                Text($"<line class=\"finding\" x1=\"{N(x)}\" x2=\"{N(x)}\" y1=\"{y}\" y2=\"{y + LaneHeight - 6}\">"
-                    + $"<title>{Safe(VirtualTime.Line(violation))}</title></line>"
-                    + $"<text class=\"id\" x=\"{N(Math.Min(x + 3, Left + Width - 22))}\" y=\"{y + 11}\">{violation.Id}</text>");
-            }
+            new MessageLines(_canvas, Top + LaneHeight - 8, server + 10).Draw([.. _own[nodes[0]]]);
         }
 
-        return _svg.Append("</svg>\n").ToString();
+        foreach (Violation violation in run.Violations.Where(v => nodes.Contains(v.Node)).Take(FindingsMax))
+        {
+            Finding(violation, Top + (nodes.ToList().IndexOf(violation.Node) * LaneHeight));
+        }
+
+        return _canvas.Picture(height);
+    }
+
+    private void Finding(Violation violation, int y)
+    {
+        long at = Math.Min(violation.AtUs, run.History[^1].AtUs);
+        if (_canvas.Shows(at, at))
+        {
+            double x = _canvas.X(at);
+            _canvas.Line("finding", x, y, x, y + LaneHeight - 6, VirtualTime.Line(violation));
+            _canvas.Text("id", Math.Min(x + 3, Canvas.Left + Canvas.Width - 22), y + 11, violation.Id);
+        }
     }
 
     private void Axis(int height)
@@ -54,72 +65,81 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
         for (int i = 0; i <= Ticks; i++)
         {
             long at = fromUs + ((toUs - fromUs) * i / Ticks);
-            Text($"<line class=\"grid\" x1=\"{N(X(at))}\" x2=\"{N(X(at))}\" y1=\"18\" y2=\"{height - 8}\"/>"
-                + $"<text class=\"time\" x=\"{N(X(at))}\" y=\"13\">{VirtualTime.Text(at)[..^4]}</text>");
+            double x = _canvas.X(at);
+            _canvas.Line("grid", x, 18, x, height - 8, "");
+            _canvas.Text(i == Ticks ? "time last" : "time", i == Ticks ? x + 8 : x, 13, VirtualTime.Text(at)[..^4]);
         }
     }
 
     private void Lane(string node, int y)
     {
-        Text($"<text class=\"node\" x=\"4\" y=\"{y + 30}\">{node}</text>");
-        Label(y + 30, "mode");
-        Label(y + 48, "ACTIVE");
-        Label(y + 63, "PENDING");
-        Label(y + 78, "answers");
-        Label(y + 92, "server");
-        Label(y + 107, "trusted");
-        Faults(node, y + 2, LaneHeight - 8);
-        Seen[] shown = [.. run.History.OfType<Seen>().Where(s => s.Node == node)];
+        foreach ((int at, string label) in ((int, string)[])
+        [
+            (30, "mode"), (48, "ACTIVE"), (63, "PENDING"), (78, "answers"), (102, "clocks"), (130, "server"),
+        ])
+        {
+            _canvas.Text("label", Canvas.Left - 4, y + at, label);
+        }
+
+        _canvas.Text("node", 4, y + 30, node);
+        Happening[] own = [.. _own[node]];
+        Faults(node, y + 2, LaneHeight - 8, names: y + 10);
+        Seen[] shown = [.. own.OfType<Seen>()];
         Bands(shown, s => s.Lock.Length > 0 ? $"{s.Mode} {s.Lock}" : s.Mode, s => "m" + s.Mode, y + 20, 14);
         Bands(shown, s => s.Active == 0 ? "" : $"v{s.Active}", s => "a" + (s.Active % 4), y + 38, 12);
         Bands(shown, s => s.Pending == 0 ? "" : $"v{s.Pending}", _ => "pending", y + 54, 10);
-        Dead(node, y + 20);
-        foreach (Happening h in run.History.Where(h => h.Node == node))
-        {
-            switch (h)
-            {
-                case Validated v: Tick(v, y + 70, 9, v.Reason == "VALID" ? "good" : "bad"); break;
-                case Received r: Tick(r, y + 84, 9, r.Verdict == "ok" ? "sent" : "refused"); break;
-                case AnswerJudged { Kind: not "None" } a: Tick(a, y + 84, 9, "forged"); break;
-                case ConfirmLeft c: Tick(c, y + 54, 10, "confirm"); break;
-                case Ordered o: Tick(o, y + 4, 12, "order"); break;
-            }
-        }
-
-        TrustedTime(shown, y + 97, 14);
+        Dead(own, y + 20);
+        Ticks("good", y + 70, 9, own.OfType<Validated>().Where(v => v.Reason == "VALID"));
+        Ticks("bad", y + 70, 9, own.OfType<Validated>().Where(v => v.Reason != "VALID"));
+        ClockLane.Draw(_canvas, own, y + 86, 26);
+        Ticks("sent", y + 122, 9, own.OfType<Received>().Where(r => r.Verdict == "ok"));
+        Ticks("refused", y + 122, 9, own.OfType<Received>().Where(r => r.Verdict != "ok"));
+        Ticks("forged", y + 122, 9, own.OfType<AnswerJudged>().Where(a => a.Kind != "None"));
+        Ticks("confirm", y + 54, 10, own.OfType<ConfirmLeft>());
+        Ticks("order", y + 4, 12, own.OfType<Ordered>());
     }
 
     private void ServerLane(int y)
     {
-        Text($"<text class=\"node\" x=\"4\" y=\"{y + 22}\">server</text>");
-        Faults("", y + 2, ServerHeight - 8);
-        foreach (Happening h in run.History.Where(h => h is VersionChanged or Revoked && nodes.Contains(h.Node)))
-        {
-            Tick(h, y + 12, 14, h is Revoked ? "bad" : "sent");
-        }
+        _canvas.Box("lane", Canvas.Left, y + 10, Canvas.Width, 18, "the server");
+        _canvas.Text("node", 4, y + 22, "server");
+        Faults("", y + 2, ServerHeight - 8, names: y + 36);
+        Happening[] all = [.. run.History.Where(h => nodes.Contains(h.Node))];
+        Ticks("sent", y + 12, 14, all.OfType<VersionChanged>());
+        Ticks("bad", y + 12, 14, all.OfType<Revoked>());
     }
 
+    private void Ticks(string style, int y, int height, IEnumerable<Happening> marks) =>
+        _canvas.Ticks(style, y, height, marks.Select(h => (h.AtUs, new Func<string>(() => HappeningText.Of(h)))));
+
     /// <summary>Shaded while they last; one that never ended lasts to the end.</summary>
-    private void Faults(string node, int y, int height)
+    private void Faults(string node, int y, int height, int names)
     {
-        int number = 0;
+        // Names where there is room for them; the rest shows when it is pointed at.
+        double[] taken = [0, 0];
         foreach (FaultBegan began in run.History.OfType<FaultBegan>().Where(f => f.Node == node))
         {
-            long end = run.History.OfType<FaultEnded>().FirstOrDefault(f => f.Fault == began.Fault)?.AtUs ?? toUs;
-            if (began.AtUs > toUs || end < fromUs)
+            long end = _ends.GetValueOrDefault(began.Fault, toUs);
+            if (!_canvas.Shows(began.AtUs, end))
             {
                 continue;
             }
 
-            double x = X(began.AtUs);
-            Text($"<rect class=\"fault\" x=\"{N(x)}\" y=\"{y}\" width=\"{N(Math.Max(2, X(end) - x))}\" height=\"{height}\">"
-                + $"<title>{Safe(began.Kind)} {VirtualTime.Text(began.AtUs)} to {VirtualTime.Text(end)}</title></rect>"
-                + $"<text class=\"kind\" x=\"{N(x + 2)}\" y=\"{y + 8 + (number++ % 2 * 8)}\">{Safe(began.Kind)}</text>");
+            double x = _canvas.X(began.AtUs);
+            _canvas.Box("fault", x, y, Math.Max(2, _canvas.X(end) - x), height,
+                $"{began.Kind} {VirtualTime.Text(began.AtUs)} to {VirtualTime.Text(end)}");
+            int row = Array.FindIndex(taken, t => t <= x);
+            if (row >= 0)
+            {
+                _canvas.Text("kind", x + 2, names + (row * 8), began.Kind);
+                taken[row] = x + 4 + (began.Kind.Length * 5);
+            }
         }
     }
 
     private void Bands(Seen[] shown, Func<Seen, string> text, Func<Seen, string> style, int y, int height)
     {
+        double drawn = 0;
         for (int i = 0; i < shown.Length;)
         {
             int end = i + 1;
@@ -129,14 +149,17 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
             }
 
             long until = end < shown.Length ? shown[end].AtUs : toUs;
-            if (text(shown[i]).Length > 0 && until >= fromUs && shown[i].AtUs <= toUs)
+            double x = _canvas.X(shown[i].AtUs), wide = _canvas.X(until) - x;
+
+            // What ends within the pixel in which another one ended is not seen.
+            if (text(shown[i]).Length > 0 && _canvas.Shows(shown[i].AtUs, until) && x + wide >= drawn + 1)
             {
-                double x = X(shown[i].AtUs), wide = X(until) - x;
-                Text($"<rect class=\"{style(shown[i])}\" x=\"{N(x)}\" y=\"{y}\" width=\"{N(Math.Max(1, wide))}\" height=\"{height}\">"
-                    + $"<title>{Safe(text(shown[i]))} from {VirtualTime.Text(shown[i].AtUs)}</title></rect>");
+                drawn = x + wide;
+                _canvas.Box(style(shown[i]), x, y, Math.Max(1, wide), height,
+                    $"{text(shown[i])} from {VirtualTime.Text(shown[i].AtUs)}");
                 if (wide > text(shown[i]).Length * 6)
                 {
-                    Text($"<text class=\"in\" x=\"{N(x + 2)}\" y=\"{y + height - 3}\">{Safe(text(shown[i]))}</text>");
+                    _canvas.Text("in", x + 2, y + height - 3, text(shown[i]));
                 }
             }
 
@@ -145,10 +168,11 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
     }
 
     /// <summary>No process runs.</summary>
-    private void Dead(string node, int y)
+    private void Dead(Happening[] own, int y)
     {
         long? since = null;
-        foreach (Happening h in run.History.Where(h => h.Node == node && h is Started or Ended))
+        double drawn = 0;
+        foreach (Happening h in own.Where(h => h is Started or Ended))
         {
             if (h is Ended)
             {
@@ -156,62 +180,35 @@ internal sealed class Timeline(RunOutcome run, long fromUs, long toUs, IReadOnly
             }
             else if (since is { } from)
             {
-                Gap(from, h.AtUs, y);
+                Gap(from, h.AtUs);
                 since = null;
             }
         }
 
         if (since is { } open)
         {
-            Gap(open, toUs, y);
+            Gap(open, toUs);
         }
-    }
 
-    private void Gap(long from, long to, int y)
-    {
-        if (from <= toUs && to >= fromUs)
+        void Gap(long from, long to)
         {
-            Text($"<rect class=\"dead\" x=\"{N(X(from))}\" y=\"{y}\" width=\"{N(Math.Max(2, X(to) - X(from)))}\" height=\"44\">"
-                + $"<title>no process, {VirtualTime.Text(from)} to {VirtualTime.Text(to)}</title></rect>");
+            double x = _canvas.X(from);
+            if (_canvas.Shows(from, to) && x >= drawn)
+            {
+                drawn = Math.Max(x + 2, _canvas.X(to));
+                _canvas.Box("dead", x, y, drawn - x, 44, $"no process, {VirtualTime.Text(from)} to {VirtualTime.Text(to)}");
+            }
         }
     }
 
-    /// <summary>Trusted now against the truth; the largest difference fills the strip.</summary>
-    private void TrustedTime(Seen[] shown, int y, int height)
+    private static Dictionary<int, long> EndsOf(RunOutcome run)
     {
-        (double X, double Off)[] points =
-        [
-            .. shown.Where(s => s.AtUs >= fromUs && s.AtUs <= toUs && s.Lock != "starting")
-                .Select(s => (X(s.AtUs), (s.TrustedMs - SimServer.At(s.AtUs).UnixMs) / 1_000.0)),
-        ];
-        if (points.Length == 0)
+        Dictionary<int, long> ends = [];
+        foreach (FaultEnded ended in run.History.OfType<FaultEnded>())
         {
-            return;
+            ends.TryAdd(ended.Fault, ended.AtUs);
         }
 
-        double most = Math.Max(1, points.Max(p => Math.Abs(p.Off)));
-        string line = string.Join(' ', points.Select(p => $"{N(p.X)},{N(y + (height / 2.0) - (p.Off / most * height / 2))}"));
-        Text($"<polyline class=\"clock\" points=\"{line}\"><title>up to {N(most)} s from the truth</title></polyline>");
-        Text($"<text class=\"kind\" x=\"{Left + Width - 60}\" y=\"{y + 8}\">± {N(most)} s</text>");
+        return ends;
     }
-
-    private void Tick(Happening h, int y, int height, string style)
-    {
-        if (h.AtUs >= fromUs && h.AtUs <= toUs)
-        {
-            Text($"<rect class=\"{style}\" x=\"{N(X(h.AtUs) - 1)}\" y=\"{y}\" width=\"2\" height=\"{height}\">"
-                + $"<title>{VirtualTime.Text(h.AtUs)} {Safe(HappeningText.Of(h))}</title></rect>");
-        }
-    }
-
-    private void Label(int y, string text) => Text($"<text class=\"label\" x=\"{Left - 4}\" y=\"{y}\">{text}</text>");
-
-    private double X(long us) =>
-        Left + (Math.Clamp((us - fromUs) / (double)Math.Max(1, toUs - fromUs), 0, 1) * Width);
-
-    private void Text(string svg) => _svg.Append(svg).Append('\n');
-
-    private static string N(double number) => number.ToString("0.##", CultureInfo.InvariantCulture);
-
-    private static string Safe(string text) => WebUtility.HtmlEncode(text);
 }

@@ -63,54 +63,70 @@ internal sealed class LinkTroubles
 /// Either way a message can be late, lost, doubled or arrive after its sender gave up; an answer can be lost after the
 /// server has committed.
 /// </summary>
-internal sealed class SimNet(SimLoop loop, SimServer server)
+internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
 {
     private readonly SortedDictionary<string, List<byte[]>> _answersKept = new(StringComparer.Ordinal);
+    private long _messages;
 
     /// <summary>Old answers are kept for whoever replays them.</summary>
     public bool KeepsAnswers { get; init; } = true;
 
-    /// <summary>Exchanges begun, by the minute: what the server's load is.</summary>
-    public long Exchanges { get; private set; }
+    /// <summary>Each message stands in the history.</summary>
+    public bool NotesMessages { get; init; } = true;
 
     public void Send(
         SimTill till, string method, string path, byte[] body, TimeSpan deadline, SimRandom chance,
         Asked<UpstreamAnswer> asked, Action<Forgery> delivered)
     {
-        Exchanges++;
         LinkTroubles link = till.Link;
+        Way way = new(till, ++_messages);
+        if (NotesMessages)
+        {
+            history.Add(new RequestLeft(loop.NowUs, till.Id, way.Message, path));
+        }
+
         loop.After(deadline.Ticks / 10, () => asked.Fail(new NoContactException(
             "timeout", "The server did not answer in time.")));
         if (link.Forges == Forgery.Unsigned)
         {
-            Deliver(till, Forge(till, Forgery.Unsigned, [], chance), Forgery.Unsigned, chance, asked, delivered);
+            Deliver(way, Forge(till, Forgery.Unsigned, [], chance), Forgery.Unsigned, chance, asked, delivered);
             return;
         }
 
         if (link.CutOut || chance.Chance(link.LossOut))
         {
+            Note(way, MessageFate.RequestLost);
             return;
         }
 
         bool twice = chance.Chance(link.Duplicates);
-        loop.After(Latency(link, chance), () => Arrive(till, method, path, body, chance, asked, delivered));
+        loop.After(Latency(link, chance), () => Arrive(way, method, path, body, chance, asked, delivered));
         if (twice)
         {
             // A byte-identical copy: the server must not act on it, and nobody hears its answer.
-            loop.After(Latency(link, chance) * 3, () => Process(method, path, body));
+            loop.After(Latency(link, chance) * 3, () =>
+            {
+                if (Process(method, path, body) is not null)
+                {
+                    Note(way with { ArrivedUs = loop.NowUs }, MessageFate.CopyArrived);
+                }
+            });
         }
     }
 
     private void Arrive(
-        SimTill till, string method, string path, byte[] body, SimRandom chance, Asked<UpstreamAnswer> asked,
+        Way way, string method, string path, byte[] body, SimRandom chance, Asked<UpstreamAnswer> asked,
         Action<Forgery> delivered)
     {
         if (Process(method, path, body) is not { } reply)
         {
+            Note(way, MessageFate.NobodyThere);
             asked.Fail(new NoContactException("connect", "The server cannot be reached."));
             return;
         }
 
+        way = way with { ArrivedUs = loop.NowUs };
+        SimTill till = way.Till;
         LinkTroubles link = till.Link;
         byte[] answer = reply.Body;
         Forgery forged = method == "GET" ? Forgery.None : link.Forges;
@@ -127,31 +143,45 @@ internal sealed class SimNet(SimLoop loop, SimServer server)
 
         if (link.LosesNow() || link.CutIn || chance.Chance(link.LossIn))
         {
+            Note(way, MessageFate.AnswerLost);
             return;
         }
 
         if (chance.Chance(link.Truncates))
         {
-            loop.After(Latency(link, chance), () => asked.Fail(new NoContactException(
-                "reset", "The connection broke off within the answer.")));
+            loop.After(Latency(link, chance), () =>
+            {
+                Note(way, MessageFate.AnswerBroken);
+                asked.Fail(new NoContactException("reset", "The connection broke off within the answer."));
+            });
             return;
         }
 
         // What tells of contact: a signed answer to somebody who has an identity.
         bool counts = forged != Forgery.None || (reply.IsSigned && path != AgentPaths.Enroll);
-        Deliver(till, answer, forged, chance, asked, counts ? delivered : _ => { }, reply.Status);
+        Deliver(way, answer, forged, chance, asked, counts ? delivered : _ => { }, reply.Status);
     }
 
     private void Deliver(
-        SimTill till, byte[] answer, Forgery forged, SimRandom chance, Asked<UpstreamAnswer> asked,
-        Action<Forgery> delivered, int status = 200) => loop.After(Latency(till.Link, chance), () =>
+        Way way, byte[] answer, Forgery forged, SimRandom chance, Asked<UpstreamAnswer> asked,
+        Action<Forgery> delivered, int status = 200) => loop.After(Latency(way.Till.Link, chance), () =>
         {
+            Note(way, asked.IsAnswered ? MessageFate.TooLate
+                : forged == Forgery.None ? MessageFate.Answered : MessageFate.Forged);
             if (!asked.IsAnswered)
             {
                 delivered(forged);
                 asked.Give(new UpstreamAnswer(status, answer, null));
             }
         });
+
+    private void Note(Way way, MessageFate fate)
+    {
+        if (NotesMessages)
+        {
+            history.Add(new MessageEnded(loop.NowUs, way.Till.Id, way.Message, fate, way.ArrivedUs));
+        }
+    }
 
     private ServerReply? Process(string method, string path, byte[] body) =>
         server.IsDown ? null : server.Handle(method, path, body);
@@ -193,6 +223,9 @@ internal sealed class SimNet(SimLoop loop, SimServer server)
 
     private static long Latency(LinkTroubles link, SimRandom chance) =>
         (link.LatencyUs / 2) + chance.Exponential(link.LatencyUs / 2);
+
+    /// <summary>A message and how far it came.</summary>
+    private sealed record Way(SimTill Till, long Message, long? ArrivedUs = null);
 }
 
 /// <summary>The agent's port onto the network.</summary>

@@ -92,7 +92,8 @@ internal sealed partial class SimTill
             shown.Status.Secrets.FirstOrDefault(s => s.State == "PENDING")?.Version ?? 0,
             shown.Status.Secrets.Count(s => s.State == "ACTIVE"),
             shown.Status.Secrets.Count(s => s.State == "PENDING"),
-            shown.HighestVersion, trusted.UnixMs, shown.Status.LastContact?.UnixMs);
+            shown.HighestVersion, trusted.UnixMs, shown.Status.LastContact?.UnixMs,
+            WallOffsetUs / 1_000);
         bool same = _lastSeen is { } last && last.AtUs > _loop.NowUs - 3_600_000_000
             && seen == last with { AtUs = seen.AtUs, TrustedMs = seen.TrustedMs, LastContactMs = seen.LastContactMs };
         if (!same)

@@ -28,6 +28,9 @@ internal sealed class SimWorld : IDisposable
     private const long AsksBeforeEndUs = 90 * Second;
     private const long StepsPerTillHour = 400_000;
 
+    // Beyond it there is no page that could show them, and they would be a third of the history.
+    private const long NotedTillHours = 10_000;
+
     private static readonly PeerCredentials Operator = new(500, 500, 5);
 
     private readonly Plan _plan;
@@ -46,8 +49,9 @@ internal sealed class SimWorld : IDisposable
             TimeSpan.FromSeconds(plan.Knobs.RotationS), TimeSpan.FromSeconds(plan.Knobs.GraceS),
             TimeSpan.FromSeconds(plan.Knobs.CheckInS)), SimRandom.Of(plan.Seed, "server", "keys"));
         Server.Suspected = DecideOver;
-        Net = new SimNet(Loop, Server)
+        Net = new SimNet(Loop, History, Server)
         {
+            NotesMessages = plan.Hours * plan.Tills <= NotedTillHours,
             KeepsAnswers = plan.Faults.Any(f => f.Kind is FaultKinds.Replays or FaultKinds.CrossAgent),
         };
         AgentConfig config = ConfigOf(plan.Knobs);

@@ -157,7 +157,7 @@ internal sealed partial class SimServer
         ServerAnswer answer = Judge(books, request);
         _history.Add(new Received(
             _loop.NowUs, books?.AgentId ?? request.AgentId, string.Intern(request.Action), VersionOf(request, answer),
-            answer is RefusalAnswer refusal ? refusal.Error : "ok"));
+            answer is RefusalAnswer refusal ? refusal.Error : "ok", request.RequestId));
         return Sign(answer);
     }
 
