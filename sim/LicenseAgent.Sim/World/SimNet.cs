@@ -107,7 +107,7 @@ internal sealed class SimNet(SimLoop loop, SimServer server)
     {
         if (Process(method, path, body) is not { } reply)
         {
-            asked.Fail(new NoContactException("connect", "The server cannot be reached."));
+            asked.Fail(new NoContactException("refused", "The server cannot be reached."));
             return;
         }
 
@@ -133,7 +133,7 @@ internal sealed class SimNet(SimLoop loop, SimServer server)
         if (chance.Chance(link.Truncates))
         {
             loop.After(Latency(link, chance), () => asked.Fail(new NoContactException(
-                "reset", "The connection broke off within the answer.")));
+                "incomplete", "The connection broke off within the answer.")));
             return;
         }
 
@@ -215,7 +215,7 @@ internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string s
         {
             if (_settings is null || !_settings.Pins.Contains(serverPin, StringComparer.Ordinal))
             {
-                asked.Fail(new NoContactException("pin", "The server's key is not one of the pinned ones."));
+                asked.Fail(new NoContactException("tls_pin", "The server's key is not one of the pinned ones."));
                 return;
             }
 
