@@ -1,3 +1,5 @@
+using LicenseAgent.Testbed.Tpm;
+
 namespace LicenseAgent.Up;
 
 /// <summary>Faults that the live view can repeat: healthy for a while, broken for a while.</summary>
@@ -14,11 +16,21 @@ internal static class Faults
         ["answers-unsigned"] = """[{"match":"*","times":0,"malice":"unsigned"}]""",
     };
 
+    // What the bus to every TPM does while it is broken. 0x922 is TPM_RC_RETRY.
+    private static readonly Dictionary<string, string> s_tpmFaults = new(StringComparer.Ordinal)
+    {
+        ["tpm-counter-hung"] = """[{"on":"NV_Increment","times":0,"fault":"hang"}]""",
+        ["tpm-busy"] = """[{"on":"*","times":0,"fault":"answer","rc":2338}]""",
+    };
+
     public static IReadOnlyList<string> Names { get; } =
-        ["server-down", "tpm-down", "tpm-hung", "agent-killed", .. s_serverFaults.Keys];
+        ["server-down", "tpm-down", "tpm-hung", "agent-killed", .. s_serverFaults.Keys, .. s_tpmFaults.Keys];
 
     /// <summary>It is one that the server itself is told.</summary>
     public static bool IsOfServer(string? name) => name is not null && s_serverFaults.ContainsKey(name);
+
+    /// <summary>It is one that the bus between a till and its TPM is told.</summary>
+    public static bool IsOfTpm(string? name) => name is not null && s_tpmFaults.ContainsKey(name);
 
     /// <summary>Repeats the fault until cancelled; every till is hit by those that are about a till.</summary>
     public static async Task RepeatAsync(string name, Stage stage, Action<string> say, CancellationToken cancel)
@@ -53,6 +65,9 @@ internal static class Faults
                 case "tpm-down": await till.Tpm.KillAsync(); break;
                 case "tpm-hung": till.Tpm.Stop(); break;
                 case "agent-killed": await till.RestartAgentAsync(cancel); break;
+                case var _ when s_tpmFaults.TryGetValue(name, out string? rules):
+                    await TpmProxy.TellAsync(till.BusFaults, rules, cancel);
+                    break;
             }
         }
     }
@@ -75,6 +90,7 @@ internal static class Faults
             {
                 case "tpm-down": await till.Tpm.RestartAsync(cancel); break;
                 case "tpm-hung": till.Tpm.Continue(); break;
+                case var _ when IsOfTpm(name): await TpmProxy.TellAsync(till.BusFaults, "[]", cancel); break;
             }
         }
     }

@@ -19,7 +19,8 @@ internal sealed class Live(Screen screen, int agents, int rate, string? fault)
             CheckInInterval = TimeSpan.FromSeconds(5),
             WithFaults = Faults.IsOfServer(fault),
         },
-        PosRate: Math.Max(200, rate * 4));
+        PosRate: Math.Max(200, rate * 4),
+        WithTpmFaults: Faults.IsOfTpm(fault));
 
     private string _weather = "";
 

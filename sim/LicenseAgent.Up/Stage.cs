@@ -80,7 +80,8 @@ internal sealed class Stage : IAsyncDisposable
 }
 
 /// <summary>Intervals of the stage: days of a shop in seconds.</summary>
-internal sealed record StageSettings(ServerSettings Server, int PosRate);
+/// <param name="WithTpmFaults">Between each till and its TPM is a bus that is told its faults.</param>
+internal sealed record StageSettings(ServerSettings Server, int PosRate, bool WithTpmFaults = false);
 
 /// <summary>Waiting for something to become true, with a limit.</summary>
 internal static class Wait

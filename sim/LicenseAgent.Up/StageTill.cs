@@ -12,6 +12,7 @@ namespace LicenseAgent.Up;
 internal sealed class StageTill(string name, string shop, TillFolder folder) : IAsyncDisposable
 {
     private ManagementClient? _operator;
+    private TpmProxy? _bus;
 
     public string Name { get; } = name;
 
@@ -20,6 +21,10 @@ internal sealed class StageTill(string name, string shop, TillFolder folder) : I
     public TillFolder Folder { get; } = folder;
 
     public SwtpmProcess Tpm { get; private set; } = null!;
+
+    /// <summary>The socket on which the bus to the TPM is told its faults.</summary>
+    public string BusFaults => _bus?.FaultsPath
+        ?? throw new InvalidOperationException("Nothing is between the till and its TPM.");
 
     public AgentProcess Agent { get; private set; } = null!;
 
@@ -31,9 +36,10 @@ internal sealed class StageTill(string name, string shop, TillFolder folder) : I
     public async Task StartAsync(StageSettings settings, CancellationToken cancel)
     {
         Tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
+        _bus = settings.WithTpmFaults ? TpmProxy.Start(Tpm) : null;
         Folder.WriteConfig(new TillSettings
         {
-            TpmDevice = Tpm.Device,
+            TpmDevice = _bus?.Device ?? Tpm.Device,
             PosRate = settings.PosRate,
             RotationInterval = settings.Server.RotationInterval,
             GracePeriod = settings.Server.GracePeriod,
@@ -81,6 +87,11 @@ internal sealed class StageTill(string name, string shop, TillFolder folder) : I
         if (Agent is not null)
         {
             await Agent.DisposeAsync();
+        }
+
+        if (_bus is not null)
+        {
+            await _bus.DisposeAsync();
         }
 
         if (Tpm is not null)

@@ -140,7 +140,7 @@ public sealed class ReproTests : IDisposable
     {
         using StringWriter output = new();
         SeedCampaign campaign = new(Profile.Named("lite"), output, _folder.FullName);
-        int code = campaign.Take(seeds, 7, seeds.Length, brokenMax: 5);
+        int code = campaign.Run(7, seeds.Length, brokenMax: 5, seeds);
         return (code, output.ToString().TrimEnd().Split(Environment.NewLine));
     }
 

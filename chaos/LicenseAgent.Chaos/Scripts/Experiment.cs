@@ -80,7 +80,7 @@ internal static class Verbs
 {
     public static readonly IReadOnlySet<string> All = new HashSet<string>(StringComparer.Ordinal)
     {
-        "smoke", "traffic", "wait", "fault", "healed", "kill", "start", "stop", "continue", "network", "server",
+        "smoke", "traffic", "wait", "fault", "healed", "kill", "start", "stop", "continue", "network", "server", "bus",
         "rotate",
         "mode", "expect", "save", "restore", "replace", "power-cuts", "disk", "fill", "free", "sweep",
         "strikes", "layers", "load", "segments", "kept", "validate", "end", "tamper", "twin", "alert", "approve",

@@ -5,6 +5,7 @@ using LicenseAgent.Chaos.Sweep;
 using LicenseAgent.Client;
 using LicenseAgent.Protocol.Management;
 using LicenseAgent.Testbed.Net;
+using LicenseAgent.Testbed.Tpm;
 
 namespace LicenseAgent.Chaos.Scripts;
 
@@ -50,7 +51,8 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
         {
             StageSettings settings = new(
                 experiment.Setting("disk"), experiment.Setting("segments"), experiment.Setting("kept"),
-                WithFaults: experiment.Steps.Any(s => s.Verb == "server"));
+                WithFaults: experiment.Steps.Any(s => s.Verb == "server"),
+                WithBus: experiment.Steps.Any(s => s.Verb == "bus"));
             await using Stage stage = await Stage.OpenAsync(settings, limit.Token);
             _clock.Restart();
             try
@@ -120,6 +122,7 @@ internal sealed class ScriptRun(Experiment experiment, Action<string> progress) 
             case "continue": Signal(stage, step.Word(0), stop: false); break;
             case "network": stage.Network.Conditions = NetworkOf(step); break;
             case "server": await stage.Server.TellAsync(string.Join(' ', step.Words), cancel); break;
+            case "bus": await TpmProxy.TellAsync(stage.BusFaults, string.Join(' ', step.Words), cancel); break;
             case "rotate": await RotateAsync(stage, step.Word(0), cancel); break;
             case "mode": await ModeAsync(stage, step, cancel); break;
             case "expect": await ExpectAsync(step.Word(0), cancel); break;

@@ -16,7 +16,8 @@ namespace LicenseAgent.Chaos.Scripts;
 /// <param name="DiskMiB">State and log on a file system of their own of this size.</param>
 /// <param name="SegmentKiB">Size of a file of the audit log.</param>
 /// <param name="Kept">The kept state of this file format instead of a till enrolled anew; there is no server then.</param>
-internal sealed record StageSettings(int DiskMiB, int SegmentKiB, int Kept, bool WithFaults);
+/// <param name="WithBus">Between till and TPM is a bus that is told its faults.</param>
+internal sealed record StageSettings(int DiskMiB, int SegmentKiB, int Kept, bool WithFaults, bool WithBus);
 
 /// <summary>
 /// One enrolled till of real processes with a network between it and the license server, and what can be done to each.
@@ -32,6 +33,7 @@ internal sealed class Stage : IAsyncDisposable
     private LicenseServerProcess? _server;
     private ByteProxy? _network;
     private SwtpmProcess? _tpm;
+    private TpmProxy? _bus;
     private AgentProcess? _agent;
     private TillSettings? _settings;
     private Twin? _twin;
@@ -54,6 +56,10 @@ internal sealed class Stage : IAsyncDisposable
     public LicenseServerProcess Server => _server ?? throw new InvalidOperationException("The server does not run.");
 
     public ByteProxy Network => _network ?? throw new InvalidOperationException("There is no network.");
+
+    /// <summary>The socket on which the bus to the TPM is told its faults.</summary>
+    public string BusFaults => _bus?.FaultsPath
+        ?? throw new InvalidOperationException("Nothing is between the till and its TPM.");
 
     public Twin Twin => _twin ?? throw new InvalidOperationException("There is no twin.");
 
@@ -200,6 +206,8 @@ internal sealed class Stage : IAsyncDisposable
             await _agent.DisposeAsync();
         if (_network is not null)
             await _network.DisposeAsync();
+        if (_bus is not null)
+            await _bus.DisposeAsync();
         if (_tpm is not null)
             await _tpm.DisposeAsync();
         if (_server is not null)
@@ -223,9 +231,10 @@ internal sealed class Stage : IAsyncDisposable
         _server = await LicenseServerProcess.StartAsync(_place, intervals, cancel);
         _network = ByteProxy.Start(_server.Port);
         _tpm = await SwtpmProcess.StartAsync(SwtpmListen.Unix, cancel);
+        _bus = settings.WithBus ? TpmProxy.Start(_tpm) : null;
         TillSettings own = new()
         {
-            TpmDevice = _tpm.Device,
+            TpmDevice = _bus?.Device ?? _tpm.Device,
             PosRate = 10_000,
             CheckInInterval = intervals.CheckInInterval,
             ServerTimeout = TimeSpan.FromSeconds(8),

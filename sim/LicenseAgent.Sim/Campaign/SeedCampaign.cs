@@ -14,8 +14,8 @@ internal static class ExitCodes
 }
 
 /// <summary>
-/// Many seeds of one profile. Every twentieth runs twice and must have the same trace; a difference ends the campaign
-/// and is never tried again.
+/// Many seeds of one profile. Some run twice and must have the same trace (<see cref="Workers.IsTwice"/>); a difference
+/// ends the campaign and is never tried again.
 /// </summary>
 /// <param name="report">
 /// A folder for the campaign's page and one of each seed that breaks something, or is worth nothing; or none.
@@ -34,18 +34,18 @@ internal sealed class SeedCampaign(Profile profile, TextWriter output, string? r
     /// <param name="brokenMax">Ends after so many seeds that break something.</param>
     public int Run(ulong from, int seeds, int jobs, int brokenMax)
     {
+        output.WriteLine($"profile {profile.Name}, {seeds} seeds from {from}, {jobs} at a time");
+        return Run(from, seeds, brokenMax, Workers.Judge(profile, from, seeds, jobs));
+    }
+
+    /// <param name="results">Of the seeds, as they come; no more are taken than needed.</param>
+    public int Run(ulong from, int seeds, int brokenMax, IEnumerable<SeedResult> results)
+    {
         if (report is not null)
         {
             NamedFile.MakeFolder(report);
         }
 
-        output.WriteLine($"profile {profile.Name}, {seeds} seeds from {from}, {jobs} at a time");
-        return Take(Workers.Judge(profile, from, seeds, jobs), from, seeds, brokenMax);
-    }
-
-    /// <param name="results">As they come; one that is worth nothing ends the campaign.</param>
-    internal int Take(IEnumerable<SeedResult> results, ulong from, int seeds, int brokenMax)
-    {
         int done = 0;
         foreach (SeedResult result in results)
         {

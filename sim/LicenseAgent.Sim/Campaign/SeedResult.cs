@@ -28,11 +28,15 @@ internal sealed record SeedResult(
         ? Campaign.Repro.OfSeedTwice(Seed, profile)
         : Campaign.Repro.OfSeed(Seed, profile);
 
-    /// <param name="twice">Runs it again and compares the traces; a difference is never tried again.</param>
-    public static SeedResult Of(ulong seed, Profile profile, bool twice)
+    public static SeedResult Of(ulong seed, Profile profile, bool twice) =>
+        Of(PlanMaker.Make(seed, profile), twice, Runner.Run);
+
+    /// <param name="twice">Carries it out again and compares the traces; a difference is never tried again.</param>
+    /// <param name="carryOut">What a plan comes to; a test puts into it what must be found.</param>
+    public static SeedResult Of(Plan plan, bool twice, Func<Plan, RunOutcome> carryOut)
     {
-        Plan plan = PlanMaker.Make(seed, profile);
-        RunOutcome run = Runner.Run(plan);
+        ulong seed = plan.Seed;
+        RunOutcome run = carryOut(plan);
         string hash = run.Trace.Value.ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
         if (run.Escape is { } escape)
         {
@@ -46,13 +50,13 @@ internal sealed record SeedResult(
         {
             Judged = run.Judged,
         };
-        return twice ? result.ComparedWithAnother(plan, run.Trace) : result;
+        return twice ? result.ComparedWithAnother(run.Trace, () => carryOut(plan).Trace) : result;
     }
 
     /// <summary>Of the first run nothing but its trace is held while the second is under way.</summary>
-    private SeedResult ComparedWithAnother(Plan plan, TraceHash trace)
+    private SeedResult ComparedWithAnother(TraceHash trace, Func<TraceHash> again)
     {
-        if (TraceHash.FirstDifference(trace, Runner.Run(plan).Trace) is not { } mark)
+        if (TraceHash.FirstDifference(trace, again()) is not { } mark)
         {
             return this;
         }

@@ -17,6 +17,9 @@ internal static class Workers
     private const int TwiceEvery = 20;
     private const int ManyTills = 1_000;
 
+    // What lite to swarm stay below, and fleet and long are far above.
+    private const long CheapTillHours = 10_000;
+
     // What the framework brings compiled is never compiled better without tiers, and it is a third of the time.
     private static readonly (string Name, string Value)[] Settings =
     [
@@ -45,7 +48,16 @@ internal static class Workers
         return ExitCodes.Ok;
     }
 
-    /// <summary>Judges seeds in any order; every twentieth runs twice. Ends early when nobody asks for more.</summary>
+    /// <summary>
+    /// Whether a campaign's seed runs twice: every twentieth, and of fewer than twenty the last, but for runs that take
+    /// minutes.
+    /// </summary>
+    /// <param name="index">Of the seed in the campaign, from 0.</param>
+    public static bool IsTwice(Profile profile, int index, int seeds) =>
+        index % TwiceEvery == TwiceEvery - 1
+        || (seeds < TwiceEvery && index == seeds - 1 && (long)profile.TillsMax * profile.HoursMax < CheapTillHours);
+
+    /// <summary>Judges seeds in any order, some twice. Ends early when nobody asks for more.</summary>
     public static IEnumerable<SeedResult> Judge(Profile profile, ulong from, int seeds, int jobs)
     {
         using BlockingCollection<SeedResult> results = [];
@@ -72,7 +84,7 @@ internal static class Workers
             while (!Volatile.Read(ref enough) && Interlocked.Increment(ref next) is var i && i < seeds)
             {
                 ulong seed = unchecked(from + (ulong)i);
-                results.Add(Ask(worker, seed, twice: i % TwiceEvery == TwiceEvery - 1));
+                results.Add(Ask(worker, seed, twice: IsTwice(profile, i, seeds)));
             }
 
             EndInput(worker);

@@ -50,7 +50,7 @@ internal static class SimCommandLine
         Option<int> jobs = Jobs();
         Option<int> broken = Count("--broken", "End after so many seeds that break something.", 5);
         Option<string?> report = new("--report") { Description = "A folder for the campaign's page and the broken seeds'." };
-        Command command = new("run", "Many seeds of a profile; every 20th twice.")
+        Command command = new("run", "Many seeds of a profile; every 20th twice, of fewer the last.")
         {
             profile, seeds, from, jobs, broken, report,
         };

@@ -121,7 +121,7 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
         if (Process(method, path, body) is not { } reply)
         {
             Note(way, MessageFate.NobodyThere);
-            asked.Fail(new NoContactException("connect", "The server cannot be reached."));
+            asked.Fail(new NoContactException("refused", "The server cannot be reached."));
             return;
         }
 
@@ -152,7 +152,7 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
             loop.After(Latency(link, chance), () =>
             {
                 Note(way, MessageFate.AnswerBroken);
-                asked.Fail(new NoContactException("reset", "The connection broke off within the answer."));
+                asked.Fail(new NoContactException("incomplete", "The connection broke off within the answer."));
             });
             return;
         }
@@ -249,7 +249,7 @@ internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string s
         {
             if (_settings is null || !_settings.Pins.Contains(serverPin, StringComparer.Ordinal))
             {
-                asked.Fail(new NoContactException("pin", "The server's key is not one of the pinned ones."));
+                asked.Fail(new NoContactException("tls_pin", "The server's key is not one of the pinned ones."));
                 return;
             }
 

@@ -20,6 +20,7 @@ public sealed class ByteProxy : IAsyncDisposable
     private readonly ConcurrentDictionary<Socket, Task> _clients = [];
     private readonly Task _accepting;
     private volatile NetworkConditions _conditions = new();
+    private int _connections;
 
     private ByteProxy(Socket listener, EndPoint server, TimeProvider time)
     {
@@ -121,8 +122,9 @@ public sealed class ByteProxy : IAsyncDisposable
         {
             await server.ConnectAsync(_server, _stopping.Token);
             using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-            Task up = PumpAsync(client, server, answers: false, over.Token);
-            Task down = PumpAsync(server, client, answers: true, over.Token);
+            int number = Interlocked.Increment(ref _connections);
+            Task up = PumpAsync(client, server, answers: false, new Random(2 * number), over.Token);
+            Task down = PumpAsync(server, client, answers: true, new Random((2 * number) + 1), over.Token);
             Task[] ends = _conditions.CloseAfterMs is > 0 and var life
                 ? [up, down, Task.Delay(TimeSpan.FromMilliseconds(life), _time, over.Token)]
                 : [up, down];
@@ -141,7 +143,8 @@ public sealed class ByteProxy : IAsyncDisposable
         }
     }
 
-    private async Task PumpAsync(Socket from, Socket to, bool answers, CancellationToken cancel)
+    /// <param name="jitter">Of this connection and way alone: a run that is repeated is as late as before.</param>
+    private async Task PumpAsync(Socket from, Socket to, bool answers, Random jitter, CancellationToken cancel)
     {
         byte[] buffer = new byte[16 * 1024];
         long passed = 0;
@@ -152,9 +155,10 @@ public sealed class ByteProxy : IAsyncDisposable
             if (now.Mode != NetworkMode.Pass && (answers || now.Mode != NetworkMode.HalfOpen))
                 continue;
             if (now.LatencyMs + now.JitterMs > 0)
-                await DelayAsync(now.LatencyMs + (Random.Shared.NextDouble() * now.JitterMs), cancel);
+                await DelayAsync(now.LatencyMs + (jitter.NextDouble() * now.JitterMs), cancel);
             Memory<byte> piece = buffer.AsMemory(0, count);
-            if (answers)
+            bool damages = now.Damage(answers);
+            if (damages)
             {
                 piece = piece[..(int)Math.Min(count, Room(now, passed))];
                 Corrupt(piece.Span, passed, now.CorruptEvery);
@@ -162,15 +166,15 @@ public sealed class ByteProxy : IAsyncDisposable
 
             await SendAsync(to, piece, now, cancel);
             passed += piece.Length;
-            if (answers && Room(now, passed) == 0)
+            if (damages && Room(now, passed) == 0)
             {
-                End(to, reset: now.ResetAfterBytes > 0 && passed >= now.ResetAfterBytes);
+                End(from, to, reset: now.ResetAfterBytes > 0 && passed >= now.ResetAfterBytes);
                 return;
             }
         }
     }
 
-    /// <summary>How many bytes of answers may still come through.</summary>
+    /// <summary>How many bytes may still come through.</summary>
     private static long Room(NetworkConditions now, long passed)
     {
         long close = now.CloseAfterBytes > 0 ? now.CloseAfterBytes - passed : long.MaxValue;
@@ -202,7 +206,7 @@ public sealed class ByteProxy : IAsyncDisposable
     private Task DelayAsync(double milliseconds, CancellationToken cancel) =>
         Task.Delay(TimeSpan.FromMilliseconds(milliseconds), _time, cancel);
 
-    private static void End(Socket to, bool reset)
+    private static void End(Socket from, Socket to, bool reset)
     {
         if (!reset)
         {
@@ -212,7 +216,10 @@ public sealed class ByteProxy : IAsyncDisposable
 
         // Closed with time 0 to linger, the kernel sends a reset instead of an orderly end. It is closed once nothing
         // reads from it any more: a socket that is closed under a call is shut down in order first.
-        if (to.AddressFamily != AddressFamily.Unix)
-            to.LingerState = new LingerOption(true, 0);
+        foreach (Socket end in (Socket[])[from, to])
+        {
+            if (end.AddressFamily != AddressFamily.Unix)
+                end.LingerState = new LingerOption(true, 0);
+        }
     }
 }

@@ -19,6 +19,19 @@ public enum NetworkMode
     Refuse,
 }
 
+/// <summary>Which of the two ways through a network is damaged.</summary>
+public enum NetworkWay
+{
+    /// <summary>What the server sends.</summary>
+    Answers,
+
+    /// <summary>What the client sends.</summary>
+    Requests,
+
+    /// <summary>Each way by itself.</summary>
+    Both,
+}
+
 /// <summary>What a network does to what is sent through it. All zero: nothing.</summary>
 public sealed record NetworkConditions
 {
@@ -30,7 +43,11 @@ public sealed record NetworkConditions
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
-        Converters = { new JsonStringEnumConverter<NetworkMode>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
+        Converters =
+        {
+            new JsonStringEnumConverter<NetworkMode>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false),
+            new JsonStringEnumConverter<NetworkWay>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false),
+        },
     };
 
     public NetworkMode Mode { get; init; }
@@ -47,13 +64,17 @@ public sealed record NetworkConditions
     /// <summary>Pieces are passed on in slices of so many bytes.</summary>
     public int SliceBytes { get; init; }
 
-    /// <summary>Every so many bytes of an answer, one has its lowest bit flipped.</summary>
+    /// <summary>What <see cref="CorruptEvery"/>, <see cref="CloseAfterBytes"/> and <see cref="ResetAfterBytes"/> are
+    /// about.</summary>
+    public NetworkWay Damages { get; init; }
+
+    /// <summary>Every so many bytes of a way that is damaged, one has its lowest bit flipped.</summary>
     public int CorruptEvery { get; init; }
 
-    /// <summary>A connection ends in order when so many bytes of answers have come through.</summary>
+    /// <summary>A connection ends in order when so many bytes of a way that is damaged have come through.</summary>
     public int CloseAfterBytes { get; init; }
 
-    /// <summary>A connection is reset when so many bytes of answers have come through.</summary>
+    /// <summary>A connection is reset when so many bytes of a way that is damaged have come through.</summary>
     public int ResetAfterBytes { get; init; }
 
     /// <summary>A connection ends so many milliseconds after it was made, whatever it does.</summary>
@@ -75,6 +96,8 @@ public sealed record NetworkConditions
     }
 
     public string ToJson() => JsonSerializer.Serialize(this, s_json);
+
+    internal bool Damage(bool answers) => Damages == NetworkWay.Both || (Damages == NetworkWay.Answers) == answers;
 
     private IEnumerable<(string Name, int Value)> Numbers() =>
     [

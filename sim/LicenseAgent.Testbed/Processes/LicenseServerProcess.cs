@@ -51,6 +51,9 @@ public sealed record ServerSettings
 
     /// <summary>Around the server stands what <see cref="LicenseServerProcess.TellAsync"/> tells its faults.</summary>
     public bool WithFaults { get; init; }
+
+    /// <summary>With <see cref="WithFaults"/>: a file of those that hold whenever it starts.</summary>
+    public string? FaultsFile { get; init; }
 }
 
 /// <summary>The license server, as its own process on a workplace; always at the same address, so that it can return.</summary>
@@ -91,7 +94,7 @@ public sealed class LicenseServerProcess : IAsyncDisposable
         await KillAsync();
         _process = _settings.WithFaults
             ? await ChildProcess.StartAsync(
-                ChildProcess.PathOf("license-server-mock"), [ControlPath, "serve", .. Arguments()],
+                ChildProcess.PathOf("license-server-mock"), [.. FaultsOption(), ControlPath, "serve", .. Arguments()],
                 RuntimeVariables.OfAService)
             : await ChildProcess.StartAsync(Program, ["serve", .. Arguments()], RuntimeVariables.OfAService);
         await _process.WaitForLineAsync("ready", cancel);
@@ -106,13 +109,15 @@ public sealed class LicenseServerProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Tells the server that runs its faults, a JSON array; <c>[]</c> heals.</summary>
+    /// <summary>Tells the server that runs its faults, a JSON array; <c>[]</c> heals, nothing asks.</summary>
+    /// <returns>Those in force.</returns>
     /// <exception cref="InvalidOperationException">They were refused; the message says why.</exception>
-    public async Task TellAsync(string faults, CancellationToken cancel)
+    public async Task<string> TellAsync(string faults, CancellationToken cancel)
     {
         string answer = await ControlSocket.CallAsync(ControlPath, faults, cancel);
         if (answer.StartsWith(ControlSocket.Refusal, StringComparison.Ordinal))
             throw new InvalidOperationException($"The faults {faults} are none: {answer}");
+        return answer;
     }
 
     /// <summary>Runs an operator's command on its data and gives back what it printed.</summary>
@@ -129,6 +134,8 @@ public sealed class LicenseServerProcess : IAsyncDisposable
     public async ValueTask DisposeAsync() => await KillAsync();
 
     private string ControlPath => Path.Combine(_place.Root, "server.control");
+
+    private IEnumerable<string> FaultsOption() => _settings.FaultsFile is { } file ? ["--faults", file] : [];
 
     private static string Program => ChildProcess.PathOf("license-server");
 

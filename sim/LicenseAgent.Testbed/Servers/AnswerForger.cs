@@ -14,6 +14,9 @@ internal sealed class AnswerForger
     private const int KeptMax = 64;
     private const int RevokedTooMany = 20_001;
 
+    // From one flip of a fault to the next: it comes through header, payload and signature within a few answers.
+    private const int FlipStride = 97;
+
     private readonly LinkedList<Kept> _kept = [];
 
     /// <summary>The key that answers are signed with; null: no lie of this forger is signed.</summary>
@@ -30,8 +33,10 @@ internal sealed class AnswerForger
     }
 
     /// <param name="answer">The true one, the latest that was kept.</param>
+    /// <param name="turn">The how-manieth request of the fault it is, from 1: told again, a fault does the same again.
+    /// </param>
     /// <returns>The lie, or the true answer where there is nothing to make one of.</returns>
-    public byte[] Forge(ServerMalice malice, string path, byte[] answer)
+    public byte[] Forge(ServerMalice malice, string path, byte[] answer, int turn)
     {
         if (malice == ServerMalice.Huge)
             return [.. answer, .. new byte[AgentApiLimits.AnswerBytes + 1 - answer.Length]];
@@ -45,7 +50,7 @@ internal sealed class AnswerForger
             ServerMalice.CrossAgent => Latest(k => k.AgentId != agentId && k.Path == path)
                 ?? Signed(payload, "agent_id", "another"),
             ServerMalice.Unsigned => System.Text.Encoding.UTF8.GetBytes(payload.ToJsonString()),
-            ServerMalice.Flipped => Flipped(answer),
+            ServerMalice.Flipped => Flipped(answer, turn),
             ServerMalice.Downgrade when payload.ContainsKey("secret_version") => Signed(payload, "secret_version", 0),
             ServerMalice.RevokeStorm when payload.ContainsKey("directives") => Signed(payload, "revocations", Storm()),
             _ => answer,
@@ -57,10 +62,10 @@ internal sealed class AnswerForger
             ? JsonNode.Parse(jws.Payload) as JsonObject
             : null;
 
-    private static byte[] Flipped(byte[] answer)
+    private static byte[] Flipped(byte[] answer, int turn)
     {
         byte[] flipped = (byte[])answer.Clone();
-        flipped[Random.Shared.Next(flipped.Length)] ^= 1;
+        flipped[(int)((long)turn * FlipStride % flipped.Length)] ^= 1;
         return flipped;
     }
 

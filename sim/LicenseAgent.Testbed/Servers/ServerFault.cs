@@ -62,6 +62,7 @@ public sealed record ServerFault
     public int Occurrence { get; init; } = 1;
 
     /// <summary>How many in sequence are hit from there; 0 is all.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public int Times { get; init; } = 1;
 
     /// <summary>Milliseconds to wait first.</summary>

@@ -60,6 +60,21 @@ public sealed class ServerFaults
         }
     }
 
+    /// <summary>Puts the faults of a file in force, an array as <see cref="Tell"/> takes it.</summary>
+    /// <exception cref="FormatException">It cannot be read, or holds no faults; the message names it and says why.
+    /// </exception>
+    public void Load(string path)
+    {
+        try
+        {
+            Replace(ServerFault.Parse(File.ReadAllBytes(path)));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new FormatException($"The faults of {path} cannot be taken: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+    }
+
     private void Replace(IReadOnlyList<ServerFault> faults)
     {
         if (faults.Count > FaultsMax)
@@ -84,9 +99,9 @@ public sealed class ServerFaults
         var path = context.Request.Path.Value ?? "";
         lock (_gate) _forger.Keep(path, answer);
         if (await StrikeAsync(striking, ServerMoment.Committed, context)) return;
-        if (striking.Find(f => f.Fault.Malice is not null) is { Fault.Malice: { } malice })
+        if (striking.Find(f => f.Fault.Malice is not null) is { Fault.Malice: { } malice } liar)
         {
-            lock (_gate) answer = _forger.Forge(malice, path, answer);
+            lock (_gate) answer = _forger.Forge(malice, path, answer, liar.Seen);
             context.Response.ContentLength = answer.Length;
         }
 

@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using LicenseAgent.Testbed.Net;
 
 namespace LicenseAgent.Testbed.Tpm;
 
@@ -7,12 +10,13 @@ namespace LicenseAgent.Testbed.Tpm;
 /// Sits on the bus between clients and an swtpm: records every byte, tells commands apart, and does to them what its
 /// rules say. Several clients may be connected, which swtpm alone does not allow; their commands take turns, so that
 /// the
-/// tpm2-tools can look while the agent runs.
+/// tpm2-tools can look while the agent runs. Other processes tell it rules on <see cref="FaultsPath"/>.
 /// </summary>
 public sealed class TpmProxy : IAsyncDisposable
 {
     private const long RecordingMax = 64L * 1024 * 1024;
     private const int ClientsMax = 16;
+    private const int RulesMax = 64;
 
     private readonly string _directory = Directory.CreateTempSubdirectory("lsa-tpmproxy-").FullName;
     private readonly CancellationTokenSource _stopping = new();
@@ -26,6 +30,7 @@ public sealed class TpmProxy : IAsyncDisposable
     private readonly Socket _controlListener;
     private readonly Task _accepting;
     private readonly Task _acceptingControl;
+    private readonly Task _listeningForRules;
 
     private TpmProxy(string upstreamPath, string? socketPath)
     {
@@ -36,9 +41,13 @@ public sealed class TpmProxy : IAsyncDisposable
         _controlListener = Listen(SocketPath + ".ctrl");
         _accepting = AcceptAsync(_listener, ServeAsync);
         _acceptingControl = AcceptAsync(_controlListener, ServeControlAsync);
+        _listeningForRules = ControlSocket.ServeAsync(FaultsPath, Tell, _stopping.Token);
     }
 
     public string SocketPath { get; }
+
+    /// <summary>The <see cref="ControlSocket"/> on which it takes rules.</summary>
+    public string FaultsPath => SocketPath + ".faults";
 
     /// <summary>The value for <c>tpm.device</c>.</summary>
     public string Device => $"swtpm:unix:{SocketPath}";
@@ -64,13 +73,33 @@ public sealed class TpmProxy : IAsyncDisposable
     }
 
     /// <summary>Removes all rules and releases what they hold.</summary>
-    public void Heal()
+    public void Heal() => Replace([]);
+
+    /// <summary>Answers a line of a <see cref="ControlSocket"/>: empty asks, a JSON array of rules replaces those in
+    /// force and releases what they hold.</summary>
+    /// <returns>A JSON array of what is in force.</returns>
+    public string Tell(string line)
     {
-        lock (_rulesLock)
+        ArgumentNullException.ThrowIfNull(line);
+        try
         {
-            foreach (var rule in _rules) rule.Release();
-            _rules.Clear();
+            if (line.Length > 0) Replace(TpmRule.Parse(Encoding.UTF8.GetBytes(line)));
+            lock (_rulesLock) return $"[{string.Join(',', _rules.Select(r => r.Rule.ToJson()))}]";
         }
+        catch (JsonException e)
+        {
+            return ControlSocket.Refusal + e.Message.ReplaceLineEndings(" ");
+        }
+    }
+
+    /// <summary>Tells the proxy that listens at <paramref name="faultsPath"/> its rules, a JSON array; <c>[]</c> heals.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">They were refused; the message says why.</exception>
+    public static async Task TellAsync(string faultsPath, string rules, CancellationToken cancel)
+    {
+        var answer = await ControlSocket.CallAsync(faultsPath, rules, cancel);
+        if (answer.StartsWith(ControlSocket.Refusal, StringComparison.Ordinal))
+            throw new InvalidOperationException($"The rules {rules} are none: {answer}");
     }
 
     public async ValueTask DisposeAsync()
@@ -78,6 +107,7 @@ public sealed class TpmProxy : IAsyncDisposable
         await _stopping.CancelAsync();
         await _accepting;
         await _acceptingControl;
+        await StopListeningForRulesAsync();
         _listener.Dispose();
         _controlListener.Dispose();
         await Task.WhenAll(_clients.Values);
@@ -85,6 +115,30 @@ public sealed class TpmProxy : IAsyncDisposable
         _turn.Dispose();
         _stopping.Dispose();
         Directory.Delete(_directory, recursive: true);
+    }
+
+    private void Replace(IReadOnlyList<TpmRule> rules)
+    {
+        if (rules.Count > RulesMax)
+            throw new JsonException($"{rules.Count} rules are too many; at most {RulesMax}.");
+        lock (_rulesLock)
+        {
+            foreach (var rule in _rules) rule.Release();
+            _rules.Clear();
+            _rules.AddRange(rules.Select(r => new ActiveTpmRule(r, callback: null)));
+        }
+    }
+
+    private async Task StopListeningForRulesAsync()
+    {
+        try
+        {
+            await _listeningForRules;
+        }
+        catch (OperationCanceledException)
+        {
+            // The proxy is being disposed of.
+        }
     }
 
     private static Socket Listen(string path)

@@ -8,7 +8,7 @@ namespace LicenseAgent.Testbed.Tpm;
 public enum TpmFault
 {
     /// <summary>Keeps the command until it is released: a TPM that hangs and may wake up.</summary>
-    Hold,
+    Hang,
 
     /// <summary>Closes the client's connection; the TPM never sees the command.</summary>
     DropBefore,
@@ -30,10 +30,10 @@ public enum TpmFault
     /// <summary>Cuts the answer to <see cref="TpmRule.Offset"/> bytes and leaves its stated size as it was.</summary>
     Truncate,
 
-    /// <summary>Calls back before the command goes to the TPM.</summary>
+    /// <summary>Calls back before the command goes to the TPM; not a fault that can be told as data.</summary>
     CallBefore,
 
-    /// <summary>Calls back when the TPM has executed it, before the client has the answer.</summary>
+    /// <summary>Calls back when the TPM has executed it, before the client has the answer; not as data either.</summary>
     CallAfter,
 }
 
@@ -53,9 +53,11 @@ public sealed record TpmRule
     public int Occurrence { get; init; } = 1;
 
     /// <summary>How many in sequence are hit from there; 0 is all.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public int Times { get; init; } = 1;
 
-    public TpmFault Fault { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public required TpmFault Fault { get; init; }
 
     public uint Rc { get; init; }
 
@@ -65,15 +67,37 @@ public sealed record TpmRule
 
     public byte Mask { get; init; }
 
-    /// <summary>Reads rules from a file: a JSON array of <c>{"on": "NV_Increment", "fault": "hold", …}</c>.</summary>
-    public static IReadOnlyList<TpmRule> ReadFile(string path) => Parse(File.ReadAllBytes(path));
-
-    public static IReadOnlyList<TpmRule> Parse(ReadOnlySpan<byte> json) =>
-        JsonSerializer.Deserialize<List<TpmRule>>(json, s_json) ?? [];
+    /// <summary>Reads a JSON array of <c>{"on": "NV_Increment", "fault": "hang", …}</c>.</summary>
+    /// <exception cref="JsonException">It is no such array; the message names the member.</exception>
+    public static IReadOnlyList<TpmRule> Parse(ReadOnlySpan<byte> json)
+    {
+        List<TpmRule?> rules = JsonSerializer.Deserialize<List<TpmRule?>>(json, s_json) ?? [];
+        return [.. rules.Select(Checked)];
+    }
 
     public string ToJson() => JsonSerializer.Serialize(this, s_json);
 
-    internal bool Hits(int seen) => seen >= Occurrence && (Times == 0 || seen < Occurrence + Times);
+    internal bool Hits(int seen) => seen >= Occurrence && (Times == 0 || seen - Occurrence < Times);
+
+    private static TpmRule Checked(TpmRule? rule)
+    {
+        if (rule is null)
+            throw new JsonException("A rule of the TPM is a JSON object.");
+        if (rule.Fault is TpmFault.CallBefore or TpmFault.CallAfter)
+            throw new JsonException("fault call_before or call_after is for code: nobody is called back by data.");
+        (string Name, int Value, int Least)[] numbers =
+        [
+            ("occurrence", rule.Occurrence, 1), ("times", rule.Times, 0), ("delay_ms", rule.DelayMs, 0),
+            ("offset", rule.Offset, 0),
+        ];
+        foreach ((string name, int value, int least) in numbers)
+        {
+            if (value < least)
+                throw new JsonException($"{name} is {value}; it must be from {least} on.");
+        }
+
+        return rule;
+    }
 }
 
 /// <summary>Fault names as the files write them: <c>drop_after</c>.</summary>
@@ -116,7 +140,7 @@ public sealed class ActiveTpmRule
     {
         _reached.TrySetResult(moment);
         if (_callback is not null) await _callback(moment);
-        if (Rule.Fault == TpmFault.Hold) await _released.Task.WaitAsync(cancellationToken);
+        if (Rule.Fault == TpmFault.Hang) await _released.Task.WaitAsync(cancellationToken);
         if (Rule.Fault == TpmFault.Delay) await Task.Delay(Rule.DelayMs, cancellationToken);
     }
 }

@@ -18,6 +18,9 @@ public enum DiskFault
 
     /// <summary>fsync of the directory.</summary>
     DirectorySync,
+
+    /// <summary>What is there cannot be read.</summary>
+    Read,
 }
 
 /// <summary>
@@ -94,7 +97,7 @@ public abstract class StateFilesContract
 
     /// <summary>
     /// state.json holds "old" and state.json.bak "bak"; "the new content" is written or put in place, the backup renamed
-    /// over it, or state.json erased.
+    /// over it, or state.json erased, or read.
     /// </summary>
     [Theory]
     [InlineData("write", DiskFault.Full, "disk_full", "state.json=old state.json.bak=bak")]
@@ -111,6 +114,7 @@ public abstract class StateFilesContract
     [InlineData("erase", DiskFault.ContentSync, "io_error", "state.json.bak=bak")]
     [InlineData("erase", DiskFault.Entry, "io_error", "state.json=\0\0\0 state.json.bak=bak")]
     [InlineData("erase", DiskFault.DirectorySync, "io_error", "state.json.bak=bak")]
+    [InlineData("read", DiskFault.Read, "io_error", "state.json=old state.json.bak=bak")]
     public async Task A_call_that_fails_says_so_and_leaves_whole_files(
         string call, DiskFault fault, string reason, string left)
     {
@@ -131,7 +135,7 @@ public abstract class StateFilesContract
 
     /// <summary>
     /// Makes the call <c>write</c> (state.json.new), <c>replace</c> (state.json), <c>rename</c> (state.json.bak to
-    /// state.json) or <c>erase</c> (state.json) on a disk that fails there, once.
+    /// state.json), <c>erase</c> or <c>read</c> (state.json) on a disk that fails there, once.
     /// </summary>
     /// <returns>The reason of its <see cref="StorageException"/>.</returns>
     private protected abstract Task<string> FailAsync(string call, DiskFault fault);

@@ -6,6 +6,18 @@ using Xunit;
 
 namespace LicenseAgent.ContractTests.Contracts;
 
+/// <summary>What ails a TPM while it is on.</summary>
+public enum TpmAilment
+{
+    None,
+
+    /// <summary>It says to every use of a key or a counter that it is locked out.</summary>
+    Lockout,
+
+    /// <summary>It takes commands and gives no answer.</summary>
+    Hung,
+}
+
 /// <summary>A TPM behind the agent's ports, and what people and power do to it.</summary>
 internal abstract class TpmBench : IAsyncDisposable
 {
@@ -36,6 +48,18 @@ internal abstract class TpmBench : IAsyncDisposable
     public abstract Task RemoveAsync();
 
     public abstract Task ReturnAsync();
+
+    /// <summary>From now on; of one that was started to be ill.</summary>
+    public abstract Task AilAsync(TpmAilment what);
+
+    /// <summary>
+    /// The power goes while a slot is written, before the TPM has begun or when it has done it; it is on again when the call
+    /// returns. Of one that was started to be ill.
+    /// </summary>
+    public abstract Task CutAtSlotAsync(int parity, NvSlot slot, bool written);
+
+    /// <summary>A slot that was written is torn: so many bytes of the next, the rest as it was.</summary>
+    public abstract Task TearSlotAsync(int parity, NvSlot was, NvSlot next, int bytes, byte[] auth);
 
     public abstract ValueTask DisposeAsync();
 }
@@ -245,6 +269,79 @@ public abstract class TpmContract
     }
 
     [Fact]
+    public async Task A_TPM_in_lockout_says_so_and_has_forgotten_nothing_when_it_is_over()
+    {
+        await using TpmBench tpm = await StartAsync(ill: true);
+        TpmBirth birth = await ProvisionAsync(tpm);
+        long counter = await tpm.Memory.ReadCounterAsync(Cancel);
+        await tpm.AilAsync(TpmAilment.Lockout);
+        Assert.Equal(TpmTrouble.Lockout, await TroubleAsync(() => tpm.Keys.SignAsync(s_digest, Cancel)));
+        Assert.Equal(TpmTrouble.Lockout, await TroubleAsync(
+            () => tpm.Keys.UnwrapAsync(new byte[256], new byte[32], Cancel)));
+        Assert.Equal(TpmTrouble.Lockout, await TroubleAsync(() => tpm.Memory.IncrementCounterAsync(Cancel)));
+
+        await tpm.AilAsync(TpmAilment.None);
+
+        await tpm.Keys.OpenAsync(birth.Anchor, Cancel);
+        Assert.Equal(counter, await tpm.Memory.ReadCounterAsync(Cancel));
+        Assert.True(tpm.Verifies(birth.Signing, s_digest, await tpm.Keys.SignAsync(s_digest, Cancel)));
+    }
+
+    [Fact]
+    public async Task A_command_without_an_answer_is_given_up_and_may_have_been_done_or_not()
+    {
+        await using TpmBench tpm = await StartAsync(ill: true);
+        TpmBirth birth = await ProvisionAsync(tpm);
+        long counter = await tpm.Memory.ReadCounterAsync(Cancel);
+        await tpm.AilAsync(TpmAilment.Hung);
+        Assert.Equal(TpmTrouble.Unavailable, await TroubleAsync(() => tpm.Memory.IncrementCounterAsync(Cancel)));
+
+        await tpm.AilAsync(TpmAilment.None);
+
+        await tpm.Keys.OpenAsync(birth.Anchor, Cancel);
+        Assert.InRange(await tpm.Memory.ReadCounterAsync(Cancel), counter, counter + 1);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_power_cut_while_a_slot_is_written_leaves_the_old_one_the_new_one_or_none_and_the_other_alone(
+        bool written)
+    {
+        await using TpmBench tpm = await StartAsync(ill: true);
+        TpmBirth birth = await ProvisionAsync(tpm);
+        await tpm.Memory.WriteSlotAsync(0, Slot(4), Cancel);
+        await tpm.Memory.WriteSlotAsync(1, Slot(5), Cancel);
+
+        await tpm.CutAtSlotAsync(0, Slot(6), written);
+
+        await tpm.Keys.OpenAsync(birth.Anchor, Cancel);
+        ulong? left = (await tpm.Memory.ReadSlotAsync(0, Cancel))?.Generation;
+        Assert.True(written ? left == 6 : left is null or 4 or 6, $"generation {left}");
+        Assert.Equal(5ul, (await tpm.Memory.ReadSlotAsync(1, Cancel))!.Generation);
+        await tpm.Memory.WriteSlotAsync(0, Slot(8), Cancel);
+        Assert.Equal(8ul, (await tpm.Memory.ReadSlotAsync(0, Cancel))!.Generation);
+    }
+
+    [Theory]
+    [InlineData(47)]
+    [InlineData(60)]
+    [InlineData(95)]
+    public async Task A_torn_slot_is_none_and_the_other_is_as_it_was(int bytes)
+    {
+        await using TpmBench tpm = await StartAsync(ill: true);
+        TpmBirth birth = await ProvisionAsync(tpm);
+        await tpm.Memory.WriteSlotAsync(0, Slot(4), Cancel);
+        await tpm.Memory.WriteSlotAsync(1, Slot(5), Cancel);
+
+        // The generation is in bytes 40 to 47 and the checksum ends with byte 95.
+        await tpm.TearSlotAsync(0, Slot(4), Slot(260), bytes, birth.Anchor.KeyAuth.ToArray());
+
+        Assert.Null(await tpm.Memory.ReadSlotAsync(0, Cancel));
+        Assert.Equal(Slot(5).ToBytes(), (await tpm.Memory.ReadSlotAsync(1, Cancel))!.ToBytes());
+    }
+
+    [Fact]
     public async Task Randomness_fills_what_it_is_asked_to()
     {
         await using TpmBench tpm = await StartAsync();
@@ -258,7 +355,8 @@ public abstract class TpmContract
     }
 
     /// <summary>A new one, on.</summary>
-    private protected abstract Task<TpmBench> StartAsync();
+    /// <param name="ill">It is to be ill, or be disturbed at a command, later.</param>
+    private protected abstract Task<TpmBench> StartAsync(bool ill = false);
 
     private static byte[] NewAuth() => RandomNumberGenerator.GetBytes(32);
 

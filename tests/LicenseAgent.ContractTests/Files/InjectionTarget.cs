@@ -33,6 +33,7 @@ internal static class InjectionTarget
         {
             var done = call switch
             {
+                "read" => files.ReadAsync("state.json", CancellationToken.None),
                 "write" => files.WriteAsync("state.json.new", Content, CancellationToken.None),
                 "replace" => files.ReplaceAsync("state.json", Content, CancellationToken.None),
                 "rename" => files.RenameAsync("state.json.bak", "state.json", CancellationToken.None),

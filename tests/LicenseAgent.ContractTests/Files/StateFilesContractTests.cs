@@ -29,6 +29,7 @@ public sealed class StateFilesContractTests : StateFilesContract, IDisposable
     {
         string expression = fault switch
         {
+            DiskFault.Read => "read:error=EIO:when=1",
             DiskFault.Full => "write:error=ENOSPC:when=1",
             DiskFault.Entry => $"{(call == "erase" ? "unlinkat" : "renameat")}:error=EIO",
             DiskFault.ContentSync => "fsync:error=EIO:when=1",

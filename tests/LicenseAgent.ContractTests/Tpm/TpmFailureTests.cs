@@ -158,7 +158,7 @@ public sealed class TpmFailureTests(TpmSeed seed)
         await using var till = await seed.StartAsync();
         await using var proxy = TpmProxy.Start(till.Swtpm);
         await using var device = await OpenThroughAsync(till, proxy);
-        var hold = proxy.Add(new TpmRule { On = TpmCommand.ReadClock, Fault = TpmFault.Hold });
+        var hold = proxy.Add(new TpmRule { On = TpmCommand.ReadClock, Fault = TpmFault.Hang });
         var first = device.ReadClockAsync(Cancel);
         await hold.Reached;
         var waiting = Enumerable.Range(0, 64).Select(_ => device.ReadClockAsync(Cancel)).ToList();
@@ -177,7 +177,7 @@ public sealed class TpmFailureTests(TpmSeed seed)
         await using var till = await seed.StartAsync();
         await using var proxy = TpmProxy.Start(till.Swtpm);
         await using var device = await OpenThroughAsync(till, proxy);
-        var hold = proxy.Add(new TpmRule { On = TpmCommand.ReadClock, Fault = TpmFault.Hold });
+        var hold = proxy.Add(new TpmRule { On = TpmCommand.ReadClock, Fault = TpmFault.Hang });
         var first = device.ReadClockAsync(Cancel);
         await hold.Reached;
         using var change = new CancellationTokenSource();
@@ -198,7 +198,7 @@ public sealed class TpmFailureTests(TpmSeed seed)
         await using var till = await seed.StartAsync();
         await using var proxy = TpmProxy.Start(till.Swtpm);
         var device = await OpenThroughAsync(till, proxy);
-        var hold = proxy.Add(new TpmRule { On = TpmCommand.ReadClock, Fault = TpmFault.Hold });
+        var hold = proxy.Add(new TpmRule { On = TpmCommand.ReadClock, Fault = TpmFault.Hang });
         var hanging = device.ReadClockAsync(Cancel);
         await hold.Reached;
         var waiting = device.ReadClockAsync(Cancel);

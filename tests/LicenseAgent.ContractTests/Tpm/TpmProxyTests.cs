@@ -1,4 +1,5 @@
 using System.Text;
+using LicenseAgent.Testbed.Net;
 using LicenseAgent.Testbed.Tpm;
 using LicenseAgent.Tpm;
 using Xunit;
@@ -14,13 +15,15 @@ public sealed class TpmProxyTests(TpmSeed seed)
     public void Rules_are_read_from_json_by_the_names_of_the_specification()
     {
         var rules = TpmRule.Parse("""
-            [{"on": "NV_Increment", "occurrence": 2, "fault": "drop_after"},
+            [{"on":"NV_Increment","fault":"hang"},
+             {"on": "NV_Increment", "occurrence": 2, "fault": "drop_after"},
              {"on": "*", "times": 0, "fault": "answer", "rc": 2338},
              {"on": "RSA_Decrypt", "fault": "delay", "delay_ms": 5}]
             """u8);
 
         Assert.Equal(
             [
+                new TpmRule { On = TpmCommand.NvIncrement, Fault = TpmFault.Hang },
                 new TpmRule { On = TpmCommand.NvIncrement, Occurrence = 2, Fault = TpmFault.DropAfter },
                 new TpmRule { Times = 0, Fault = TpmFault.Answer, Rc = 0x922 },
                 new TpmRule { On = TpmCommand.RsaDecrypt, Fault = TpmFault.Delay, DelayMs = 5 },
@@ -28,15 +31,17 @@ public sealed class TpmProxyTests(TpmSeed seed)
             rules);
     }
 
-    [Fact]
-    public void A_rule_reads_back_from_its_own_json()
+    [Theory]
+    [InlineData(TpmFault.Corrupt, 2)]
+    [InlineData(TpmFault.Hang, 0)]
+    public void A_rule_reads_back_from_its_own_json(TpmFault fault, int times)
     {
         var rule = new TpmRule
         {
             On = TpmCommand.NvWrite,
             Occurrence = 3,
-            Times = 2,
-            Fault = TpmFault.Corrupt,
+            Times = times,
+            Fault = fault,
             Offset = 12,
             Mask = 4,
         };
@@ -45,12 +50,55 @@ public sealed class TpmProxyTests(TpmSeed seed)
     }
 
     [Theory]
-    [InlineData("""[{"on": "NV_Incremnt", "fault": "hold"}]""")]
+    [InlineData("""[{"on": "NV_Incremnt", "fault": "hang"}]""")]
     [InlineData("""[{"on": "NV_Increment", "fault": "explode"}]""")]
-    [InlineData("""[{"on": "NV_Increment", "fault": "hold", "when": 2}]""")]
-    [InlineData("""[{"on": 308, "fault": "hold"}]""")]
+    [InlineData("""[{"on": "NV_Increment", "fault": "hang", "when": 2}]""")]
+    [InlineData("""[{"on": 308, "fault": "hang"}]""")]
+    [InlineData("""[{"on": "NV_Increment", "fault": "hold"}]""")]
+    [InlineData("""[{"on": "NV_Increment"}]""")]
+    [InlineData("""[{"fault": "call_before"}]""")]
+    [InlineData("""[{"fault": "delay", "delay_ms": -1}]""")]
+    [InlineData("""[{"fault": "hang", "occurrence": 0}]""")]
+    [InlineData("[null]")]
     public void A_rule_with_a_mistake_is_refused(string json) =>
         Assert.Throws<System.Text.Json.JsonException>(() => TpmRule.Parse(Encoding.UTF8.GetBytes(json)));
+
+    [Fact]
+    public async Task A_proxy_is_told_its_rules_on_its_socket_and_what_hangs_goes_on_when_they_are_taken_away()
+    {
+        await using var till = await seed.StartAsync();
+        await till.DisconnectAsync();
+        await using var proxy = TpmProxy.Start(till.Swtpm);
+        await using var device = new TpmDevice(new TpmOptions(proxy.Device));
+        var before = (await device.OpenAsync(till.Binding, Cancel)).Counter;
+
+        await TpmProxy.TellAsync(proxy.FaultsPath, """[{"on":"NV_Increment","fault":"hang"}]""", Cancel);
+        var increment = device.IncrementCounterAsync(Cancel);
+        Assert.Equal(
+            """[{"on":"NV_Increment","occurrence":1,"times":1,"fault":"hang"}]""",
+            await ControlSocket.CallAsync(proxy.FaultsPath, "", Cancel));
+        Assert.False(increment.IsCompleted);
+        await TpmProxy.TellAsync(proxy.FaultsPath, "[]", Cancel);
+
+        Assert.Equal(before + 1, await increment);
+    }
+
+    [Fact]
+    public async Task What_a_proxy_is_told_wrongly_is_refused_by_name_and_changes_nothing()
+    {
+        await using var till = await seed.StartAsync();
+        await using var proxy = TpmProxy.Start(till.Swtpm);
+        var before = proxy.Tell("""[{"on":"Sign","times":0,"fault":"answer","rc":2338}]""");
+
+        var e = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => TpmProxy.TellAsync(proxy.FaultsPath, """[{"on":"Sing","fault":"hang"}]""", Cancel));
+
+        Assert.Contains("$[0].on", e.Message, StringComparison.Ordinal);
+        Assert.Equal(before, proxy.Tell(""));
+        Assert.Equal(before, proxy.Tell(before));
+        var many = $"[{string.Join(',', Enumerable.Repeat("""{"fault":"hang"}""", 65))}]";
+        Assert.StartsWith(ControlSocket.Refusal, proxy.Tell(many), StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task Callbacks_before_and_after_the_kth_command_see_the_tpm_in_those_states()
@@ -87,7 +135,7 @@ public sealed class TpmProxyTests(TpmSeed seed)
         await using var proxy = TpmProxy.Start(till.Swtpm);
         await using var device = new TpmDevice(new TpmOptions(proxy.Device));
         var before = (await device.OpenAsync(till.Binding, Cancel)).Counter;
-        var hold = proxy.Add(new TpmRule { On = TpmCommand.NvIncrement, Fault = TpmFault.Hold });
+        var hold = proxy.Add(new TpmRule { On = TpmCommand.NvIncrement, Fault = TpmFault.Hang });
 
         var increment = device.IncrementCounterAsync(Cancel);
         await hold.Reached;
@@ -136,7 +184,7 @@ public sealed class TpmProxyTests(TpmSeed seed)
         await using var proxy = TpmProxy.Start(till.Swtpm);
         await using var device = new TpmDevice(new TpmOptions(proxy.Device));
         await device.OpenAsync(till.Binding, Cancel);
-        var hold = proxy.Add(new TpmRule { On = TpmCommand.Sign, Fault = TpmFault.Hold });
+        var hold = proxy.Add(new TpmRule { On = TpmCommand.Sign, Fault = TpmFault.Hang });
         var sign = device.SignAsync(new byte[32], Cancel);
         await hold.Reached;
 

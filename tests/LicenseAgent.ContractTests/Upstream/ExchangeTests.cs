@@ -250,37 +250,4 @@ public sealed class ExchangeTests : IDisposable
         var error = await Assert.ThrowsAsync<NoContactException>(PostAsync);
         Assert.True(reason == error.Reason, $"{error.Reason}: {error.Message}");
     }
-
-    /// <summary>Timers that fire when the test lets their time pass, and never by themselves.</summary>
-    private sealed class DeadlineClock : TimeProvider
-    {
-        private readonly List<Action> _due = [];
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            lock (_due)
-                _due.Add(() => callback(state));
-            return new NoTimer();
-        }
-
-        public void Pass()
-        {
-            Action[] due;
-            lock (_due)
-                due = [.. _due];
-            foreach (var fire in due)
-                fire();
-        }
-
-        private sealed class NoTimer : ITimer
-        {
-            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
-
-            public void Dispose()
-            {
-            }
-
-            public ValueTask DisposeAsync() => ValueTask.CompletedTask;
-        }
-    }
 }

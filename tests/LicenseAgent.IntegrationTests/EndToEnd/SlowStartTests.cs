@@ -18,7 +18,7 @@ public sealed class SlowStartTests
         Assert.Equal("rotated", (await till.Operator.RotateAsync(Cancel)).Value.Outcome);
         string current = await till.Server.IssueAsync(LiveTill.Name);
         ActiveTpmRule second = till.Bus.Add(
-            new TpmRule { On = TpmCommand.RsaDecrypt, Occurrence = 2, Times = 0, Fault = TpmFault.Hold });
+            new TpmRule { On = TpmCommand.RsaDecrypt, Occurrence = 2, Times = 0, Fault = TpmFault.Hang });
         await till.RestartAgentAsync();
         await second.Reached.WaitAsync(Cancel);
 

@@ -162,7 +162,7 @@ public sealed class TpmMeddlingTests
     {
         await using LiveTill till = await LiveTill.StartEnrolledAsync(Cancel);
         string token = await till.Server.IssueAsync(LiveTill.Name);
-        ActiveTpmRule late = till.Bus.Add(new TpmRule { On = TpmCommand.Sign, Times = 0, Fault = TpmFault.Hold });
+        ActiveTpmRule late = till.Bus.Add(new TpmRule { On = TpmCommand.Sign, Times = 0, Fault = TpmFault.Hang });
         Task<ManagementAnswer<RotateOutcome>> rotation = till.Operator.RotateAsync(Cancel);
         await late.Reached.WaitAsync(Cancel);
 

@@ -27,6 +27,7 @@ public sealed class SimDiskContractTests : StateFilesContract
             "replace" => (() => Files.ReplaceAsync("state.json", content, default),
                 ["write", "fsync", "entry", "directory"]),
             "rename" => (() => Files.RenameAsync("state.json.bak", "state.json", default), ["entry", "directory"]),
+            "read" => (() => Files.ReadAsync("state.json", default), []),
             _ => (() => Files.EraseAsync("state.json", default), ["write", "fsync", "entry", "directory"]),
         };
         string failing = fault switch
@@ -39,6 +40,10 @@ public sealed class SimDiskContractTests : StateFilesContract
         if (fault == DiskFault.Full)
         {
             _disk.Troubles.FullAtWrite = 1;
+        }
+        else if (fault == DiskFault.Read)
+        {
+            _disk.Troubles.FailReads = true;
         }
         else
         {
@@ -53,6 +58,10 @@ public sealed class SimDiskContractTests : StateFilesContract
         catch (StorageException e)
         {
             return e.Reason;
+        }
+        finally
+        {
+            _disk.Troubles.FailReads = false;
         }
     }
 

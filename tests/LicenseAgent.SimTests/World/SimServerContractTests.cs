@@ -44,15 +44,16 @@ internal sealed class ModelServer : ServerBench
 {
     private const string AgentId = "pos-001";
 
-    private readonly SimLoop _loop = new(1);
-    private readonly Chronicle _history;
-
-    private ModelServer()
+    public ModelServer()
     {
-        _history = new Chronicle(_loop.Trace);
+        History = new Chronicle(Loop.Trace);
         ServerPolicy policy = new(TimeSpan.FromDays(1), TimeSpan.FromDays(7), TimeSpan.FromMinutes(15));
-        Server = new SimServer(_loop, _history, policy, Chance);
+        Server = new SimServer(Loop, History, policy, Chance);
     }
+
+    public SimLoop Loop { get; } = new(1);
+
+    public Chronicle History { get; }
 
     public SimServer Server { get; }
 
@@ -64,13 +65,13 @@ internal sealed class ModelServer : ServerBench
 
     public override string? CloneEvidence => Server.Find(AgentId)!.CloneEvidence;
 
-    public override bool AuditRegressed => _history.All.OfType<WitnessGiven>().Any(w => w.Conflict);
+    public override bool AuditRegressed => History.All.OfType<WitnessGiven>().Any(w => w.Conflict);
 
     public override IReadOnlyList<string>? AuditEvents => null;
 
     public static Task<ServerBench> StartAsync() => Task.FromResult<ServerBench>(new ModelServer());
 
-    public override void Pass(TimeSpan time) => Assert.True(_loop.RunUntil(_loop.NowUs + (time.Ticks / 10), maxSteps: 1_000));
+    public override void Pass(TimeSpan time) => Assert.True(Loop.RunUntil(Loop.NowUs + (time.Ticks / 10), maxSteps: 1_000));
 
     public override AgentDouble NewAgent(string agentId = AgentId) => new ModelAgent(this, agentId);
 

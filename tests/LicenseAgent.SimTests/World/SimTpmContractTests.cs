@@ -11,13 +11,13 @@ namespace LicenseAgent.SimTests.World;
 /// <summary>The simulated TPM is held to what swtpm is held to.</summary>
 public sealed class SimTpmContractTests : TpmContract
 {
-    private protected override Task<TpmBench> StartAsync() => Task.FromResult<TpmBench>(new BenchTpm());
+    private protected override Task<TpmBench> StartAsync(bool ill = false) => Task.FromResult<TpmBench>(new BenchTpm());
 
     private sealed class BenchTpm : TpmBench, ITpmKeys, ITpmMemory, ITpmClock
     {
-        private readonly PortBench _bench = new();
         private readonly SimTpm _tpm;
-        private readonly TpmPorts _ports;
+        private PortBench _bench = new();
+        private TpmPorts _ports;
 
         public BenchTpm()
         {
@@ -57,6 +57,31 @@ public sealed class SimTpmContractTests : TpmContract
         public override Task RemoveAsync() => Done(() => _tpm.Troubles.Absent = true);
 
         public override Task ReturnAsync() => Done(_tpm.Troubles.End);
+
+        public override Task AilAsync(TpmAilment what) => Done(() =>
+        {
+            _tpm.Troubles.End();
+            _tpm.Troubles.Lockout = what == TpmAilment.Lockout;
+            _tpm.Troubles.SlowUs = what == TpmAilment.Hung ? long.MaxValue / 2 : 0;
+        });
+
+        public override async Task CutAtSlotAsync(int parity, NvSlot slot, bool written)
+        {
+            Task write = _ports.WriteSlotAsync(parity, slot, default);
+            if (written)
+            {
+                await _bench.Settle(write);
+            }
+
+            // The process goes with the power, and the next one has ports of its own.
+            _bench.Life.Kill(_bench.Chance);
+            await PowerCutAsync();
+            _bench = new PortBench(_bench.Loop);
+            _ports = new TpmPorts(_bench.Life, _tpm, _bench.Chance);
+        }
+
+        public override Task TearSlotAsync(int parity, NvSlot was, NvSlot next, int bytes, byte[] auth) => Done(
+            () => _tpm.WriteSlot(parity, [.. next.ToBytes()[..bytes], .. was.ToBytes()[bytes..]]));
 
         public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

@@ -81,6 +81,77 @@ public sealed class ByteProxyTests : IAsyncDisposable
         Assert.Equal([6, 13], Enumerable.Range(0, 20).Where(i => got[i] != sent[i]));
     }
 
+    [Theory]
+    [InlineData(NetworkWay.Answers, false, true)]
+    [InlineData(NetworkWay.Requests, true, false)]
+    [InlineData(NetworkWay.Both, true, true)]
+    public async Task What_is_damaged_is_the_way_that_is_named(NetworkWay damages, bool requests, bool answers)
+    {
+        _network.Conditions = new NetworkConditions { CorruptEvery = 10, Damages = damages };
+        (Socket client, Socket server) = await ConnectAsync();
+        await client.SendAsync(Bytes(20));
+        Assert.Equal(requests, (await ReadAsync(server, 20))[9] != Bytes(20)[9]);
+        await server.SendAsync(Bytes(20));
+        Assert.Equal(answers, (await ReadAsync(client, 20))[9] != Bytes(20)[9]);
+    }
+
+    [Fact]
+    public async Task A_request_is_cut_after_so_many_bytes_while_answers_pass()
+    {
+        _network.Conditions = new NetworkConditions { CloseAfterBytes = 12, Damages = NetworkWay.Requests };
+        (Socket client, Socket server) = await ConnectAsync();
+        await server.SendAsync(Bytes(30));
+        Assert.Equal(Bytes(30), await ReadAsync(client, 30));
+        await client.SendAsync(Bytes(30));
+        Assert.Equal(Bytes(30)[..12], await ReadAsync(server, 12));
+        Assert.Equal(0, await server.ReceiveAsync(new byte[1], Cancel));
+        Assert.Equal(0, await ReadToEndAsync(client));
+    }
+
+    [Theory]
+    [InlineData(NetworkWay.Answers)]
+    [InlineData(NetworkWay.Requests)]
+    public async Task Both_ends_see_the_reset_of_either_way(NetworkWay damages)
+    {
+        _network.Conditions = new NetworkConditions { ResetAfterBytes = 12, Damages = damages };
+        (Socket client, Socket server) = await ConnectAsync();
+        await (damages == NetworkWay.Answers ? server : client).SendAsync(Bytes(30));
+        foreach (Socket end in (Socket[])[client, server])
+        {
+            SocketException e = await Assert.ThrowsAsync<SocketException>(() => ReadAsync(end, 13));
+            Assert.Equal(SocketError.ConnectionReset, e.SocketErrorCode);
+        }
+    }
+
+    [Fact]
+    public async Task The_jitter_of_a_connection_is_the_same_another_time()
+    {
+        double[] first = await DelaysAsync(_network, _server, _time);
+        CountedTime time = new();
+        using TcpListener other = new(IPAddress.Loopback, 0);
+        other.Start();
+        await using ByteProxy again = ByteProxy.Start(new IPEndPoint(IPAddress.Loopback, 0), other.LocalEndpoint, time);
+        Assert.Equal(first, await DelaysAsync(again, other, time));
+        Assert.Equal(6, first.Distinct().Count());
+
+        static async Task<double[]> DelaysAsync(ByteProxy network, TcpListener server, CountedTime time)
+        {
+            network.Conditions = new NetworkConditions { JitterMs = 1000 };
+            using Socket client = new(SocketType.Stream, ProtocolType.Tcp);
+            await client.ConnectAsync(IPAddress.Loopback, network.Port, Cancel);
+            using Socket accepted = await server.AcceptSocketAsync(Cancel);
+            for (int i = 0; i < 3; i++)
+            {
+                await client.SendAsync(Bytes(10));
+                await ReadAsync(accepted, 10);
+                await accepted.SendAsync(Bytes(10));
+                await ReadAsync(client, 10);
+            }
+
+            return [.. time.Delays.Select(delay => delay.TotalMilliseconds)];
+        }
+    }
+
     [Fact]
     public async Task A_connection_ends_in_order_after_so_many_bytes_of_answers()
     {
@@ -155,6 +226,8 @@ public sealed class ByteProxyTests : IAsyncDisposable
     [InlineData("""{"latency":3}""", "latency")]
     [InlineData("""{"latency_ms":-1}""", "latency_ms is -1")]
     [InlineData("""{"mode":"open"}""", "mode")]
+    [InlineData("""{"damages":"neither"}""", "damages")]
+    [InlineData("""{"damages":1}""", "damages")]
     [InlineData("""[]""", "NetworkConditions")]
     [InlineData("null", "JSON object")]
     public void Conditions_that_are_none_are_refused_by_name(string json, string named) =>
@@ -171,6 +244,9 @@ public sealed class ByteProxyTests : IAsyncDisposable
         Assert.Equal("""{"mode":"half-open"}""", await ControlSocket.CallAsync(path, """{"mode": "half-open"}""", Cancel));
         Assert.StartsWith(ControlSocket.Refusal, await ControlSocket.CallAsync(path, "nonsense", Cancel), StringComparison.Ordinal);
         Assert.Equal(NetworkMode.HalfOpen, _network.Conditions.Mode);
+        Assert.Equal(
+            """{"damages":"requests","corrupt_every":7}""",
+            await ControlSocket.CallAsync(path, """{"corrupt_every": 7, "damages": "requests"}""", Cancel));
         Assert.Equal("{}", await ControlSocket.CallAsync(path, "{}", Cancel));
 
         await stop.CancelAsync();

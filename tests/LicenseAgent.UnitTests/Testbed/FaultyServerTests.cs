@@ -94,6 +94,15 @@ public sealed class FaultyServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_fault_that_is_told_again_flips_the_same_bits_again_and_each_time_another()
+    {
+        int[] first = [await FlippedAsync(), await FlippedAsync(turn: 2)];
+        int[] again = [await FlippedAsync(), await FlippedAsync(turn: 2)];
+        Assert.Equal(first, again);
+        Assert.NotEqual(first[0], first[1]);
+    }
+
+    [Fact]
     public async Task A_huge_answer_is_a_byte_more_than_an_agent_reads()
     {
         _faults.Add(new ServerFault { Match = "*", Malice = ServerMalice.Huge });
@@ -167,6 +176,16 @@ public sealed class FaultyServerTests : IAsyncLifetime
         Assert.Equal(503, (await CheckInAsync(_agent)).Status);
         _faults.Tell("[]");
         Assert.Equal(200, (await CheckInAsync(_agent)).Status);
+    }
+
+    /// <returns>Where the answer to the request that is the fault's <paramref name="turn"/>th has another bit.</returns>
+    private async Task<int> FlippedAsync(int turn = 1)
+    {
+        _faults.Tell($$"""[{"match":"*","occurrence":{{turn}},"malice":"flipped"},{"match":"*","occurrence":{{turn + 1}},"malice":"replay"}]""");
+        for (var i = 1; i < turn; i++) await CheckInAsync(_agent);
+        byte[] flipped = (await CheckInAsync(_agent)).Body;
+        byte[] original = (await CheckInAsync(_agent)).Body;
+        return Enumerable.Range(0, original.Length).Single(i => original[i] != flipped[i]);
     }
 
     private static ServerAnswer Read(TestAgent agent, WireAnswer answer, string action = AgentActions.CheckIn) =>
