@@ -97,7 +97,7 @@ internal sealed record NewerFormatLeft(long AtUs, string Node, bool IsRefused, b
     : Happening(AtUs, Node);
 
 /// <summary>Somebody called who may not, or called nonsense.</summary>
-/// <param name="Kind"><c>stranger</c>, <c>viewer</c> or <c>garbage</c>.</param>
+/// <param name="Kind"><c>stranger</c>, <c>viewer</c>, <c>garbage</c> or <c>oversized</c>.</param>
 internal sealed record OddCall(long AtUs, string Node, string Kind, string What, int Status) : Happening(AtUs, Node);
 
 /// <summary>What a TPM was used for in a whole run.</summary>

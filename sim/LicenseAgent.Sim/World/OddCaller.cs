@@ -7,19 +7,25 @@ using LicenseAgent.Sim.Kernel;
 
 namespace LicenseAgent.Sim.World;
 
-/// <summary>Calls that must come to nothing: of users nobody listed, of users without a role, and of no sense at all.</summary>
+/// <summary>
+/// Calls that must come to nothing: of users nobody listed, of users without a role, of no sense at all, and too long.
+/// </summary>
 internal static class OddCaller
 {
     private const uint Stranger = 2000;
     private const uint Application = 1000;
     private const uint Viewer = 501;
 
+    // No till reads more than 64 KiB.
+    private const int TooLong = 64 * 1024;
+
     public static void Call(SimLoop loop, Chronicle history, SimTill till, string token, SimRandom chance)
     {
         string nonce = Convert.ToHexStringLower(BitConverter.GetBytes(chance.Next()))[..16];
         string good = $$"""{"license_token":"{{token}}","nonce":"AAAAAAAAAAAAAAAAAAAAAA"}""";
-        (string kind, uint uid, bool admin, string path, string body) = chance.Below(3) switch
+        (string kind, uint uid, bool admin, string path, string body) = chance.Below(4) switch
         {
+            3 => ("oversized", Application, false, LocalPaths.ValidateLicense, good + new string(' ', TooLong)),
             0 => ("stranger", Stranger, false, LocalPaths.ValidateLicense, good),
             1 => ("viewer", Viewer, true, ManagementPaths.Rotate, ""),
             _ => ("garbage", Application, false, LocalPaths.ValidateLicense, Garbage(good, nonce, chance)),

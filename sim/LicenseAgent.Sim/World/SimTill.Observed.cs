@@ -10,6 +10,7 @@ using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.World.Faults;
 using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.World;
@@ -49,8 +50,11 @@ internal sealed partial class SimTill
                 _history.Add(new Unanswered(_loop.NowUs, Id, path));
             }
         });
+
+        // What is longer than the till reads comes to the handler without a body.
+        bool isTooLong = body.Length > Config.Pos.RequestBytes;
         LocalCall call = new(
-            peer, method, path, "", body.Length > 0 ? "application/json" : null, body, Oversized: false);
+            peer, method, path, "", body.Length > 0 ? "application/json" : null, isTooLong ? [] : body, isTooLong);
         life.Context.Post(async _ =>
         {
             ArrayBufferWriter<byte> into = new();
@@ -95,6 +99,7 @@ internal sealed partial class SimTill
     /// </summary>
     private void OnPortCall(string name)
     {
+        TellNextCall(name);
         if (Agent is { } agent && !ReferenceEquals(agent.Loop.Snapshot, _lookedAt))
         {
             _lookedAt = agent.Loop.Snapshot;

@@ -13,6 +13,7 @@ using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.World.Faults;
 using LicenseAgent.Sim.World.Server;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -29,20 +30,18 @@ internal sealed partial class SimTill : IDisposable
     private readonly Chronicle _history;
     private readonly SimServer _server;
     private readonly SimNet _net;
-    private readonly AgentConfig _config;
     private readonly SimRandom _kills;
     private Life? _life;
     private SimClock? _clock;
     private CancellationTokenSource? _stop;
     private SecretMemory? _memory;
     private int _processes;
-    private bool _startAgain;
     private int _boots;
     private readonly int _index;
 
     public SimTill(SimLoop loop, Chronicle history, SimServer server, SimNet net, AgentConfig config, string id, int index)
     {
-        (_loop, _history, _server, _net, _config, Id, _index) = (loop, history, server, net, config, id, index);
+        (_loop, _history, _server, _net, Config, Id, _index) = (loop, history, server, net, config, id, index);
         Audit = new SimAudit(Disk.Troubles)
         {
             Removed = (name, content) => _history.Add(new LogFileRetired(_loop.NowUs, Id, name, AgeS(content))),
@@ -62,8 +61,11 @@ internal sealed partial class SimTill : IDisposable
 
     public LinkTroubles Link { get; } = new();
 
-    /// <summary>How far the wall clock is from the truth, microseconds.</summary>
-    public long WallOffsetUs { get; set; }
+    /// <summary>What stands in its configuration file: read at a start, and when the agent is told to.</summary>
+    public AgentConfig Config { get; set; }
+
+    /// <summary>What is wrong with its wall clock.</summary>
+    public WallClock Wall { get; } = new();
 
     public long DriftPpm { get; set; }
 
@@ -73,8 +75,6 @@ internal sealed partial class SimTill : IDisposable
     public Agent? Agent { get; private set; }
 
     public bool IsRunning => _life is { IsOver: false };
-
-    public bool IsStopped { get; private set; }
 
     /// <summary>Started so far.</summary>
     public int Processes => _processes;
@@ -87,7 +87,7 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>Where operational log lines go; nowhere unless somebody wants to read them.</summary>
     public ILogger Logger { get; set; } = NullLogger.Instance;
 
-    /// <summary>Told once when a request leaves.</summary>
+    /// <summary>All told once, when a request leaves.</summary>
     public Action? RequestLeaves { get; set; }
 
     /// <summary>Told once when a confirm leaves.</summary>
@@ -105,6 +105,11 @@ internal sealed partial class SimTill : IDisposable
             return;
         }
 
+        if (IsKeptOff())
+        {
+            return;
+        }
+
         if (Boot is null)
         {
             Tpm.PowerUp();
@@ -115,8 +120,7 @@ internal sealed partial class SimTill : IDisposable
         Life life = new(_loop, context, OnCrashPoint) { Called = OnPortCall };
         context.Crashed = e => OnEnd(life, EndOf.Crash, e.ToString());
         _life = life;
-        life.CrashAfter(_crashNext);
-        _crashNext = null;
+        ArmCrash();
         _stop = new CancellationTokenSource();
         SimClock clock = new(_loop, context, Boot, WallUnixUs);
         _clock = clock;
@@ -141,7 +145,7 @@ internal sealed partial class SimTill : IDisposable
                 _history.Add(new Ended(_loop.NowUs, Id, EndOf.PowerCut, "no process ran"));
             }
 
-            Boot = null;
+            TurnOff();
             Disk.PowerCut(_kills);
             Audit.PowerCut(_kills);
             Tpm.PowerDown(orderly: false);
@@ -151,29 +155,18 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>SIGTERM; the process ends by itself, later.</summary>
     public void Stop() => _stop?.Cancel();
 
-    /// <summary>The machine goes off in an orderly way; whatever still runs is killed.</summary>
+    /// <summary>
+    /// The machine goes off in an orderly way; whatever still runs is killed. To who counts the time off it is as if the
+    /// power went.
+    /// </summary>
     public void ShutDown()
     {
         End(EndOf.Kill);
         if (Boot is not null)
         {
-            Boot = null;
+            _history.Add(new Ended(_loop.NowUs, Id, EndOf.PowerCut, "shut down in order"));
+            TurnOff();
             Tpm.PowerDown(orderly: true);
-        }
-    }
-
-    /// <summary>
-    /// The process, or where none runs the next one, dies at a call of a port from now; what then happens is the
-    /// caller's to say.
-    /// </summary>
-    public void CrashAt(CrashPoint inCalls, Action<CrashPoint> then)
-    {
-        _atCrash = then;
-        _crashNext = inCalls;
-        if (_life is { IsOver: false } life)
-        {
-            life.CrashAfter(inCalls);
-            _crashNext = null;
         }
     }
 
@@ -183,51 +176,6 @@ internal sealed partial class SimTill : IDisposable
         Agent = null;
         _memory?.Dispose();
         _stop?.Dispose();
-    }
-
-    public void Pause()
-    {
-        IsStopped = true;
-        _life?.Context.Stop();
-    }
-
-    public void Suspend()
-    {
-        IsStopped = true;
-        _clock?.Suspend();
-    }
-
-    public void Resume()
-    {
-        IsStopped = false;
-        _clock?.Resume();
-    }
-
-    /// <summary>Told once, when the running process calls a port of this name next.</summary>
-    public void AtNextCall(string name, Action then)
-    {
-        if (_life is { IsOver: false } life)
-        {
-            life.AtNext = (name, then);
-        }
-    }
-
-    /// <summary>Nothing is to die any more.</summary>
-    public void CrashNever()
-    {
-        (_atCrash, _crashNext) = (null, null);
-        _life?.CrashAfter(null);
-    }
-
-    private Action<CrashPoint>? _atCrash;
-    private CrashPoint? _crashNext;
-
-    private void OnCrashPoint(CrashPoint at)
-    {
-        Action<CrashPoint>? then = _atCrash;
-        _atCrash = null;
-        Kill();
-        then?.Invoke(at);
     }
 
     private void End(EndOf how)
@@ -249,14 +197,8 @@ internal sealed partial class SimTill : IDisposable
         if (ReferenceEquals(life, _life))
         {
             _life = null;
-            IsStopped = false;
-            Boot?.Resume();
             Release();
-            if (_startAgain)
-            {
-                _startAgain = false;
-                _loop.After(1_000_000, Start);
-            }
+            Forget();
         }
 
         _history.Add(new Ended(_loop.NowUs, Id, how, detail));
@@ -286,8 +228,8 @@ internal sealed partial class SimTill : IDisposable
             AgentMetrics metrics = new(CounterState.Empty, "sim");
             _memory = new SecretMemory(ports.Randomness);
             Agent agent = await Daemon.Agent.CreateAsync(
-                _config, ports, new AgentProgram("sim", SimEpoch.Built), metrics, _ => { }, Logger,
-                memory: new ProtectedMemory(_memory, []));
+                Config, ports, new AgentProgram("sim", SimEpoch.Built), metrics, _ => { }, Logger,
+                () => new ConfigOutcome(Config, []), new ProtectedMemory(_memory, []));
             Agent = agent;
             await agent.RunAsync(stop);
             OnEnd(life, EndOf.Stop, "");
@@ -323,7 +265,7 @@ internal sealed partial class SimTill : IDisposable
             new UpstreamPort(this, life, _net, _server.Pin, Stream($"net-{_processes}")), small, small, clock);
     }
 
-    private long WallUnixUs() => Math.Max(0, (SimEpoch.Start.UnixMs * 1_000) + _loop.NowUs + WallOffsetUs);
+    private long WallUnixUs() => Math.Max(0, (SimEpoch.Start.UnixMs * 1_000) + _loop.NowUs + Wall.OffsetUs);
 
     private string BootId(int number)
     {

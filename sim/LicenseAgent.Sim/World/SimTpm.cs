@@ -2,16 +2,20 @@ using System.Security.Cryptography;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.World.Faults;
 using LicenseAgent.Tpm;
 
 namespace LicenseAgent.Sim.World;
 
-/// <summary>What ails a TPM at the moment; all of it ends when the fault does.</summary>
+/// <summary>What ails a TPM at the moment, of all the faults that are open.</summary>
 internal sealed class TpmTroubles
 {
     public bool Absent { get; set; }
 
     public bool Lockout { get; set; }
+
+    /// <summary>No session can be started: what needs none goes on.</summary>
+    public bool HasNoHandles { get; set; }
 
     /// <summary>Commands take so much longer; past the driver's deadline they fail.</summary>
     public long SlowUs { get; set; }
@@ -19,12 +23,18 @@ internal sealed class TpmTroubles
     /// <summary>One command in so many fails and may be repeated; 0 = none.</summary>
     public long FlakyOneIn { get; set; }
 
-    /// <summary>The n-th command from now fails, once.</summary>
-    public long FailAtCommand { get; set; }
+    /// <summary>One command in so many is done and its response cannot be read; 0 = none.</summary>
+    public long GarbledOneIn { get; set; }
 
-    public void End() => (Absent, Lockout, SlowUs, FlakyOneIn, FailAtCommand) = (false, false, 0, 0, 0);
+    /// <summary>One command in so many is answered "try again" a number of times; 0 = none.</summary>
+    public long BusyOneIn { get; set; }
 
-    public bool FailsNow() => FailAtCommand > 0 && --FailAtCommand == 0;
+    /// <summary>A command fails.</summary>
+    public Countdown FailAtCommand { get; } = new();
+
+    /// <summary>Everything but what waits for its time.</summary>
+    public void Ease() => (Absent, Lockout, HasNoHandles, SlowUs, FlakyOneIn, GarbledOneIn, BusyOneIn) =
+        (false, false, false, 0, 0, 0, 0);
 }
 
 /// <summary>What provisioning made and the chip keeps.</summary>
@@ -39,11 +49,13 @@ internal sealed record TpmKeyring(
 internal sealed class SimTpm
 {
     private const long ClockSavedEveryMs = 20_000;
+    private const int BusyTriesMax = 10;
     private readonly SimLoop _loop;
     private readonly SimRandom _chance;
     private readonly byte[]?[] _slots = new byte[]?[2];
     private TpmKeyring? _keys;
     private byte[]? _mirror;
+    private bool _isNvMissing;
     private long _counter;
     private long _clockMs;
     private long _resetCount = 1;
@@ -69,6 +81,7 @@ internal sealed class SimTpm
     public TpmBirth Provision(ReadOnlyMemory<byte> auth, bool replace)
     {
         Command();
+        _isNvMissing = false;
         if (_keys is null || replace)
         {
             // What an enrolment defined makes way; the root key belongs to the machine and stays.
@@ -94,9 +107,9 @@ internal sealed class SimTpm
         Command();
         bool ours = _keys is { } keys && keys.SrkName == anchor.SrkName && keys.SigningName == anchor.SigningName
             && keys.DecryptionName == anchor.DecryptionName;
-        if (!ours)
+        if (!ours || _isNvMissing)
         {
-            throw new TpmUnavailableException(TpmTrouble.Replaced, "Not the TPM of this enrolment.");
+            throw new TpmUnavailableException(TpmTrouble.Replaced, "Not the TPM of this enrolment, or not all of it.");
         }
 
         if (!_keys!.Auth.AsSpan().SequenceEqual(anchor.KeyAuth))
@@ -122,19 +135,19 @@ internal sealed class SimTpm
 
     public long ReadCounter()
     {
-        Command();
+        NvCommand();
         return _counter;
     }
 
     public long Increment()
     {
-        Command();
+        NvCommand();
         return ++_counter;
     }
 
     public NvSlot? ReadSlot(int parity)
     {
-        Command();
+        NvCommand();
         return _slots[parity] is { } bytes && NvSlot.TryParse(bytes, out NvSlot? slot) ? slot : null;
     }
 
@@ -150,7 +163,7 @@ internal sealed class SimTpm
 
     public NvMirror? ReadMirror()
     {
-        Command();
+        NvCommand();
         return _mirror is not null && NvMirror.TryParse(_mirror, out NvMirror? mirror) ? mirror : null;
     }
 
@@ -158,7 +171,7 @@ internal sealed class SimTpm
 
     public TpmClockReading ReadClock()
     {
-        Command();
+        Command(needsSession: false);
         return Clock;
     }
 
@@ -168,8 +181,41 @@ internal sealed class SimTpm
         _chance.Fill(into);
     }
 
+    /// <summary>How long a command is put off before it is taken, or refused for good after so many tries.</summary>
+    /// <returns>Microseconds, and whether it was taken at all.</returns>
+    public (long Us, bool IsTaken) PutOff()
+    {
+        if (Troubles.BusyOneIn == 0 || _chance.Below(Troubles.BusyOneIn) != 0)
+        {
+            return (0, true);
+        }
+
+        // As the driver does it: 20 ms doubling to 1 s, ten times in all.
+        long tries = _chance.Between(1, BusyTriesMax + 2);
+        long us = 0;
+        for (int i = 0; i < Math.Min(tries, BusyTriesMax - 1); i++)
+        {
+            us += Math.Min(20_000L << i, 1_000_000);
+        }
+
+        return (us, tries < BusyTriesMax);
+    }
+
+    /// <summary>Whether the command that was just done has a response that nobody can read.</summary>
+    public bool IsGarbled() => Troubles.GarbledOneIn > 0 && _chance.Below(Troubles.GarbledOneIn) == 0;
+
+    /// <summary>A command on one of the indices.</summary>
+    public void NvCommand()
+    {
+        Command();
+        if (_isNvMissing)
+        {
+            throw new TpmUnavailableException(TpmTrouble.Unavailable, "The TPM has no such index.");
+        }
+    }
+
     /// <summary>Every command: counted, and failed while something ails the chip.</summary>
-    public void Command()
+    public void Command(bool needsSession = true)
     {
         Commands++;
         if (Troubles.Lockout)
@@ -177,7 +223,8 @@ internal sealed class SimTpm
             throw new TpmUnavailableException(TpmTrouble.Lockout, "The TPM is in dictionary-attack lockout.");
         }
 
-        if (Troubles.FailsNow() || Troubles.Absent || (Troubles.FlakyOneIn > 0 && _chance.Below(Troubles.FlakyOneIn) == 0))
+        if (Troubles.FailAtCommand.Falls() || Troubles.Absent || (Troubles.HasNoHandles && needsSession)
+            || (Troubles.FlakyOneIn > 0 && _chance.Below(Troubles.FlakyOneIn) == 0))
         {
             throw new TpmUnavailableException(TpmTrouble.Unavailable, "The TPM does not answer.");
         }
@@ -200,6 +247,13 @@ internal sealed class SimTpm
         _counter += _chance.Between(1, 5);
     }
 
+    /// <summary>Somebody undefined the indices; the keys are there. Provisioning defines them again.</summary>
+    public void RemoveIndices()
+    {
+        (_slots[0], _slots[1], _mirror, _isNvMissing) = (null, null, null, true);
+        _counter += _chance.Between(1, 5);
+    }
+
     /// <summary>Another chip, with a life of its own behind it.</summary>
     public void Replace()
     {
@@ -213,7 +267,7 @@ internal sealed class SimTpm
 
     public void Restore(TpmImage image)
     {
-        (_keys, _slots[0], _slots[1], _mirror) = (image.Keys, image.Even, image.Odd, image.Mirror);
+        (_keys, _slots[0], _slots[1], _mirror, _isNvMissing) = (image.Keys, image.Even, image.Odd, image.Mirror, false);
         (_counter, _clockMs, _resetCount, _poweredUs) =
             (image.Counter, image.ClockMs, image.ResetCount, _loop.NowUs);
     }

@@ -35,7 +35,7 @@ internal sealed class TpmPorts(Life life, SimTpm tpm, SimRandom chance) : ITpmKe
     {
         byte[] bytes = slot.ToBytes();
         return Call("tpm.write_slot", 40_000, new Effect<bool>(
-            [tpm.Command, () => tpm.TearSlot(parity, bytes), () => tpm.WriteSlot(parity, bytes)], () => true));
+            [tpm.NvCommand, () => tpm.TearSlot(parity, bytes), () => tpm.WriteSlot(parity, bytes)], () => true));
     }
 
     public Task<NvMirror?> ReadMirrorAsync(CancellationToken cancel) =>
@@ -45,7 +45,7 @@ internal sealed class TpmPorts(Life life, SimTpm tpm, SimRandom chance) : ITpmKe
     {
         byte[] bytes = mirror.ToBytes();
         return Call("tpm.write_mirror", 40_000, new Effect<bool>(
-            [tpm.Command, () => tpm.WriteMirror(bytes)], () => true));
+            [tpm.NvCommand, () => tpm.WriteMirror(bytes)], () => true));
     }
 
     public Task<TpmClockReading> ReadClockAsync(CancellationToken cancel) =>
@@ -63,10 +63,23 @@ internal sealed class TpmPorts(Life life, SimTpm tpm, SimRandom chance) : ITpmKe
 
     private Task<T> Call<T>(string name, long meanUs, Effect<T> effect)
     {
-        long took = (meanUs / 2) + chance.Exponential(meanUs / 2) + tpm.Troubles.SlowUs;
-        return took < DeadlineUs
-            ? life.Call(name, took, effect)
-            : life.Call<T>(name, DeadlineUs, () => throw new TpmUnavailableException(
-                TpmTrouble.Unavailable, "The TPM did not answer within its deadline."));
+        (long putOffUs, bool isTaken) = tpm.PutOff();
+        long took = (meanUs / 2) + chance.Exponential(meanUs / 2) + tpm.Troubles.SlowUs + putOffUs;
+        if (took >= DeadlineUs || !isTaken)
+        {
+            return life.Call<T>(name, Math.Min(took, DeadlineUs), () => throw new TpmUnavailableException(
+                TpmTrouble.Unavailable, "The TPM did not answer within its deadline, or was busy to the end."));
+        }
+
+        return life.Call(name, took, effect with
+        {
+            Answer = () =>
+            {
+                T done = effect.Answer();
+                return tpm.IsGarbled()
+                    ? throw new TpmUnavailableException(TpmTrouble.Unavailable, "The TPM's response cannot be read.")
+                    : done;
+            },
+        });
     }
 }

@@ -38,11 +38,11 @@ public sealed class SimDiskContractTests : StateFilesContract
         };
         if (fault == DiskFault.Full)
         {
-            _disk.Troubles.FullAtWrite = 1;
+            _disk.Troubles.FullAtWrite.Arm(0, 1);
         }
         else
         {
-            _disk.Troubles.FailAtStep = Array.IndexOf(steps, failing) + 1;
+            _disk.Troubles.FailAtStep.Arm(0, Array.IndexOf(steps, failing) + 1);
         }
 
         try

@@ -55,7 +55,7 @@ public sealed class SimTpmContractTests : TpmContract
 
         public override Task RemoveAsync() => Done(() => _tpm.Troubles.Absent = true);
 
-        public override Task ReturnAsync() => Done(_tpm.Troubles.End);
+        public override Task ReturnAsync() => Done(_tpm.Troubles.Ease);
 
         public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
