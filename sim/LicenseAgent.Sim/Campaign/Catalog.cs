@@ -52,6 +52,14 @@ internal sealed class Catalog(string profile)
         new("S27", "a token outlived its secret", r => Has<Validated>(r, v => v.Reason == "SECRET_INVALIDATED"), "rotation", "swarm"),
         new("S28", "somebody called more often than the till lets", r => Has<Validated>(r, v => v.Status == 429), "ipc"),
         new("S29", "a file of the log was retired", r => Has<LogFileRetired>(r, _ => true), "ipc", "swarm", "long", "fleet"),
+        new("S30", "a certificate that ends was renewed", r => Has<Received>(
+            r, x => x.Action == "renew-certificate" && x.Verdict == "ok"), "swarm", "long"),
+        new("S31", "what is too long was refused", r => Has<OddCall>(
+            r, c => c.Kind == "oversized" && c.Status == 413), "ipc", "swarm"),
+        new("S32", "a part of an answer was delivered", r => Has<AnswerJudged>(r, a => a.Kind == "Truncated"), "lite", "swarm"),
+        new("S33", "an answer as large as there is was delivered", r => Has<AnswerJudged>(r, a => a.Kind == "Huge"), "swarm"),
+        new("S34", "a configuration was read again", r => Has<Ordered>(
+            r, o => o.What == FaultKinds.Reload && o.Outcome == "200"), "lite", "swarm"),
         new("S40", "a till was switched off in an orderly way", r => Has<Ended>(r, e => e.How == EndOf.ShutDown), "lite", "swarm"),
         new("S41", "a viewer's order was refused", r => Has<OddCall>(r, c => c.Kind == "viewer")),
     ];

@@ -20,7 +20,7 @@ internal sealed class ChainHolds : Checker
 
     public override IEnumerable<Violation> Check(RunRecord run)
     {
-        foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, FaultKinds.AuditTailCut)))
+        foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, FaultKinds.LogTampering)))
         {
             Judge(run);
             foreach (string wrong in WrongIn(log))
@@ -95,7 +95,7 @@ internal sealed class HonestLogsAgree : Checker
         foreach (string node in run.Nodes)
         {
             // Files of an enrolment before the present one bring back its chain, which is not the witnessed one.
-            bool tampered = run.Had(node, FaultKinds.AuditTailCut)
+            bool tampered = run.Had(node, FaultKinds.LogTampering)
                 || (run.Had(node, FaultKinds.DiskRestored, FaultKinds.TpmRolledBack)
                     && run.Had(node, FaultKinds.TpmCleared, FaultKinds.TpmReplaced));
             if (!tampered)
@@ -125,7 +125,7 @@ internal sealed class TransitionsRecorded : Checker
             yield return early;
         }
 
-        string[] excuses = [.. FaultKinds.Disk.Except([FaultKinds.DiskFailsOnce]), FaultKinds.AuditTailCut];
+        string[] excuses = [.. FaultKinds.Disk.Except([FaultKinds.DiskFailsOnce]), .. FaultKinds.LogTampering];
         foreach (LogAtEnd log in run.Logs.Where(l => !run.Had(l.Node, excuses)))
         {
             LogLine[] lines = [.. log.Lines];

@@ -122,7 +122,7 @@ internal static class FailNth
             if (fault is not null)
             {
                 // Before the fault is ended, which forgets it.
-                world.Loop.At((length * 1_000_000L) - 1, () => fell = Left(till, blow) == 0);
+                world.Loop.At((length * 1_000_000L) - 1, () => fell = !Waits(till, blow));
                 return;
             }
 
@@ -157,11 +157,11 @@ internal static class FailNth
         _ => 0,
     };
 
-    private static long Left(SimTill till, Blow blow) => blow switch
+    private static bool Waits(SimTill till, Blow blow) => blow switch
     {
-        Blow.DiskFails => till.Disk.Troubles.FailAtStep,
-        Blow.TpmFails or Blow.TpmAnswerLost => till.Tpm.Troubles.FailAtCommand,
-        _ => till.Link.LoseAnswer,
+        Blow.DiskFails => till.Disk.Troubles.FailAtStep.IsArmed,
+        Blow.TpmFails or Blow.TpmAnswerLost => till.Tpm.Troubles.FailAtCommand.IsArmed,
+        _ => till.Link.LoseAnswer.IsArmed,
     };
 
     private static string Text(Blow blow) => blow switch

@@ -121,18 +121,9 @@ internal sealed class Life(SimLoop loop, SimContext context, Action<CrashPoint> 
         }
     }
 
-    /// <summary>Told once, when a port of this name is called next.</summary>
-    public (string Name, Action Then)? AtNext { get; set; }
-
     private bool Enter(string name, bool after)
     {
         Calls++;
-        if (AtNext is { } next && next.Name == name)
-        {
-            AtNext = null;
-            next.Then();
-        }
-
         Called?.Invoke(name);
         if (_crashAt is { } at && at.Call == Calls && at.After == after)
         {

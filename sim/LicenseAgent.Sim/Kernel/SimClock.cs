@@ -84,13 +84,18 @@ internal sealed class SimClock(SimLoop loop, SimContext context, SimBoot boot, F
 
     public void Resume()
     {
+        Wake();
+        Context.Continue();
+    }
+
+    /// <summary>The machine is awake again; the process is still held.</summary>
+    public void Wake()
+    {
         Boot.Resume();
         foreach (SimTimer timer in _armed.ToArray())
         {
             timer.Rearm();
         }
-
-        Context.Continue();
     }
 
     private sealed class SimTimer : ITimer

@@ -5,6 +5,7 @@ namespace LicenseAgent.Sim.Kernel;
 /// it is dropped, so no continuation and no <c>finally</c> of it ever runs, and its objects are garbage. A stopped one
 /// (SIGSTOP, suspend) holds its posts.
 /// </summary>
+/// <param name="name">The node's, and behind a <c>#</c> which of its processes it is.</param>
 internal sealed class SimContext(SimLoop loop, int number, string name) : SynchronizationContext
 {
     private readonly List<(SendOrPostCallback Callback, object? State)> _held = [];
@@ -14,6 +15,9 @@ internal sealed class SimContext(SimLoop loop, int number, string name) : Synchr
     public int Number { get; } = number;
 
     public string Name { get; } = name;
+
+    /// <summary>Where what is ready waits, together with that of the node's other processes.</summary>
+    internal ReadyWork Waits { get; } = loop.WaitsAt(name.Split('#')[0]);
 
     public bool IsDead { get; private set; }
 

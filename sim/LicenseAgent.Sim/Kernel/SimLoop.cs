@@ -4,23 +4,21 @@ namespace LicenseAgent.Sim.Kernel;
 internal sealed class LeftTheLoopException(string message) : Exception(message);
 
 /// <summary>
-/// The one thread that everything runs on. What is ready is taken in an order that the seed decides; when nothing is
-/// ready, time jumps to the next alarm. Knows nodes as contexts and nothing of what they do.
+/// The one thread that everything runs on. What is ready at a node is taken in an order that the seed decides, from a
+/// stream of the node's own, so that no node's order depends on what others do; nodes take turns in the order in which
+/// they became ready. When nothing is ready, time jumps to the next alarm. Knows nodes as contexts and nothing of what
+/// they do.
 /// </summary>
 internal sealed class SimLoop
 {
     private readonly int _thread = Environment.CurrentManagedThreadId;
-    private readonly SimRandom _order;
-    private readonly List<Work> _ready = [];
+    private readonly Dictionary<string, ReadyWork> _nodes = new(StringComparer.Ordinal);
+    private readonly Queue<ReadyWork> _waiting = new();
     private readonly PriorityQueue<Alarm, (long At, long Seq)> _alarms = new();
     private long _seq;
     private LeftTheLoopException? _left;
 
-    public SimLoop(ulong seed)
-    {
-        Seed = seed;
-        _order = SimRandom.Of(seed, "loop", "order");
-    }
+    public SimLoop(ulong seed) => Seed = seed;
 
     public ulong Seed { get; }
 
@@ -48,7 +46,23 @@ internal sealed class SimLoop
             throw Leave();
         }
 
-        _ready.Add(new Work(owner, work, state));
+        ReadyWork node = owner.Waits;
+        node.Add(new Work(owner, work, state));
+        if (node.Count == 1)
+        {
+            _waiting.Enqueue(node);
+        }
+    }
+
+    /// <summary>What waits at a node, whichever of its processes it is for.</summary>
+    internal ReadyWork WaitsAt(string node)
+    {
+        if (!_nodes.TryGetValue(node, out ReadyWork? waits))
+        {
+            _nodes.Add(node, waits = new ReadyWork(SimRandom.Of(Seed, node, "order")));
+        }
+
+        return waits;
     }
 
     /// <summary>Calls back at a time, on no node's behalf.</summary>
@@ -101,12 +115,14 @@ internal sealed class SimLoop
             throw left;
         }
 
-        if (_ready.Count > 0)
+        if (_waiting.TryPeek(out ReadyWork? node))
         {
-            int at = _ready.Count == 1 ? 0 : (int)_order.Below(_ready.Count);
-            Work work = _ready[at];
-            _ready[at] = _ready[^1];
-            _ready.RemoveAt(_ready.Count - 1);
+            Work work = node.Take();
+            if (node.Count == 0)
+            {
+                _waiting.Dequeue();
+            }
+
             Steps++;
             Trace.Add(work.Owner.Number);
             work.Owner.Run(work.Callback, work.State);
@@ -139,8 +155,28 @@ internal sealed class SimLoop
         Volatile.Write(ref _left, left);
         return left;
     }
+}
 
-    private readonly record struct Work(SimContext Owner, SendOrPostCallback Callback, object? State);
+/// <summary>A call that a context is to make.</summary>
+internal readonly record struct Work(SimContext Owner, SendOrPostCallback Callback, object? State);
+
+/// <summary>What is ready at one node, taken in an order that its own stream of chance decides.</summary>
+internal sealed class ReadyWork(SimRandom order)
+{
+    private readonly List<Work> _items = [];
+
+    public int Count => _items.Count;
+
+    public void Add(Work work) => _items.Add(work);
+
+    public Work Take()
+    {
+        int at = _items.Count == 1 ? 0 : (int)order.Below(_items.Count);
+        Work work = _items[at];
+        _items[at] = _items[^1];
+        _items.RemoveAt(_items.Count - 1);
+        return work;
+    }
 }
 
 /// <summary>A call at a later time.</summary>

@@ -13,13 +13,21 @@ internal static class FaultKinds
     public const string Truncates = "net_truncates";
     public const string AnswerLost = "net_answer_lost_once";
     public const string Portal = "net_portal";
+    public const string Refused = "net_refused";
+    public const string DnsFlip = "net_dns_flip";
+    public const string Resets = "net_resets";
+    public const string Clog = "net_clog";
     public const string Replays = "server_replays";
     public const string CrossAgent = "server_cross_agent";
     public const string Flips = "server_flips";
+    public const string Huge = "server_huge";
+    public const string Downgrades = "server_downgrades";
+    public const string RevokeStorm = "server_revoke_storm";
 
     // Server.
     public const string ServerDown = "server_down";
     public const string Overloaded = "server_overloaded";
+    public const string BareStatus = "server_bare_status";
     public const string ServerSkew = "server_skew";
     public const string ServerRestored = "server_restored";
     public const string ServerStale = "server_stale";
@@ -31,6 +39,10 @@ internal static class FaultKinds
     public const string TpmSlow = "tpm_slow";
     public const string TpmFlaky = "tpm_flaky";
     public const string TpmFailsOnce = "tpm_fails_once";
+    public const string TpmBusy = "tpm_busy";
+    public const string TpmGarbled = "tpm_garbled";
+    public const string TpmNoHandles = "tpm_no_handles";
+    public const string TpmNvMissing = "tpm_nv_missing";
     public const string TpmCleared = "tpm_cleared";
     public const string TpmReplaced = "tpm_replaced";
     public const string TpmRolledBack = "tpm_rolled_back";
@@ -42,12 +54,18 @@ internal static class FaultKinds
     public const string DiskUnreadable = "disk_eio_read";
     public const string DiskUnsyncable = "disk_eio_sync";
     public const string DiskStall = "disk_stall";
+    public const string DiskReadOnly = "disk_read_only";
     public const string AuditFull = "audit_full";
     public const string DiskRestored = "disk_restored";
     public const string RunRemoved = "run_removed";
     public const string SecretDamaged = "secret_damaged";
     public const string StateDamaged = "state_damaged";
+    public const string BitRot = "bit_rot";
+    public const string FileTruncated = "file_truncated";
+    public const string IdentityDamaged = "identity_damaged";
     public const string AuditTailCut = "audit_tail_cut";
+    public const string AuditLineFlipped = "audit_line_flipped";
+    public const string AuditSwapped = "audit_swapped";
 
     // Process and machine.
     public const string Kill = "kill";
@@ -57,6 +75,8 @@ internal static class FaultKinds
     public const string Pause = "pause";
     public const string Suspend = "suspend";
     public const string Restart = "restart";
+    public const string RestartLoop = "restart_loop";
+    public const string Reload = "reload";
 
     /// <summary>The machine is switched off in an orderly way, and on again.</summary>
     public const string Reboot = "reboot";
@@ -70,34 +90,65 @@ internal static class FaultKinds
 
     // Clock.
     public const string WallStep = "wall_step";
+    public const string WallStrobe = "wall_strobe";
     public const string DeadRtc = "dead_rtc";
 
     /// <summary>Power cut every so often, each boot begins in 2000, and nobody can be asked.</summary>
     public const string ClockBatteryOut = "clock_battery_out";
 
     public static readonly IReadOnlyList<string> Network =
-        [Cut, CutOut, CutIn, Loss, Latency, Duplicates, Truncates, AnswerLost, Portal];
+        [Cut, CutOut, CutIn, Loss, Latency, Duplicates, Truncates, AnswerLost, Portal, Refused, DnsFlip, Resets, Clog];
 
-    public static readonly IReadOnlyList<string> Malice = [Replays, CrossAgent, Flips, Portal];
+    public static readonly IReadOnlyList<string> Malice =
+        [Replays, CrossAgent, Flips, Portal, Huge, Downgrades, RevokeStorm];
 
     public static readonly IReadOnlyList<string> Server =
-        [ServerDown, Overloaded, ServerSkew, ServerRestored, ServerStale, KeyRollover];
+        [ServerDown, Overloaded, BareStatus, ServerSkew, ServerRestored, ServerStale, KeyRollover];
 
     public static readonly IReadOnlyList<string> Tpm =
-        [TpmAbsent, TpmLockout, TpmSlow, TpmFlaky, TpmFailsOnce, TpmCleared, TpmReplaced, TpmRolledBack];
+    [
+        TpmAbsent, TpmLockout, TpmSlow, TpmFlaky, TpmFailsOnce, TpmBusy, TpmGarbled, TpmNoHandles, TpmNvMissing,
+        TpmCleared, TpmReplaced, TpmRolledBack,
+    ];
 
     public static readonly IReadOnlyList<string> Disk =
-        [DiskFull, DiskFullOnce, DiskFailsOnce, DiskUnreadable, DiskUnsyncable, DiskStall, AuditFull];
+        [DiskFull, DiskFullOnce, DiskFailsOnce, DiskUnreadable, DiskUnsyncable, DiskStall, DiskReadOnly, AuditFull];
 
     public static readonly IReadOnlyList<string> Tampering =
-        [DiskRestored, RunRemoved, SecretDamaged, StateDamaged, AuditTailCut];
+    [
+        DiskRestored, RunRemoved, SecretDamaged, StateDamaged, BitRot, FileTruncated, AuditTailCut, AuditLineFlipped,
+        AuditSwapped,
+    ];
+
+    /// <summary>
+    /// No profile draws it: a till does not come back from it. With agent.json damaged the process ends by itself at every
+    /// start; with tls.pem damaged it stays LOCKED, starting, and refuses the enrolment that it asks for.
+    /// </summary>
+    public static readonly IReadOnlyList<string> NotDrawn = [IdentityDamaged];
 
     public static readonly IReadOnlyList<string> Upgrade = [OlderFormat, NewerFormat];
 
     public static readonly IReadOnlyList<string> Process =
-        [Kill, Crash, Crash, PowerCut, PowerCutAtSend, Pause, Suspend, Restart, Reboot, Night];
+    [
+        Kill, Crash, Crash, PowerCut, PowerCutAtSend, Pause, Suspend, Restart, RestartLoop, Reboot, Night, Reload,
+    ];
 
-    public static readonly IReadOnlyList<string> Clock = [WallStep, DeadRtc, Suspend, ClockBatteryOut];
+    public static readonly IReadOnlyList<string> Clock = [WallStep, WallStrobe, DeadRtc, Suspend, ClockBatteryOut];
+
+    /// <summary>What is done to the files of the log.</summary>
+    public static readonly IReadOnlyList<string> LogTampering = [AuditTailCut, AuditLineFlipped, AuditSwapped];
+
+    /// <summary>All that are drawn.</summary>
+    public static readonly IReadOnlyList<string> All =
+    [
+        .. Network.Union(Malice).Union(Server).Union(Tpm).Union(Disk).Union(Tampering).Union(Upgrade).Union(Process)
+            .Union(Clock),
+    ];
+
+    public static bool Are(string kind) => All.Contains(kind) || NotDrawn.Contains(kind);
+
+    /// <summary>What befalls the server, and so all tills.</summary>
+    public static bool IsOfServer(string kind) => Server.Contains(kind);
 }
 
 /// <summary>The names of what operators do.</summary>

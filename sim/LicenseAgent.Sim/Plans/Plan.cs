@@ -5,7 +5,10 @@ namespace LicenseAgent.Sim.Plans;
 
 /// <summary>
 /// Everything a run does that is not chance: who there is, how it is set up, what goes wrong, who orders what, and
-/// when. A seed makes a plan, a plan makes a run; what is taken out of a plan moves nothing else in it.
+/// when. A seed makes a plan, a plan makes a run. What is taken out of a plan at one till moves nothing at another: every
+/// stream of chance belongs to a till and a concern, the server's and the order of what is ready among them. At the same
+/// till what comes after it is another run, and so it is at others where the server comes between: by answers of one
+/// that are given to another, and by what was ordered because of it.
 /// </summary>
 /// <param name="Seed">Of the streams of chance.</param>
 /// <param name="Hours">Of the phase in which anything may go wrong; healing comes after it.</param>
@@ -47,10 +50,14 @@ internal sealed class PlanException(string message) : Exception(message);
 /// <param name="PosRate">Requests a second and user that the till serves; 0: what the agent is shipped with.</param>
 /// <param name="SegmentKib">The log's file is closed at this size; 0: what the agent is shipped with.</param>
 /// <param name="RetentionS">Closed files of the log are kept so long; 0: what the agent is shipped with.</param>
+/// <param name="DriftEach">Each till's clock drifts by itself, at most <paramref name="DriftPpm"/> to either side.</param>
+/// <param name="CertificateS">The agents' certificates last so long; 0: longer than any run.</param>
+/// <param name="RequestBytes">Largest body of a call that the till reads; 0: what the agent is shipped with.</param>
 internal sealed record Knobs(
     int PosEveryS = 600, int RotationS = 86_400, int GraceS = 604_800, int CheckInS = 900, int OfflineS = 86_400,
     int TimeoutS = 30, int RepeatNonces = 50, bool RefuseWithoutAudit = false, int DriftPpm = 0,
-    int OddCalls = 100, int Burst = 1, int PosRate = 0, int SegmentKib = 0, int RetentionS = 0);
+    int OddCalls = 100, int Burst = 1, int PosRate = 0, int SegmentKib = 0, int RetentionS = 0,
+    bool DriftEach = false, int CertificateS = 0, int RequestBytes = 0);
 
 /// <summary>Something goes wrong, for a while.</summary>
 /// <param name="Till">Its name, or empty: the server or all of them.</param>

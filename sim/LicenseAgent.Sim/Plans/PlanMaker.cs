@@ -39,11 +39,12 @@ internal sealed record Profile(
         ?? throw new PlanException($"No profile is called {name}; there are {string.Join(", ", Names)}.");
 }
 
-/// <summary>Draws a plan from a seed: which faults are possible at all (swarm), how many, when, how long.</summary>
+/// <summary>Draws a plan from a seed: who there is, how it is set up, which faults are possible at all, who orders what.</summary>
 internal static class PlanMaker
 {
     // Enrolment and the first rotation are left alone: a till that never existed proves nothing.
-    private const long QuietS = 1_200;
+    public const long QuietS = 1_200;
+
     private const int Day = 86_400;
     private const int SegmentKibMin = 64;
 
@@ -54,12 +55,8 @@ internal static class PlanMaker
         int hours = (int)chance.Between(profile.HoursMin, profile.HoursMax);
         Knobs knobs = ShortLog(seed, profile, DrawKnobs(chance, profile));
         string[] kinds = [.. profile.Kinds.Distinct().Where(_ => chance.Chance(0.5))];
-        List<PlannedFault> faults = [];
-        int count = kinds.Length == 0 ? 0 : (int)chance.Between(1, profile.FaultsMax);
-        for (int i = 1; i <= count; i++)
-        {
-            faults.Add(DrawFault(i, chance.Pick(kinds), tills, hours, profile, knobs, chance));
-        }
+        List<PlannedFault> faults = new FaultDraw(chance, profile, knobs, tills, hours).Draw(kinds);
+        knobs = WithCertificates(seed, profile, knobs, faults);
 
         if (profile.Name == "fleet")
         {
@@ -117,10 +114,11 @@ internal static class PlanMaker
             return new Knobs(
                 PosEveryS: 3_600, RotationS: every, GraceS: every * (int)chance.Between(1, 8),
                 CheckInS: chance.Chance(0.5) ? 900 : (int)chance.Between(300, 3_000),
-                DriftPpm: (int)chance.Between(-100, 100));
+                DriftPpm: (int)chance.Between(-100, 100), CertificateS: (int)chance.Between(30, 400) * Day);
         }
 
-        bool quick = profile.Name is not ("lite" or "degraded") && chance.Chance(0.5);
+        // Of degraded one in two goes through a whole outage within days.
+        bool quick = profile.Name != "lite" && chance.Chance(0.5);
         int rotation = quick ? (int)chance.Between(3_600, 43_200) : 86_400;
 
         // An agent holds 16 secrets in GRACE and rotates no further; orders need some of them.
@@ -135,7 +133,41 @@ internal static class PlanMaker
             RepeatNonces: (int)chance.Between(0, 200),
             RefuseWithoutAudit: chance.Chance(0.2),
             DriftPpm: chance.Chance(0.5) ? (int)chance.Between(-500, 500) : 0);
-        return profile.Name == "ipc" ? Crowded(knobs, chance) : knobs;
+        return profile.Name switch
+        {
+            "ipc" => Crowded(knobs, chance),
+            "swarm" => Unusual(knobs, chance),
+            "clock" => knobs with { DriftEach = chance.Chance(0.5) },
+            _ => knobs,
+        };
+    }
+
+    /// <summary>What is rare at the usual settings is frequent at these: each is drawn in some of the seeds.</summary>
+    private static Knobs Unusual(Knobs knobs, SimRandom chance) => knobs with
+    {
+        DriftEach = chance.Chance(0.5),
+        TimeoutS = chance.Chance(0.2) ? (int)chance.Between(1, 2) : knobs.TimeoutS,
+        OfflineS = chance.Chance(0.2) ? (int)chance.Between(600, Day) : knobs.OfflineS,
+        OddCalls = chance.Chance(0.2) ? (int)chance.Between(0, 900) : knobs.OddCalls,
+
+        // The memory for nonces is as large as the rate wants it.
+        PosRate = chance.Chance(0.2) ? (int)chance.Between(1, 5) : 0,
+        Burst = chance.Chance(0.2) ? (int)chance.Between(2, 10) : 1,
+        RequestBytes = chance.Chance(0.3) ? 4_096 : 0,
+    };
+
+    /// <summary>
+    /// Certificates that end are drawn where no state is put back or damaged: a till without its state does not renew a
+    /// certificate that has ended, the server repairs nobody who shows one, and so neither comes back.
+    /// </summary>
+    private static Knobs WithCertificates(ulong seed, Profile profile, Knobs knobs, IReadOnlyList<PlannedFault> faults)
+    {
+        SimRandom chance = SimRandom.Of(seed, "plan", "certificates");
+        bool isPutBack = faults.Any(
+            f => FaultKinds.Tampering.Contains(f.Kind) || f.Kind == FaultKinds.TpmRolledBack);
+        return profile.Name == "swarm" && !isPutBack && chance.Chance(0.8)
+            ? knobs with { CertificateS = (int)chance.Between(Day / 4, 10 * Day) }
+            : knobs;
     }
 
     /// <summary>
@@ -167,73 +199,5 @@ internal static class PlanMaker
         OddCalls = (int)chance.Between(100, 900),
         RepeatNonces = (int)chance.Between(100, 500),
         PosRate = chance.Chance(0.5) ? (int)chance.Between(1, 20) : 0,
-    };
-
-    private static PlannedFault DrawFault(
-        int id, string kind, int tills, int hours, Profile profile, Knobs knobs, SimRandom chance)
-    {
-        long at = chance.Between(QuietS, hours * 3_600L);
-        long lasts = DrawLength(kind, profile, knobs, chance);
-        string till = kind is FaultKinds.ServerDown or FaultKinds.Overloaded or FaultKinds.ServerSkew
-            or FaultKinds.ServerRestored or FaultKinds.ServerStale or FaultKinds.KeyRollover
-            ? ""
-            : SimWorld.NameOf((int)chance.Between(1, tills));
-        (long arg, long arg2) = DrawArguments(kind, chance);
-        if (kind == FaultKinds.Crash && chance.Chance(0.6))
-        {
-            // Right where a rotation is likely: the scheduled one.
-            at = Math.Min((hours * 3_600L) - 1, (knobs.RotationS * chance.Between(90, 110) / 100) + QuietS);
-        }
-
-        return new PlannedFault(id, at, lasts, till, kind, arg, arg2);
-    }
-
-    private static long DrawLength(string kind, Profile profile, Knobs knobs, SimRandom chance) => kind switch
-    {
-        FaultKinds.Kill or FaultKinds.Restart => chance.Between(1, 600),
-        FaultKinds.PowerCut or FaultKinds.DeadRtc => chance.Between(1, chance.Chance(0.2) ? 200_000 : 3_600),
-        FaultKinds.Crash or FaultKinds.PowerCutAtSend => chance.Between(1_800, 7_200),
-        FaultKinds.Pause => chance.Between(1, 300),
-        FaultKinds.Suspend => chance.Between(60, 100_000),
-        FaultKinds.Reboot => chance.Between(30, 36_000),
-        FaultKinds.Night => chance.Between(2, 6) * Day,
-        FaultKinds.Cut or FaultKinds.ServerDown => chance.Chance(0.2)
-            ? chance.Between(3_600, ServedS(knobs) * (profile.Name == "degraded" ? 2 : 1))
-            : chance.Between(10, 14_400),
-        FaultKinds.DiskStall => chance.Between(30, 600),
-        FaultKinds.ClockBatteryOut => chance.Between(7_200, 172_800),
-        _ => chance.Between(30, 10_800),
-    };
-
-    /// <summary>Somewhat more than what a till serves without its server; twice that leads past every grace.</summary>
-    private static long ServedS(Knobs knobs) => (knobs.RotationS * 3L) + knobs.GraceS;
-
-    private static (long Arg, long Arg2) DrawArguments(string kind, SimRandom chance) => kind switch
-    {
-        FaultKinds.Loss => (chance.Between(5, 60), 0),
-        FaultKinds.Latency => (chance.Between(200, 40_000), 0),
-        FaultKinds.Duplicates => (chance.Between(10, 100), 0),
-        FaultKinds.Truncates => (chance.Between(10, 100), 0),
-        FaultKinds.AnswerLost => (chance.Between(1, 20), 0),
-        FaultKinds.ServerSkew => (chance.Between(-7_200, 7_200), 0),
-        FaultKinds.ServerRestored or FaultKinds.ServerStale => (chance.Between(60, 100_000), 0),
-        FaultKinds.TpmRolledBack => (chance.Between(600, 200_000), 0),
-        FaultKinds.TpmSlow => (chance.Between(100, 40_000), 0),
-        FaultKinds.TpmFlaky => (chance.Between(2, 20), 0),
-        FaultKinds.TpmFailsOnce => (chance.Between(1, 60), 0),
-        FaultKinds.DiskFullOnce => (chance.Between(1, 60), 0),
-        FaultKinds.DiskFailsOnce => (chance.Between(1, 60), 0),
-        FaultKinds.DiskStall => (chance.Between(100, 10_000), 0),
-        FaultKinds.DiskRestored => (chance.Between(600, 200_000), 0),
-        FaultKinds.AuditTailCut => (chance.Between(1, 60), 0),
-        FaultKinds.Crash => (chance.Between(1, 60), chance.Between(0, 3)),
-        FaultKinds.ClockBatteryOut => (chance.Between(600, 3_540), 0),
-        FaultKinds.PowerCutAtSend => (chance.Between(0, 120), 0),
-        FaultKinds.NewerFormat => (chance.Between(0, 2), 0),
-        FaultKinds.Night => (chance.Between(8 * 3_600, 14 * 3_600), 0),
-        FaultKinds.WallStep => (chance.Chance(0.5)
-            ? chance.Between(-5L * 365 * 86_400, 5L * 365 * 86_400)
-            : chance.Between(-7_200, 7_200), 0),
-        _ => (0, 0),
     };
 }

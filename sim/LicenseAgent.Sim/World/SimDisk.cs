@@ -1,9 +1,10 @@
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.World.Faults;
 
 namespace LicenseAgent.Sim.World;
 
-/// <summary>What ails a disk at the moment; all of it ends when the fault does.</summary>
+/// <summary>What ails a disk at the moment, of all the faults that are open.</summary>
 internal sealed class DiskTroubles
 {
     public bool Full { get; set; }
@@ -12,22 +13,25 @@ internal sealed class DiskTroubles
 
     public bool FailSyncs { get; set; }
 
-    /// <summary>The n-th write from now finds the disk full, once.</summary>
-    public long FullAtWrite { get; set; }
+    /// <summary>A write finds the disk full.</summary>
+    public Countdown FullAtWrite { get; } = new();
 
-    /// <summary>The n-th step from now that changes or syncs something fails, once.</summary>
-    public long FailAtStep { get; set; }
+    /// <summary>A step that changes or syncs something fails.</summary>
+    public Countdown FailAtStep { get; } = new();
+
+    /// <summary>The file system is mounted read-only: nothing is written, renamed or removed.</summary>
+    public bool IsReadOnly { get; set; }
 
     /// <summary>Every call takes this much longer.</summary>
     public long StallUs { get; set; }
 
-    public void End() =>
-        (Full, FailReads, FailSyncs, FullAtWrite, FailAtStep, StallUs) = (false, false, false, 0, 0, 0);
+    /// <summary>Everything but what waits for its time.</summary>
+    public void Ease() => (Full, IsReadOnly, FailReads, FailSyncs, StallUs) = (false, false, false, false, 0);
 
     public void OnWrite(string name)
     {
         OnStep("write", name);
-        if (Full || (FullAtWrite > 0 && --FullAtWrite == 0))
+        if (FullAtWrite.Falls() || Full)
         {
             throw new StorageException("disk_full", $"write of {name} failed: No space left on device.");
         }
@@ -55,7 +59,12 @@ internal sealed class DiskTroubles
 
     private void OnStep(string what, string name)
     {
-        if (FailAtStep > 0 && --FailAtStep == 0)
+        if (IsReadOnly && what != "fsync")
+        {
+            throw new StorageException("read_only", $"{what} of {name} failed: Read-only file system.");
+        }
+
+        if (FailAtStep.Falls())
         {
             throw new StorageException("io_error", $"{what} of {name} failed: Input/output error.");
         }

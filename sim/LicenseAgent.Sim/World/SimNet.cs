@@ -1,62 +1,14 @@
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using LicenseAgent.Daemon.Ports;
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.World.Faults;
 using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.World;
-
-/// <summary>How an answer is tampered with, or replaced, on its way.</summary>
-internal enum Forgery
-{
-    None,
-
-    /// <summary>A captive portal, a proxy, a stranger: bytes nobody signed, of any status.</summary>
-    Unsigned,
-
-    /// <summary>An answer this agent got before.</summary>
-    Replayed,
-
-    /// <summary>An answer to another agent.</summary>
-    CrossAgent,
-
-    /// <summary>A genuine answer with one bit flipped.</summary>
-    Flipped,
-}
-
-/// <summary>What ails the way between one till and the server; all of it ends when the fault does.</summary>
-internal sealed class LinkTroubles
-{
-    public bool CutOut { get; set; }
-
-    public bool CutIn { get; set; }
-
-    public double LossOut { get; set; }
-
-    public double LossIn { get; set; }
-
-    public double Duplicates { get; set; }
-
-    public double Truncates { get; set; }
-
-    /// <summary>The n-th answer from now is lost, once.</summary>
-    public long LoseAnswer { get; set; }
-
-    /// <summary>Mean of one way.</summary>
-    public long LatencyUs { get; set; } = NormalLatencyUs;
-
-    public Forgery Forges { get; set; }
-
-    public const long NormalLatencyUs = 40_000;
-
-    public void End()
-    {
-        (CutOut, CutIn, LossOut, LossIn, Duplicates, Truncates) = (false, false, 0, 0, 0, 0);
-        (LatencyUs, Forges, LoseAnswer) = (NormalLatencyUs, Forgery.None, 0);
-    }
-
-    public bool LosesNow() => LoseAnswer > 0 && --LoseAnswer == 0;
-}
 
 /// <summary>
 /// The network between tills and server: messages of whole requests and answers, since TLS lets nothing else through.
@@ -71,138 +23,183 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
     /// <summary>Old answers are kept for whoever replays them.</summary>
     public bool KeepsAnswers { get; init; } = true;
 
+    /// <summary>Certificates end in this run, and the server looks at when.</summary>
+    public bool ReadsCertificates { get; init; }
+
     /// <summary>Each message stands in the history.</summary>
     public bool NotesMessages { get; init; } = true;
 
     public void Send(
-        SimTill till, string method, string path, byte[] body, TimeSpan deadline, SimRandom chance,
-        Asked<UpstreamAnswer> asked, Action<Forgery> delivered)
+        SimTill till, string method, string path, byte[] body, UtcTime? certificateEnds, TimeSpan deadline,
+        SimRandom chance, Asked<UpstreamAnswer> asked, Action<Forgery> delivered)
     {
+        Letter letter = new(till, ++_messages, method, path, body, certificateEnds, chance, asked, delivered);
         LinkTroubles link = till.Link;
-        Way way = new(till, ++_messages);
         if (NotesMessages)
         {
-            history.Add(new RequestLeft(loop.NowUs, till.Id, way.Message, path));
+            history.Add(new RequestLeft(loop.NowUs, till.Id, letter.Message, path));
         }
 
         loop.After(deadline.Ticks / 10, () => asked.Fail(new NoContactException(
             "timeout", "The server did not answer in time.")));
+        if (link.NoWay != NoWay.None)
+        {
+            Break(letter, MessageFate.NobodyThere, Unreachable(link.NoWay));
+            return;
+        }
+
         if (link.Forges == Forgery.Unsigned)
         {
-            Deliver(way, Forge(till, Forgery.Unsigned, [], chance), Forgery.Unsigned, chance, asked, delivered);
+            Deliver(letter, new ServerReply(link.ForgedStatus, Portal(chance)), Forgery.Unsigned, delivered);
             return;
         }
 
         if (link.CutOut || chance.Chance(link.LossOut))
         {
-            Note(way, MessageFate.RequestLost);
+            Note(letter, MessageFate.RequestLost);
+            return;
+        }
+
+        if (IsReset(link.ResetsOut, chance))
+        {
+            Break(letter, MessageFate.RequestLost, BrokenOff());
             return;
         }
 
         bool twice = chance.Chance(link.Duplicates);
-        loop.After(Latency(link, chance), () => Arrive(way, method, path, body, chance, asked, delivered));
+        long way = Latency(link, chance) + link.Clogged(loop.NowUs, isOut: true);
+        loop.After(way, () => Arrive(letter));
         if (twice)
         {
             // A byte-identical copy: the server must not act on it, and nobody hears its answer.
-            loop.After(Latency(link, chance) * 3, () =>
+            loop.After(way + (Latency(link, chance) * 2), () =>
             {
-                if (Process(method, path, body) is not null)
+                if (Process(letter) is not null)
                 {
-                    Note(way with { ArrivedUs = loop.NowUs }, MessageFate.CopyArrived);
+                    Note(letter with { ArrivedUs = loop.NowUs }, MessageFate.CopyArrived);
                 }
             });
         }
     }
 
-    private void Arrive(
-        Way way, string method, string path, byte[] body, SimRandom chance, Asked<UpstreamAnswer> asked,
-        Action<Forgery> delivered)
+    private void Arrive(Letter letter)
     {
-        if (Process(method, path, body) is not { } reply)
+        (SimTill till, SimRandom chance) = (letter.Till, letter.Chance);
+        if (Process(letter) is not { } reply)
         {
-            Note(way, MessageFate.NobodyThere);
-            asked.Fail(new NoContactException("refused", "The server cannot be reached."));
+            Note(letter, MessageFate.NobodyThere);
+            letter.Asked.Fail(Unreachable(NoWay.Refused));
             return;
         }
 
-        way = way with { ArrivedUs = loop.NowUs };
-        SimTill till = way.Till;
+        letter = letter with { ArrivedUs = loop.NowUs };
         LinkTroubles link = till.Link;
-        byte[] answer = reply.Body;
-        Forgery forged = method == "GET" ? Forgery.None : link.Forges;
-        if (forged != Forgery.None)
+        Forgery forged = letter.Method == "GET" ? Forgery.None : link.Forges;
+        ServerReply sent = forged == Forgery.None ? reply : Forge(letter, forged, reply);
+        forged = ReferenceEquals(sent, reply) ? Forgery.None : forged;
+        if (KeepsAnswers && letter.Method != "GET" && forged == Forgery.None && reply.Status == 200)
         {
-            byte[] made = Forge(till, forged, answer, chance);
-            (answer, forged) = made.Length == 0 ? (answer, Forgery.None) : (made, forged);
+            Remember(till.Id, reply.Body);
         }
 
-        if (KeepsAnswers && method != "GET" && forged == Forgery.None && reply.Status == 200)
+        if (link.LoseAnswer.Falls() || link.CutIn || chance.Chance(link.LossIn))
         {
-            Remember(till.Id, answer);
+            Note(letter, MessageFate.AnswerLost);
+            return;
         }
 
-        if (link.LosesNow() || link.CutIn || chance.Chance(link.LossIn))
+        if (IsReset(link.ResetsIn, chance))
         {
-            Note(way, MessageFate.AnswerLost);
+            Break(letter, MessageFate.AnswerBroken, BrokenOff());
             return;
         }
 
         if (chance.Chance(link.Truncates))
         {
-            loop.After(Latency(link, chance), () =>
-            {
-                Note(way, MessageFate.AnswerBroken);
-                asked.Fail(new NoContactException("incomplete", "The connection broke off within the answer."));
-            });
-            return;
+            (sent, forged) = (sent with { Body = sent.Body[..(int)chance.Below(sent.Body.Length)] }, Forgery.Truncated);
         }
 
-        // What tells of contact: a signed answer to somebody who has an identity.
-        bool counts = forged != Forgery.None || (reply.IsSigned && path != AgentPaths.Enroll);
-        Deliver(way, answer, forged, chance, asked, counts ? delivered : _ => { }, reply.Status);
+        // What tells of contact: a signed answer to somebody who has an identity. A lie that the server signs may be
+        // taken for contact or not; what it must not do is act, and that shows elsewhere.
+        bool counts = forged is not (Forgery.None or Forgery.Downgrade or Forgery.RevokeStorm)
+            || (forged == Forgery.None && reply.IsSigned && letter.Path != AgentPaths.Enroll);
+        Deliver(letter, sent, forged, counts ? letter.Delivered : _ => { });
     }
 
-    private void Deliver(
-        Way way, byte[] answer, Forgery forged, SimRandom chance, Asked<UpstreamAnswer> asked,
-        Action<Forgery> delivered, int status = 200) => loop.After(Latency(way.Till.Link, chance), () =>
+    private void Deliver(Letter letter, ServerReply reply, Forgery forged, Action<Forgery> delivered)
+    {
+        LinkTroubles link = letter.Till.Link;
+        loop.After(Latency(link, letter.Chance) + link.Clogged(loop.NowUs, isOut: false), () =>
         {
-            Note(way, asked.IsAnswered ? MessageFate.TooLate
+            Note(letter, letter.Asked.IsAnswered ? MessageFate.TooLate
                 : forged == Forgery.None ? MessageFate.Answered : MessageFate.Forged);
-            if (!asked.IsAnswered)
+            if (!letter.Asked.IsAnswered)
             {
                 delivered(forged);
-                asked.Give(new UpstreamAnswer(status, answer, null));
+                letter.Asked.Give(new UpstreamAnswer(reply.Status, reply.Body, reply.RetryAfter));
             }
         });
+    }
 
-    private void Note(Way way, MessageFate fate)
+    /// <summary>Whoever asked hears after a while that nothing comes.</summary>
+    private void Break(Letter letter, MessageFate fate, NoContactException why) =>
+        loop.After(Latency(letter.Till.Link, letter.Chance), () =>
+        {
+            Note(letter, fate);
+            letter.Asked.Fail(why);
+        });
+
+    private void Note(Letter letter, MessageFate fate)
     {
         if (NotesMessages)
         {
-            history.Add(new MessageEnded(loop.NowUs, way.Till.Id, way.Message, fate, way.ArrivedUs));
+            history.Add(new MessageEnded(loop.NowUs, letter.Till.Id, letter.Message, fate, letter.ArrivedUs));
         }
     }
 
-    private ServerReply? Process(string method, string path, byte[] body) =>
-        server.IsDown ? null : server.Handle(method, path, body);
+    private ServerReply? Process(Letter letter) => server.Troubles.IsDown
+        ? null
+        : server.Handle(letter.Method, letter.Path, letter.Body, letter.CertificateEnds);
 
-    private byte[] Forge(SimTill till, Forgery how, byte[] answer, SimRandom chance)
+    private static NoContactException Unreachable(NoWay why) => why switch
     {
+        NoWay.Refused => new NoContactException("refused", "The server refuses connections."),
+        NoWay.NoName => new NoContactException("dns", "The server's name has no address."),
+        _ => new NoContactException("pin", "The server's key is not one of the pinned ones."),
+    };
+
+    private static NoContactException BrokenOff() =>
+        new("incomplete", "The connection was closed before the answer was complete.");
+
+    private static bool IsReset(double share, SimRandom chance) => share > 0 && chance.Chance(share);
+
+    private static byte[] Portal(SimRandom chance) => chance.Chance(0.5)
+        ? """<html><a href="/login">Free WiFi</a></html>"""u8.ToArray()
+        : """{"error":"AGENT_SUSPENDED","directives":[{"type":"suspend"}]}"""u8.ToArray();
+
+    /// <returns>The lie, or the true answer where there is nothing to make one of.</returns>
+    private ServerReply Forge(Letter letter, Forgery how, ServerReply reply)
+    {
+        SimRandom chance = letter.Chance;
         switch (how)
         {
-            case Forgery.Unsigned:
-                return chance.Chance(0.5)
-                    ? """<html><a href="/login">Free WiFi</a></html>"""u8.ToArray()
-                    : """{"error":"AGENT_SUSPENDED","directives":[{"type":"suspend"}]}"""u8.ToArray();
             case Forgery.Replayed:
-                return _answersKept.TryGetValue(till.Id, out List<byte[]>? own) ? chance.Pick(own) : [];
+                return _answersKept.TryGetValue(letter.Till.Id, out List<byte[]>? own)
+                    ? reply with { Body = chance.Pick(own) }
+                    : reply;
             case Forgery.CrossAgent:
-                List<byte[]>[] others = [.. _answersKept.Where(k => k.Key != till.Id).Select(k => k.Value)];
-                return others.Length == 0 ? [] : chance.Pick(chance.Pick(others));
-            default:
-                byte[] flipped = (byte[])answer.Clone();
+                List<byte[]>[] others = [.. _answersKept.Where(k => k.Key != letter.Till.Id).Select(k => k.Value)];
+                return others.Length == 0 ? reply : reply with { Body = chance.Pick(chance.Pick(others)) };
+            case Forgery.Flipped:
+                byte[] flipped = (byte[])reply.Body.Clone();
                 flipped[chance.Below(flipped.Length)] ^= 1;
-                return flipped;
+                return reply with { Body = flipped };
+            case Forgery.Huge:
+                byte[] huge = new byte[AgentApiLimits.AnswerBytes];
+                reply.Body.CopyTo(huge, 0);
+                return reply with { Body = huge };
+            default:
+                return server.Lie(how, reply) ?? reply;
         }
     }
 
@@ -224,18 +221,26 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
     private static long Latency(LinkTroubles link, SimRandom chance) =>
         (link.LatencyUs / 2) + chance.Exponential(link.LatencyUs / 2);
 
-    /// <summary>A message and how far it came.</summary>
-    private sealed record Way(SimTill Till, long Message, long? ArrivedUs = null);
+    /// <summary>A request on its way, how far it came, and who waits for the answer.</summary>
+    private sealed record Letter(
+        SimTill Till, long Message, string Method, string Path, byte[] Body, UtcTime? CertificateEnds, SimRandom Chance,
+        Asked<UpstreamAnswer> Asked, Action<Forgery> Delivered, long? ArrivedUs = null);
 }
 
 /// <summary>The agent's port onto the network.</summary>
 internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string serverPin, SimRandom chance) : IUpstream
 {
     private UpstreamSettings? _settings;
+    private UtcTime? _certificateEnds;
 
     public void Configure(UpstreamSettings settings)
     {
         life.Loop.AssertThread();
+        if (net.ReadsCertificates && (_settings is null || !_settings.ClientPem.Equals(settings.ClientPem)))
+        {
+            _certificateEnds = settings.ClientPem is { IsEmpty: false } pem ? EndOf(pem) : null;
+        }
+
         _settings = settings;
     }
 
@@ -265,7 +270,13 @@ internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string s
             till.RequestLeaves = null;
             leaves?.Invoke();
             asked.Cancels = cancel.Register(() => asked.Fail(new OperationCanceledException(cancel)));
-            net.Send(till, method, path, sent, deadline, chance, asked, till.NoteAnswer);
+            net.Send(till, method, path, sent, _certificateEnds, deadline, chance, asked, till.NoteAnswer);
         });
+    }
+
+    private static UtcTime EndOf(ReadOnlyMemory<byte> pem)
+    {
+        using X509Certificate2 certificate = X509Certificate2.CreateFromPem(Encoding.ASCII.GetString(pem.Span));
+        return UtcTime.From(new DateTimeOffset(certificate.NotAfter));
     }
 }

@@ -11,6 +11,7 @@ using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.World.Faults;
 using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.World;
@@ -93,7 +94,7 @@ internal sealed partial class SimTill
             shown.Status.Secrets.Count(s => s.State == "ACTIVE"),
             shown.Status.Secrets.Count(s => s.State == "PENDING"),
             shown.HighestVersion, trusted.UnixMs, shown.Status.LastContact?.UnixMs,
-            WallOffsetUs / 1_000);
+            Wall.OffsetUs / 1_000);
         bool same = _lastSeen is { } last && last.AtUs > _loop.NowUs - 3_600_000_000
             && seen == last with { AtUs = seen.AtUs, TrustedMs = seen.TrustedMs, LastContactMs = seen.LastContactMs };
         if (!same)
@@ -121,6 +122,7 @@ internal sealed partial class SimTill
     /// </summary>
     private void OnPortCall(string name)
     {
+        TellNextCall(name);
         if (Agent is { } agent && !ReferenceEquals(agent.Loop.Snapshot, _lookedAt))
         {
             _lookedAt = agent.Loop.Snapshot;

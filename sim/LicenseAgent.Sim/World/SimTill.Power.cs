@@ -28,7 +28,7 @@ internal sealed partial class SimTill
                 _history.Add(new Ended(_loop.NowUs, Id, EndOf.PowerCut, "no process ran"));
             }
 
-            Boot = null;
+            TurnOff();
             Disk.PowerCut(_kills);
             Audit.PowerCut(_kills);
             Tpm.PowerDown(orderly: false);
@@ -44,7 +44,7 @@ internal sealed partial class SimTill
     /// </summary>
     public void SwitchOff()
     {
-        Resume();
+        WakeUp();
         if (!IsRunning)
         {
             ShutDown();
@@ -63,39 +63,13 @@ internal sealed partial class SimTill
         });
     }
 
-    /// <summary>SIGSTOP. Where no process runs there is nothing to stop.</summary>
-    public void Pause()
-    {
-        if (_life is { IsOver: false } life)
-        {
-            IsStopped = true;
-            life.Context.Stop();
-        }
-    }
-
-    /// <summary>The machine sleeps; one that is off does not.</summary>
-    public void Suspend()
-    {
-        if (IsRunning)
-        {
-            IsStopped = true;
-            _clock?.Suspend();
-        }
-    }
-
-    public void Resume()
-    {
-        IsStopped = false;
-        _clock?.Resume();
-    }
-
     /// <summary>No process runs any more: the file systems are unmounted, and the TPM saves its clock.</summary>
     private void ShutDown()
     {
         _isGoingOff = false;
         if (Boot is not null)
         {
-            Boot = null;
+            TurnOff();
             Disk.Unmount();
             Audit.Unmount();
             Tpm.PowerDown(orderly: true);

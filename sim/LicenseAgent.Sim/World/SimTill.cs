@@ -14,6 +14,7 @@ using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.World.Faults;
 using LicenseAgent.Sim.World.Server;
 using Microsoft.Extensions.Logging;
 
@@ -32,20 +33,18 @@ internal sealed partial class SimTill : IDisposable
     private readonly Chronicle _history;
     private readonly SimServer _server;
     private readonly SimNet _net;
-    private readonly AgentConfig _config;
     private readonly SimRandom _kills;
     private Life? _life;
     private SimClock? _clock;
     private CancellationTokenSource? _stop;
     private SecretMemory? _memory;
     private int _processes;
-    private bool _startAgain;
     private int _boots;
     private readonly int _index;
 
     public SimTill(SimLoop loop, Chronicle history, SimServer server, SimNet net, AgentConfig config, string id, int index)
     {
-        (_loop, _history, _server, _net, _config, Id, _index) = (loop, history, server, net, config, id, index);
+        (_loop, _history, _server, _net, Config, Id, _index) = (loop, history, server, net, config, id, index);
         Audit = new SimAudit(Disk.Troubles)
         {
             Removed = OnRetired,
@@ -69,8 +68,11 @@ internal sealed partial class SimTill : IDisposable
 
     public Canary Canary { get; }
 
-    /// <summary>How far the wall clock is from the truth, microseconds.</summary>
-    public long WallOffsetUs { get; set; }
+    /// <summary>What stands in its configuration file: read at a start, and when the agent is told to.</summary>
+    public AgentConfig Config { get; set; }
+
+    /// <summary>What is wrong with its wall clock.</summary>
+    public WallClock Wall { get; } = new();
 
     public long DriftPpm { get; set; }
 
@@ -81,8 +83,6 @@ internal sealed partial class SimTill : IDisposable
 
     public bool IsRunning => _life is { IsOver: false };
 
-    public bool IsStopped { get; private set; }
-
     /// <summary>Started so far.</summary>
     public int Processes => _processes;
 
@@ -92,7 +92,7 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>Where operational log lines go: looked through for secrets, unless somebody wants to read them.</summary>
     public ILogger Logger { get; set; }
 
-    /// <summary>Told once when a request leaves.</summary>
+    /// <summary>All told once, when a request leaves.</summary>
     public Action? RequestLeaves { get; set; }
 
     /// <summary>Told once when a confirm leaves.</summary>
@@ -110,6 +110,11 @@ internal sealed partial class SimTill : IDisposable
             return;
         }
 
+        if (IsKeptOff())
+        {
+            return;
+        }
+
         if (Boot is null)
         {
             Tpm.PowerUp();
@@ -120,8 +125,7 @@ internal sealed partial class SimTill : IDisposable
         Life life = new(_loop, context, OnCrashPoint) { Called = OnPortCall };
         context.Crashed = e => OnReturn(life, e, _stop!.Token);
         _life = life;
-        life.CrashAfter(_crashNext);
-        _crashNext = null;
+        ArmCrash();
         _stop = new CancellationTokenSource();
         SimClock clock = new(_loop, context, Boot, WallUnixUs);
         _clock = clock;
@@ -130,54 +134,12 @@ internal sealed partial class SimTill : IDisposable
         context.Post(_ => RunAgent(life, ports, _stop.Token), null);
     }
 
-    /// <summary>
-    /// The process, or where none runs the next one, dies at a call of a port from now; what then happens is the
-    /// caller's to say.
-    /// </summary>
-    public void CrashAt(CrashPoint inCalls, Action<CrashPoint> then)
-    {
-        _atCrash = then;
-        _crashNext = inCalls;
-        if (_life is { IsOver: false } life)
-        {
-            life.CrashAfter(inCalls);
-            _crashNext = null;
-        }
-    }
-
     public void Dispose()
     {
         Agent?.Dispose();
         Agent = null;
         _memory?.Dispose();
         _stop?.Dispose();
-    }
-
-    /// <summary>Told once, when the running process calls a port of this name next.</summary>
-    public void AtNextCall(string name, Action then)
-    {
-        if (_life is { IsOver: false } life)
-        {
-            life.AtNext = (name, then);
-        }
-    }
-
-    /// <summary>Nothing is to die any more.</summary>
-    public void CrashNever()
-    {
-        (_atCrash, _crashNext) = (null, null);
-        _life?.CrashAfter(null);
-    }
-
-    private Action<CrashPoint>? _atCrash;
-    private CrashPoint? _crashNext;
-
-    private void OnCrashPoint(CrashPoint at)
-    {
-        Action<CrashPoint>? then = _atCrash;
-        _atCrash = null;
-        Kill();
-        then?.Invoke(at);
     }
 
     private void End(EndOf how)
@@ -199,14 +161,8 @@ internal sealed partial class SimTill : IDisposable
         if (ReferenceEquals(life, _life))
         {
             _life = null;
-            IsStopped = false;
-            Boot?.Resume();
             Release();
-            if (_startAgain && !_isGoingOff)
-            {
-                _startAgain = false;
-                StartAgain(1_000_000);
-            }
+            Forget();
         }
 
         _history.Add(new Ended(_loop.NowUs, Id, how, detail) { Stack = stack });
@@ -240,8 +196,8 @@ internal sealed partial class SimTill : IDisposable
             AgentMetrics metrics = new(CounterState.Empty, "sim");
             _memory = new SecretMemory(ports.Randomness);
             Agent agent = await Daemon.Agent.CreateAsync(
-                _config, ports, new AgentProgram("sim", SimEpoch.Built), metrics, text => Canary.Look("metrics", text), Logger,
-                memory: new ProtectedMemory(_memory, []));
+                Config, ports, new AgentProgram("sim", SimEpoch.Built), metrics, text => Canary.Look("metrics", text), Logger,
+                () => new ConfigOutcome(Config, []), new ProtectedMemory(_memory, []));
             Agent = agent;
             await agent.RunAsync(stop);
             OnReturn(life, null, stop);
@@ -334,7 +290,7 @@ internal sealed partial class SimTill : IDisposable
             new UpstreamPort(this, life, _net, _server.Pin, Stream($"net-{_processes}")), small, small, clock);
     }
 
-    private long WallUnixUs() => Math.Max(0, (SimEpoch.Start.UnixMs * 1_000) + _loop.NowUs + WallOffsetUs);
+    private long WallUnixUs() => Math.Max(0, (SimEpoch.Start.UnixMs * 1_000) + _loop.NowUs + Wall.OffsetUs);
 
     private string BootId(int number)
     {

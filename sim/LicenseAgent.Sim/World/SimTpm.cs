@@ -2,16 +2,20 @@ using System.Security.Cryptography;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Sim.Kernel;
+using LicenseAgent.Sim.World.Faults;
 using LicenseAgent.Tpm;
 
 namespace LicenseAgent.Sim.World;
 
-/// <summary>What ails a TPM at the moment; all of it ends when the fault does.</summary>
+/// <summary>What ails a TPM at the moment, of all the faults that are open.</summary>
 internal sealed class TpmTroubles
 {
     public bool Absent { get; set; }
 
     public bool Lockout { get; set; }
+
+    /// <summary>No session can be started: what needs none goes on.</summary>
+    public bool HasNoHandles { get; set; }
 
     /// <summary>Commands take so much longer; past the driver's deadline they fail.</summary>
     public long SlowUs { get; set; }
@@ -19,16 +23,21 @@ internal sealed class TpmTroubles
     /// <summary>One command in so many fails and may be repeated; 0 = none.</summary>
     public long FlakyOneIn { get; set; }
 
-    /// <summary>The n-th command from now fails, once.</summary>
-    public long FailAtCommand { get; set; }
+    /// <summary>One command in so many is done and its response cannot be read; 0 = none.</summary>
+    public long GarbledOneIn { get; set; }
 
-    /// <summary>What becomes of that one: nothing, or all of it and its answer is lost; else it is drawn.</summary>
+    /// <summary>What becomes of a command that fails: nothing, or all of it and its answer is lost; else it is drawn.</summary>
     public bool? LosesAnswer { get; set; }
 
-    public void End() =>
-        (Absent, Lockout, SlowUs, FlakyOneIn, FailAtCommand, LosesAnswer) = (false, false, 0, 0, 0, null);
+    /// <summary>One command in so many is answered "try again" a number of times; 0 = none.</summary>
+    public long BusyOneIn { get; set; }
 
-    public bool FailsNow() => FailAtCommand > 0 && --FailAtCommand == 0;
+    /// <summary>A command fails.</summary>
+    public Countdown FailAtCommand { get; } = new();
+
+    /// <summary>Everything but what waits for its time.</summary>
+    public void Ease() => (Absent, Lockout, HasNoHandles, SlowUs, FlakyOneIn, GarbledOneIn, BusyOneIn) =
+        (false, false, false, 0, 0, 0, 0);
 }
 
 /// <summary>What provisioning made and the chip keeps.</summary>
@@ -44,12 +53,14 @@ internal sealed record TpmKeyring(
 internal sealed class SimTpm
 {
     private const long ClockSavedEveryMs = 20_000;
+    private const int BusyTriesMax = 10;
     private readonly SimLoop _loop;
     private readonly SimRandom _chance;
     private readonly SimRandom _late;
     private readonly byte[]?[] _slots = new byte[]?[2];
     private TpmKeyring? _keys;
     private byte[]? _mirror;
+    private bool _isNvMissing;
     private long _counter;
     private long _clockMs;
     private long _resetCount = 1;
@@ -73,8 +84,9 @@ internal sealed class SimTpm
 
     /// <summary>A command begins: counted, and failed while something ails the chip.</summary>
     /// <param name="timesOut">The driver will not have its answer in time.</param>
+    /// <param name="needsSession">The chip has to have a handle free for it.</param>
     /// <returns>It takes effect, and its answer is lost.</returns>
-    public bool Begin(bool timesOut)
+    public bool Begin(bool timesOut, bool needsSession = true)
     {
         Commands++;
         if (Troubles.Lockout)
@@ -82,15 +94,21 @@ internal sealed class SimTpm
             throw new TpmUnavailableException(TpmTrouble.Lockout, "The TPM is in dictionary-attack lockout.");
         }
 
-        bool isTheOne = Troubles.FailsNow();
-        if (Troubles.Absent)
+        bool isTheOne = Troubles.FailAtCommand.Falls();
+        if (Troubles.Absent || (Troubles.HasNoHandles && needsSession))
         {
             throw NoAnswer();
         }
 
         bool fails = isTheOne || timesOut || (Troubles.FlakyOneIn > 0 && _chance.Below(Troubles.FlakyOneIn) == 0);
         bool isDone = fails && ((isTheOne ? Troubles.LosesAnswer : null) ?? _late.Chance(0.5));
-        return !fails || isDone ? isDone : throw NoAnswer();
+        if (fails && !isDone)
+        {
+            throw NoAnswer();
+        }
+
+        // It is done, and its response cannot be read.
+        return isDone || (Troubles.GarbledOneIn > 0 && _chance.Below(Troubles.GarbledOneIn) == 0);
     }
 
     public static TpmUnavailableException NoAnswer() => new(TpmTrouble.Unavailable, "The TPM does not answer.");
@@ -105,6 +123,7 @@ internal sealed class SimTpm
     /// <summary>Makes the keys, where there are none.</summary>
     public void MakeKeys(ReadOnlyMemory<byte> auth)
     {
+        _isNvMissing = false;
         if (_keys is null or { SigningName: "" })
         {
             (_slots[0], _slots[1], _mirror) = (null, null, null);
@@ -130,9 +149,9 @@ internal sealed class SimTpm
     {
         bool ours = _keys is { } keys && keys.SrkName == anchor.SrkName && keys.SigningName == anchor.SigningName
             && keys.DecryptionName == anchor.DecryptionName;
-        if (!ours)
+        if (!ours || _isNvMissing)
         {
-            throw new TpmUnavailableException(TpmTrouble.Replaced, "Not the TPM of this enrolment.");
+            throw new TpmUnavailableException(TpmTrouble.Replaced, "Not the TPM of this enrolment, or not all of it.");
         }
 
         RequireAuth(_keys!, anchor.KeyAuth);
@@ -167,6 +186,26 @@ internal sealed class SimTpm
 
     public void GetRandom(Span<byte> into) => _chance.Fill(into);
 
+    /// <summary>How long a command is put off before it is taken, or refused for good after so many tries.</summary>
+    /// <returns>Microseconds, and whether it was taken at all.</returns>
+    public (long Us, bool IsTaken) PutOff()
+    {
+        if (Troubles.BusyOneIn == 0 || _chance.Below(Troubles.BusyOneIn) != 0)
+        {
+            return (0, true);
+        }
+
+        // As the driver does it: 20 ms doubling to 1 s, ten times in all.
+        long tries = _chance.Between(1, BusyTriesMax + 2);
+        long us = 0;
+        for (int i = 0; i < Math.Min(tries, BusyTriesMax - 1); i++)
+        {
+            us += Math.Min(20_000L << i, 1_000_000);
+        }
+
+        return (us, tries < BusyTriesMax);
+    }
+
     public void PowerUp() => (_resetCount, _poweredUs) = (_resetCount + 1, _loop.NowUs);
 
     /// <param name="orderly">The operating system said goodbye: the clock is saved to the millisecond.</param>
@@ -184,6 +223,13 @@ internal sealed class SimTpm
         _counter += _chance.Between(1, 5);
     }
 
+    /// <summary>Somebody undefined the indices; the keys are there. Provisioning defines them again.</summary>
+    public void RemoveIndices()
+    {
+        (_slots[0], _slots[1], _mirror, _isNvMissing) = (null, null, null, true);
+        _counter += _chance.Between(1, 5);
+    }
+
     /// <summary>Another chip, with a life of its own behind it.</summary>
     public void Replace()
     {
@@ -197,7 +243,7 @@ internal sealed class SimTpm
 
     public void Restore(TpmImage image)
     {
-        (_keys, _slots[0], _slots[1], _mirror) = (image.Keys, image.Even, image.Odd, image.Mirror);
+        (_keys, _slots[0], _slots[1], _mirror, _isNvMissing) = (image.Keys, image.Even, image.Odd, image.Mirror, false);
         (_counter, _clockMs, _resetCount, _poweredUs) =
             (image.Counter, image.ClockMs, image.ResetCount, _loop.NowUs);
     }

@@ -5,9 +5,11 @@ using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Enrolment;
 using LicenseAgent.Protocol.Json;
 using LicenseAgent.Protocol.Management;
+using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
+using LicenseAgent.Sim.World.Faults;
 using LicenseAgent.Sim.World.Server;
 
 namespace LicenseAgent.Sim.World;
@@ -47,16 +49,20 @@ internal sealed class SimWorld : IDisposable
         History = new Chronicle(Loop.Trace);
         Server = new SimServer(Loop, History, new ServerPolicy(
             TimeSpan.FromSeconds(plan.Knobs.RotationS), TimeSpan.FromSeconds(plan.Knobs.GraceS),
-            TimeSpan.FromSeconds(plan.Knobs.CheckInS)), SimRandom.Of(plan.Seed, "server", "keys"));
+            TimeSpan.FromSeconds(plan.Knobs.CheckInS))
+        {
+            CertificateLife = TimeSpan.FromSeconds(plan.Knobs.CertificateS),
+        }, SimRandom.Of(plan.Seed, "server", "keys"));
         Server.Suspected = DecideOver;
         Net = new SimNet(Loop, History, Server)
         {
             NotesMessages = plan.Hours * plan.Tills <= NotedTillHours,
             KeepsAnswers = plan.Faults.Any(f => f.Kind is FaultKinds.Replays or FaultKinds.CrossAgent),
+            ReadsCertificates = plan.Knobs.CertificateS > 0,
         };
         AgentConfig config = ConfigOf(plan.Knobs);
         Tills = [.. Enumerable.Range(1, plan.Tills).Select(i =>
-            new SimTill(Loop, History, Server, Net, config, NameOf(i), i) { DriftPpm = plan.Knobs.DriftPpm })];
+            new SimTill(Loop, History, Server, Net, config, NameOf(i), i) { DriftPpm = DriftOf(i) })];
         Pos = [.. Tills.Select(till => new SimPos(Loop, History, Server, till, plan.Knobs))];
         // Every change is looked at anyway: of a long run, or of very many tills, less is looked at between changes.
         _lookEveryUs = plan.Hours * plan.Tills > 24 * 40 ? 900 * Second : 60 * Second;
@@ -82,6 +88,15 @@ internal sealed class SimWorld : IDisposable
         string.Create(System.Globalization.CultureInfo.InvariantCulture, $"till-{number:d4}");
 
     public SimTill Till(string id) => Tills.First(t => t.Id == id);
+
+    /// <summary>The same for all, or each till's own, at most that much to either side.</summary>
+    private long DriftOf(int till)
+    {
+        long most = Math.Abs(_plan.Knobs.DriftPpm);
+        return _plan.Knobs.DriftEach
+            ? SimRandom.Of(_plan.Seed, NameOf(till), "drift").Between(-most, most)
+            : _plan.Knobs.DriftPpm;
+    }
 
     /// <summary>Both phases.</summary>
     /// <returns>False when the steps a run may take did not suffice.</returns>
@@ -174,7 +189,7 @@ internal sealed class SimWorld : IDisposable
     /// </summary>
     public void EnrolAnew(SimTill till)
     {
-        if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is LockReason.TpmReplaced or LockReason.NotEnrolled)
+        if (IsOfAnotherTpm(till))
         {
             Enrol(till, replace: true);
         }
@@ -194,11 +209,17 @@ internal sealed class SimWorld : IDisposable
     private void KeepEnrolling(SimTill till)
     {
         _anew.Remove(till.Id);
-        if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is not null || !till.IsRunning || _isHealing)
+        if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is not null || IsOfAnotherTpm(till) || !till.IsRunning
+            || _isHealing)
         {
             EnrolAnew(till);
         }
     }
+
+    /// <summary>A till that runs serves from memory when its TPM is no longer its own, and says so all the same.</summary>
+    private static bool IsOfAnotherTpm(SimTill till) => till.Agent?.Loop.Snapshot is { } shown
+        && (shown.Mode.ReasonWhenLocked is LockReason.TpmReplaced or LockReason.NotEnrolled
+            || shown.Status.Tpm.State == TpmReports.Replaced);
 
     private bool IsPutBackWhole(SimTill till) => Server.Find(till.Id) is { IsStranger: true }
         && new[] { FaultKinds.DiskRestored, FaultKinds.TpmRolledBack }.All(
@@ -246,7 +267,8 @@ internal sealed class SimWorld : IDisposable
     private static string What(bool replace, bool force) =>
         $"enroll{(replace ? " --replace" : "")}{(force ? " --force" : "")}";
 
-    private static AgentConfig ConfigOf(Knobs knobs)
+    /// <summary>What the knobs make of the agent's configuration.</summary>
+    public static AgentConfig ConfigOf(Knobs knobs)
     {
         string toml = $"""
             [server]
@@ -260,6 +282,7 @@ internal sealed class SimWorld : IDisposable
             allowed_uids = [1000, 1001]
             {(knobs.PosRate > 0 ? $"rate = {knobs.PosRate}" : "")}
             {(knobs.PosRate > 0 ? $"burst = {knobs.PosRate}" : "")}
+            {(knobs.RequestBytes > 0 ? $"request_bytes = {knobs.RequestBytes}" : "")}
             [management]
             admin_uids = [500]
             viewer_uids = [501]

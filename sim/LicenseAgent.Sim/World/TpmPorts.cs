@@ -60,7 +60,7 @@ internal sealed class TpmPorts(Life life, SimTpm tpm, SimRandom chance) : ITpmKe
     }
 
     public Task<TpmClockReading> ReadClockAsync(CancellationToken cancel) =>
-        Call("tpm.read_clock", 10_000, [], () => tpm.Clock);
+        Call("tpm.read_clock", 10_000, [], () => tpm.Clock, needsSession: false);
 
     public Task GetRandomAsync(Memory<byte> destination, CancellationToken cancel) =>
         Use("tpm.random", 10_000, () =>
@@ -79,12 +79,16 @@ internal sealed class TpmPorts(Life life, SimTpm tpm, SimRandom chance) : ITpmKe
     /// <summary>
     /// A kill on the way leaves any beginning of the steps done; one that fails has done all of them or none.
     /// </summary>
-    private Task<T> Call<T>(string name, long meanUs, Action[] steps, Func<T> answer)
+    private Task<T> Call<T>(string name, long meanUs, Action[] steps, Func<T> answer, bool needsSession = true)
     {
-        long took = (meanUs / 2) + chance.Exponential(meanUs / 2) + tpm.Troubles.SlowUs;
+        (long putOffUs, bool isTaken) = tpm.PutOff();
+        long took = (meanUs / 2) + chance.Exponential(meanUs / 2) + tpm.Troubles.SlowUs + putOffUs;
         bool isLost = false;
         return life.Call(name, Math.Min(took, DeadlineUs), new Effect<T>(
-            [() => isLost = tpm.Begin(timesOut: took >= DeadlineUs), .. steps],
+            [
+                () => isLost = isTaken ? tpm.Begin(timesOut: took >= DeadlineUs, needsSession) : throw SimTpm.NoAnswer(),
+                .. steps,
+            ],
             () => isLost ? throw SimTpm.NoAnswer() : answer()));
     }
 }

@@ -39,7 +39,7 @@ public sealed class SimDiskContractTests : StateFilesContract
         };
         if (fault == DiskFault.Full)
         {
-            _disk.Troubles.FullAtWrite = 1;
+            _disk.Troubles.FullAtWrite.Arm(0, 1);
         }
         else if (fault == DiskFault.Read)
         {
@@ -47,7 +47,7 @@ public sealed class SimDiskContractTests : StateFilesContract
         }
         else
         {
-            _disk.Troubles.FailAtStep = Array.IndexOf(steps, failing) + 1;
+            _disk.Troubles.FailAtStep.Arm(0, Array.IndexOf(steps, failing) + 1);
         }
 
         try

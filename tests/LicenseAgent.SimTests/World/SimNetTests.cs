@@ -3,6 +3,7 @@ using LicenseAgent.Protocol.Jose;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.World;
+using LicenseAgent.Sim.World.Faults;
 using Xunit;
 
 namespace LicenseAgent.SimTests.World;
@@ -29,7 +30,7 @@ public sealed class SimNetTests : IDisposable
         await CheckInAsync();
         Assert.Equal(["ok", "ok"], Verdicts);
         Assert.InRange(NowUs, 1, 2_000_000);
-        Assert.Equal(2, _way.Net.Exchanges);
+        Assert.Equal(2, _way.Model.History.All.OfType<RequestLeft>().Count());
     }
 
     [Theory]
@@ -49,8 +50,12 @@ public sealed class SimNetTests : IDisposable
     [InlineData("this answer")]
     public async Task What_is_lost_on_its_way_in_the_server_has_done(string trouble)
     {
-        (Link.CutIn, Link.LossIn, Link.LoseAnswer) =
-            (trouble == "in", trouble == "loss in" ? 1 : 0, trouble == "this answer" ? 1 : 0);
+        (Link.CutIn, Link.LossIn) = (trouble == "in", trouble == "loss in" ? 1 : 0);
+        if (trouble == "this answer")
+        {
+            Link.LoseAnswer.Arm(0, inTimes: 1);
+        }
+
         await NoContactAsync("timeout");
         Assert.Equal(["ok"], Verdicts);
         Assert.Equal(SimWay.DeadlineUs, NowUs, tolerance: 100_000);
@@ -59,7 +64,7 @@ public sealed class SimNetTests : IDisposable
     [Fact]
     public async Task The_nth_answer_is_lost_and_those_before_and_after_it_are_not()
     {
-        Link.LoseAnswer = 2;
+        Link.LoseAnswer.Arm(0, inTimes: 2);
         Assert.Equal(200, (await _way.FetchKeysetAsync()).Status);
         await Assert.ThrowsAsync<NoContactException>(_way.FetchKeysetAsync);
         Assert.Equal(200, (await _way.FetchKeysetAsync()).Status);
@@ -75,9 +80,9 @@ public sealed class SimNetTests : IDisposable
     }
 
     [Fact]
-    public async Task A_truncated_answer_is_none_although_the_server_has_done_its_work()
+    public async Task A_connection_that_breaks_off_within_the_answer_is_none_although_the_server_has_done_its_work()
     {
-        Link.Truncates = 1;
+        Link.ResetsIn = 1;
         await NoContactAsync("incomplete");
         Assert.Equal(["ok"], Verdicts);
         Assert.InRange(NowUs, 1, 2_000_000);
@@ -170,27 +175,6 @@ public sealed class SimNetTests : IDisposable
         await _way.EnrolAsync();
         Link.Forges = Enum.Parse<Forgery>(kind);
         Assert.Equal(plain, (await _way.FetchKeysetAsync()).Body);
-    }
-
-    [Fact]
-    public void The_end_of_a_fault_ends_all_of_it()
-    {
-        LinkTroubles all = new()
-        {
-            CutOut = true,
-            CutIn = true,
-            LossOut = 1,
-            LossIn = 1,
-            Duplicates = 1,
-            Truncates = 1,
-            LoseAnswer = 1,
-            LatencyUs = 1,
-            Forges = Forgery.Flipped,
-        };
-        LinkTroubles none = new();
-        Assert.All(typeof(LinkTroubles).GetProperties(), p => Assert.NotEqual(p.GetValue(none), p.GetValue(all)));
-        all.End();
-        Assert.All(typeof(LinkTroubles).GetProperties(), p => Assert.Equal(p.GetValue(none), p.GetValue(all)));
     }
 
     private Task<UpstreamAnswer> CheckInAsync()

@@ -56,11 +56,11 @@ public sealed class SimTpmContractTests : TpmContract
 
         public override Task RemoveAsync() => Done(() => _tpm.Troubles.Absent = true);
 
-        public override Task ReturnAsync() => Done(_tpm.Troubles.End);
+        public override Task ReturnAsync() => Done(_tpm.Troubles.Ease);
 
         public override Task AilAsync(TpmAilment what) => Done(() =>
         {
-            _tpm.Troubles.End();
+            _tpm.Troubles.Ease();
             _tpm.Troubles.Lockout = what == TpmAilment.Lockout;
             _tpm.Troubles.SlowUs = what == TpmAilment.Hung ? long.MaxValue / 2 : 0;
         });

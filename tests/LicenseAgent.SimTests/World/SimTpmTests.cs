@@ -20,7 +20,8 @@ public sealed class SimTpmTests
     {
         Bench bench = await Bench.StartAsync();
         long before = bench.Tpm.ReadCounter();
-        (bench.Tpm.Troubles.FailAtCommand, bench.Tpm.Troubles.LosesAnswer) = (1, losesAnswer);
+        bench.Tpm.Troubles.FailAtCommand.Arm(0, inTimes: 1);
+        bench.Tpm.Troubles.LosesAnswer = losesAnswer;
 
         Task<long> call = bench.Ports.IncrementCounterAsync(Cancel);
         await Assert.ThrowsAsync<TpmUnavailableException>(() => bench.Settle(call));

@@ -6,6 +6,7 @@ using LicenseAgent.Protocol.Enrolment;
 using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.World;
+using LicenseAgent.Sim.World.Faults;
 
 namespace LicenseAgent.SimTests.World;
 
@@ -32,7 +33,7 @@ internal sealed class SimWay : UpstreamBench
     {
         Model = new ModelServer();
         _bench = new PortBench(Model.Loop);
-        Net = new SimNet(Model.Loop, Model.Server);
+        Net = new SimNet(Model.Loop, Model.History, Model.Server);
         Till = NewTill(AgentId, 1);
         _bundle = Model.Server.Add(AgentId);
         _port = PortOf(Till);
@@ -68,11 +69,11 @@ internal sealed class SimWay : UpstreamBench
 
     public override Task SetAsync(WayFault fault)
     {
-        Till.Link.End();
-        Model.Server.IsDown = fault == WayFault.Refused;
+        Till.Link.Ease();
+        Model.Server.Troubles.IsDown = fault == WayFault.Refused;
         Till.Link.CutOut = fault == WayFault.RequestLost;
         Till.Link.CutIn = fault == WayFault.AnswerLost;
-        Till.Link.Truncates = fault == WayFault.AnswerCut ? 1 : 0;
+        Till.Link.ResetsIn = fault == WayFault.AnswerCut ? 1 : 0;
         Till.Link.Forges = fault == WayFault.Portal ? Forgery.Unsigned : Forgery.None;
         _port.Configure(Settings(fault == WayFault.AnotherKey ? ["sha256:another"] : _bundle.Pins));
         return Task.CompletedTask;

@@ -20,6 +20,9 @@ internal static class SimEpoch
 internal sealed record ServerPolicy(TimeSpan RotationInterval, TimeSpan GracePeriod, TimeSpan CheckInInterval)
 {
     public TimeSpan ConfirmWithin { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>Of the agents' certificates; zero: longer than any run.</summary>
+    public TimeSpan CertificateLife { get; init; }
 }
 
 /// <summary>Keys, keyset and certificates of the simulated server.</summary>
@@ -79,13 +82,17 @@ internal sealed class ServerIdentity
     /// <summary>
     /// A real certificate over the agent's key, because agents check that the two belong together.
     /// </summary>
-    public static string CertificateOver(string request64)
+    /// <param name="life">From when until when it holds; <see langword="null"/>: longer than any run.</param>
+    public static string CertificateOver(string request64, (UtcTime From, UtcTime Until)? life)
     {
+        (DateTimeOffset from, DateTimeOffset until) = life is { } given
+            ? (DateTimeOffset.FromUnixTimeMilliseconds(given.From.UnixMs), DateTimeOffset.FromUnixTimeMilliseconds(given.Until.UnixMs))
+            : (From, Until);
         InvariantBroken.Unless(Base64UrlText.TryDecode(request64, out byte[] csr), "A request that is not base64url.");
         CertificateRequest request = CertificateRequest.LoadSigningRequest(csr, HashAlgorithmName.SHA256);
         using ECDsa key = Authority.Value.GetECDsaPrivateKey()!;
         using X509Certificate2 made = request.Create(
-            Authority.Value.SubjectName, new LongestSignature(key), From, Until, [1]);
+            Authority.Value.SubjectName, new LongestSignature(key), from, until, [1]);
         return Base64UrlText.Encode(made.RawData);
     }
 

@@ -50,7 +50,7 @@ internal sealed partial class SimServer
         Acquit(books);
         EnrollAnswer answer = new(
             request.AgentId, request.RequestId, request.Nonce, request.Action, Now,
-            [ServerIdentity.CertificateOver(request.Csr)],
+            [CertificateOver(request.Csr)],
             new AgentPolicy(
                 (int)Policy.RotationInterval.TotalSeconds, (int)Policy.GracePeriod.TotalSeconds,
                 (int)Policy.CheckInInterval.TotalSeconds),
@@ -285,7 +285,8 @@ internal sealed partial class SimServer
     }
 
     private string Wrap(AgentBooks books, long version) => StandInCrypto.Wrap(
-        books.Decryption!, SecretKid.Format(books.AgentId, version), SecretOf(books.AgentId, version), _chance);
+        books.Decryption!, SecretKid.Format(books.AgentId, version), SecretOf(books.AgentId, version),
+        Stream(books.AgentId, "wrap"));
 
     private void Activate(AgentBooks books, long version)
     {
@@ -356,7 +357,7 @@ internal sealed partial class SimServer
         byte[] key = new byte[SecretKeys.KeyLength];
         SecretKeys.TokenContentKey(SecretOf(agentId, books.Active), kid, key);
         Span<byte> iv = stackalloc byte[12];
-        _chance.Fill(iv);
+        Stream(agentId, "mint").Fill(iv);
         using AesGcm gcm = new(key, 16);
         return (LicenseToken.Mint(claims, _identity.LicenseKid, kid, gcm, iv, _identity.SignLicense), books.Active);
     }

@@ -12,7 +12,27 @@ using LicenseAgent.Sim.Kernel;
 namespace LicenseAgent.Sim.World.Server;
 
 /// <summary>An answer as it leaves the server.</summary>
-internal sealed record ServerReply(int Status, byte[] Body, bool IsSigned = false);
+internal sealed record ServerReply(int Status, byte[] Body, bool IsSigned = false, TimeSpan? RetryAfter = null);
+
+/// <summary>What ails the server, of all the faults that are open.</summary>
+internal sealed class ServerTroubles
+{
+    public bool IsDown { get; set; }
+
+    /// <summary>How far its clock is from the truth, microseconds.</summary>
+    public long SkewUs { get; set; }
+
+    /// <summary>Answers 429 for as long as it is set, and signs it.</summary>
+    public bool IsOverloaded { get; set; }
+
+    /// <summary>What stands before it answers this status to everything, unsigned; 0: nothing does.</summary>
+    public int BareStatus { get; set; }
+
+    /// <summary>And wishes for so much patience; 0: it does not say.</summary>
+    public long BareRetryAfterS { get; set; }
+
+    public void Ease() => (IsDown, SkewUs, IsOverloaded, BareStatus, BareRetryAfterS) = (false, 0, false, 0, 0);
+}
 
 /// <summary>
 /// The license server's rules, written down a second time from the protocol and sharing nothing with the real one but
@@ -26,13 +46,15 @@ internal sealed partial class SimServer
 
     private readonly SimLoop _loop;
     private readonly Chronicle _history;
-    private readonly SimRandom _chance;
     private readonly ServerIdentity _identity;
+
+    // One for each agent and concern: what one till is given moves nothing at another.
+    private readonly Dictionary<(string Agent, string Concern), SimRandom> _streams = [];
     private readonly SortedDictionary<string, AgentBooks> _agents = new(StringComparer.Ordinal);
 
     public SimServer(SimLoop loop, Chronicle history, ServerPolicy policy, SimRandom chance)
     {
-        (_loop, _history, Policy, _chance) = (loop, history, policy, chance);
+        (_loop, _history, Policy) = (loop, history, policy);
         _identity = new ServerIdentity(chance, At(0));
     }
 
@@ -40,18 +62,12 @@ internal sealed partial class SimServer
 
     public string Pin => _identity.Pin;
 
-    public bool IsDown { get; set; }
-
-    /// <summary>How far its clock is from the truth, microseconds.</summary>
-    public long SkewUs { get; set; }
-
-    /// <summary>Answers 429 for as long as it is set.</summary>
-    public bool IsOverloaded { get; set; }
+    public ServerTroubles Troubles { get; } = new();
 
     /// <summary>Told of an agent that looks like two machines.</summary>
     public Action<string>? Suspected { get; set; }
 
-    public UtcTime Now => At(_loop.NowUs + SkewUs);
+    public UtcTime Now => At(_loop.NowUs + Troubles.SkewUs);
 
     /// <summary>The true time of a moment of the run.</summary>
     public static UtcTime At(long us) => SimEpoch.Start + TimeSpan.FromMicroseconds(us);
@@ -68,7 +84,7 @@ internal sealed partial class SimServer
         }
 
         byte[] token = new byte[Digest32.Length];
-        _chance.Fill(token);
+        Stream(agentId, "tokens").Fill(token);
         books.Token = new ServerToken(Digest32.From(token), Now + TimeSpan.FromHours(24), null, null, null);
         return new EnrollmentBundle(
             1, agentId, Url, Name, [_identity.Pin], _identity.CaCertificate, _identity.KeysetPin, books.Token.Token,
@@ -113,11 +129,20 @@ internal sealed partial class SimServer
         }
     }
 
-    public void RollKeys() => _identity.Rollover(_chance, Now);
+    public void RollKeys() => _identity.Rollover(Stream(Name, "keys"), Now);
 
     /// <summary>One request, whoever sent it over whichever way.</summary>
-    public ServerReply Handle(string method, string path, ReadOnlySpan<byte> body)
+    /// <param name="certificateEnds">Of the certificate that its sender shows, where certificates end.</param>
+    public ServerReply Handle(string method, string path, ReadOnlySpan<byte> body, UtcTime? certificateEnds = null)
     {
+        if (Troubles.BareStatus != 0)
+        {
+            return Unsigned(Troubles.BareStatus) with
+            {
+                RetryAfter = Troubles.BareRetryAfterS > 0 ? TimeSpan.FromSeconds(Troubles.BareRetryAfterS) : null,
+            };
+        }
+
         if (method == "GET")
         {
             const string After = AgentPaths.Keyset + "?after=";
@@ -154,7 +179,9 @@ internal sealed partial class SimServer
                 : Unsigned(403);
         }
 
-        ServerAnswer answer = Judge(books, request);
+        ServerAnswer answer = certificateEnds < Now && request is not (CheckInRequest or RenewCertificateRequest)
+            ? Refuse(request, ServerErrors.CertificateExpired)
+            : Judge(books, request);
         _history.Add(new Received(
             _loop.NowUs, books?.AgentId ?? request.AgentId, string.Intern(request.Action), VersionOf(request, answer),
             answer is RefusalAnswer refusal ? refusal.Error : "ok", request.RequestId));
@@ -168,9 +195,10 @@ internal sealed partial class SimServer
             return Refuse(request, ServerErrors.EnrollmentRefused);
         }
 
-        if (IsOverloaded)
+        if (Troubles.IsOverloaded)
         {
-            return Refuse(request, ServerErrors.RateLimited) with { RetryAfterS = (int)_chance.Between(1, 600) };
+            int patienceS = (int)Stream(request.AgentId, "patience").Between(1, 600);
+            return Refuse(request, ServerErrors.RateLimited) with { RetryAfterS = patienceS };
         }
 
         if ((request.Timestamp - Now).Duration() > AgentApiLimits.ClockSkew)
@@ -221,6 +249,7 @@ internal sealed partial class SimServer
             RotateSecretRequest r => Prepare(books, r),
             ConfirmRotationRequest r => Confirm(books, r),
             RejectRotationRequest r => Reject(books, r),
+            RenewCertificateRequest r => Renew(r),
             _ => throw new InvalidOperationException($"{request.Action} is no operation."),
         };
         if (answer is not RefusalAnswer)
@@ -278,6 +307,7 @@ internal sealed partial class SimServer
             ConfirmRotationAnswer a => StrictJson.Write(a, json.ConfirmRotationAnswer),
             RejectRotationAnswer a => StrictJson.Write(a, json.RejectRotationAnswer),
             CheckInAnswer a => StrictJson.Write(a, json.CheckInAnswer),
+            RenewCertificateAnswer a => StrictJson.Write(a, json.RenewCertificateAnswer),
             EnrollAnswer a => StrictJson.Write(a, json.EnrollAnswer),
             RefusalAnswer a => StrictJson.Write(a, json.RefusalAnswer),
             _ => throw new InvalidOperationException($"{answer.GetType().Name} is never sent."),
@@ -300,6 +330,7 @@ internal sealed partial class SimServer
                 AgentPaths.ConfirmRotation => StrictJson.Read(payload, json.ConfirmRotationRequest),
                 AgentPaths.RejectRotation => StrictJson.Read(payload, json.RejectRotationRequest),
                 AgentPaths.CheckIn => StrictJson.Read(payload, json.CheckInRequest),
+                AgentPaths.RenewCertificate => StrictJson.Read(payload, json.RenewCertificateRequest),
                 _ => null,
             };
         }
@@ -327,6 +358,17 @@ internal sealed partial class SimServer
         (CheckInRequest r, _) => r.ActiveVersion,
         _ => 0,
     };
+
+    private SimRandom Stream(string agentId, string concern)
+    {
+        if (!_streams.TryGetValue((agentId, concern), out SimRandom? stream))
+        {
+            stream = SimRandom.Of(_loop.Seed, agentId, "server-" + concern);
+            _streams.Add((agentId, concern), stream);
+        }
+
+        return stream;
+    }
 
     /// <summary>What the server makes of a version; a till that has it is one that was given it.</summary>
     public byte[] SecretOf(string agentId, long version) =>
