@@ -35,6 +35,10 @@ internal sealed class Live(Screen screen, int agents, int rate, string? fault)
             string said = await stage.Server.CommandAsync(cancel, "licenses", "issue", till.Name, "--product", "register");
             till.StartTraffic(said.Split('\n').First(l => l.StartsWith("eyJ", StringComparison.Ordinal)).Trim(), rate);
             screen.Line($"{till.Name} ({till.Shop}) is enrolled; admin socket {till.Folder.AdminSocket}");
+            if (_settings.WithTpmFaults)
+            {
+                screen.Line($"{till.Name}: the bus to its TPM is told its faults on {till.BusFaults}");
+            }
         }
 
         // Neither ends by itself: the first that does has failed, or Ctrl-C was pressed.
