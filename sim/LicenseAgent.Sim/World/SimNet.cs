@@ -18,7 +18,6 @@ namespace LicenseAgent.Sim.World;
 internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
 {
     private readonly SortedDictionary<string, List<byte[]>> _answersKept = new(StringComparer.Ordinal);
-    private long _messages;
 
     /// <summary>Old answers are kept for whoever replays them.</summary>
     public bool KeepsAnswers { get; init; } = true;
@@ -33,7 +32,7 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
         SimTill till, string method, string path, byte[] body, UtcTime? certificateEnds, TimeSpan deadline,
         SimRandom chance, Asked<UpstreamAnswer> asked, Action<Forgery> delivered)
     {
-        Letter letter = new(till, ++_messages, method, path, body, certificateEnds, chance, asked, delivered);
+        Letter letter = new(till, till.NextMessage(), method, path, body, certificateEnds, chance, asked, delivered);
         LinkTroubles link = till.Link;
         if (NotesMessages)
         {
@@ -132,7 +131,8 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
         loop.After(Latency(link, letter.Chance) + link.Clogged(loop.NowUs, isOut: false), () =>
         {
             Note(letter, letter.Asked.IsAnswered ? MessageFate.TooLate
-                : forged == Forgery.None ? MessageFate.Answered : MessageFate.Forged);
+                : forged == Forgery.None ? MessageFate.Answered
+                : forged == Forgery.Truncated ? MessageFate.AnswerBroken : MessageFate.Forged);
             if (!letter.Asked.IsAnswered)
             {
                 delivered(forged);
@@ -165,7 +165,7 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
     {
         NoWay.Refused => new NoContactException("refused", "The server refuses connections."),
         NoWay.NoName => new NoContactException("dns", "The server's name has no address."),
-        _ => new NoContactException("pin", "The server's key is not one of the pinned ones."),
+        _ => new NoContactException("tls_pin", "The server's key is not one of the pinned ones."),
     };
 
     private static NoContactException BrokenOff() =>

@@ -26,6 +26,7 @@ internal sealed partial class SimTill
 
     private readonly HashSet<long> _stagedInRetired = [];
     private Seen? _lastSeen;
+    private long _messages;
     private AgentSnapshot? _lookedAt;
     private ArrivedAnswer? _judging;
 
@@ -103,6 +104,9 @@ internal sealed partial class SimTill
             _history.Add(seen);
         }
     }
+
+    /// <summary>The number of its next message, for the history.</summary>
+    public long NextMessage() => ++_messages;
 
     /// <summary>Notes what is left at the end of a run.</summary>
     public void LookLast()

@@ -34,8 +34,21 @@ public sealed class SeedCampaignTests
     public void Something_that_no_seed_saw_is_exit_4_and_named()
     {
         Assert.Equal(ExitCodes.NeverHappened, Run(Clean(1) with { Hits = [.. All.Except(["S05", "S18"])] }));
-        Assert.Contains("never happened: S05, S18", _output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("never judged: S05, S18", _output.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("clean", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_invariant_that_no_seed_came_near_is_exit_4_and_named()
+    {
+        // What lite does not draw it need not judge.
+        SeedResult one = Clean(1) with
+        {
+            Judged = AllCheckers.List.Where(c => c.Id is not ("I02" or "I28")).ToDictionary(c => c.Id, _ => 1L),
+        };
+        Assert.Equal(ExitCodes.NeverHappened, Run(one));
+        Assert.EndsWith("never judged: I02\n", _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(ExitCodes.Ok, Run(one, Clean(2) with { Judged = new Dictionary<string, long> { ["I02"] = 1 } }));
     }
 
     [Fact]
@@ -87,7 +100,11 @@ public sealed class SeedCampaignTests
         Assert.Equal(Broken(7).Findings, read.Findings);
     }
 
-    private static SeedResult Clean(ulong seed) => new(seed, ExitCodes.Ok, null, [], All, Steps: 10, AgentHours: 1, "0");
+    private static SeedResult Clean(ulong seed) =>
+        new(seed, ExitCodes.Ok, null, [], All, Steps: 10, AgentHours: 1, "0")
+        {
+            Judged = AllCheckers.List.ToDictionary(c => c.Id, _ => 3L),
+        };
 
     private static SeedResult Broken(ulong seed) => Clean(seed) with
     {

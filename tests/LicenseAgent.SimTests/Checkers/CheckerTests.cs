@@ -117,7 +117,7 @@ public sealed class CheckerTests
         FaultBegan files = new(2, Till, 1, FaultKinds.DiskRestored);
         FaultBegan server = new(3, "", 2, FaultKinds.ServerRestored);
         Ordered anew = new(4, Till, "enroll --replace", "200");
-        Reported told = new(3, Till, "NORMAL", "", 0, 0, false, 5);
+        Received told = new(3, Till, "rotate-secret", 5, "ok", "r1");
         Assert.Empty(Found<VersionsNeverGoDown>(Shown(1, 5), files, server, anew, told, Shown(6, 3), Shown(7, 4)));
         Assert.Empty(Found<VersionsNeverGoDown>(Shown(1, 5), server, files, anew, Shown(6, 3)));
 

@@ -47,7 +47,7 @@ public sealed class FaultEffectTests
     [Theory]
     [InlineData(FaultKinds.Refused, 0, "refused")]
     [InlineData(FaultKinds.DnsFlip, 0, "dns")]
-    [InlineData(FaultKinds.DnsFlip, 1, "pin")]
+    [InlineData(FaultKinds.DnsFlip, 1, "tls_pin")]
     [InlineData(FaultKinds.Resets, 100, "incomplete")]
     [InlineData(FaultKinds.Truncates, 100, "200, cut")]
     [InlineData(FaultKinds.Clog, 60_000, "timeout")]
@@ -112,7 +112,7 @@ public sealed class FaultEffectTests
         RunOutcome run = Run(FaultKinds.Reboot, 0, 0, _ => { });
         Assert.True(run.IsClean, Findings(run));
         Assert.Contains(run.History.OfType<Ended>(), e => e.How == EndOf.Stop);
-        Assert.Contains(run.History.OfType<Ended>(), e => e.Detail == "shut down in order");
+        Assert.Contains(run.History.OfType<Ended>(), e => e.How == EndOf.ShutDown);
         Assert.Equal(2, run.History.OfType<Started>().Select(s => s.BootId).Distinct().Count());
     }
 

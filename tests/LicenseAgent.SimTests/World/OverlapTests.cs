@@ -33,7 +33,7 @@ public sealed class OverlapTests
         { FaultKinds.WallStep, FaultKinds.WallStrobe },
         { FaultKinds.ServerDown, FaultKinds.Overloaded },
         { FaultKinds.ServerSkew, FaultKinds.ServerSkew },
-        { FaultKinds.Kill, FaultKinds.PowerCut },
+        { FaultKinds.PowerCut, FaultKinds.PowerCut },
         { FaultKinds.Pause, FaultKinds.Suspend },
         { FaultKinds.Suspend, FaultKinds.Suspend },
     };
