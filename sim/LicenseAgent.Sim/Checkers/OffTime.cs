@@ -8,7 +8,8 @@ internal sealed class OffTime
 {
     private long _offSinceUs = -1;
 
-    // Nothing is saved by who sleeps: a power cut then loses the sleep as well.
+    // Nothing is saved by who sleeps or is held: a power cut then loses that time as well.
+    private readonly HashSet<int> _asleep = [];
     private long _asleepSinceUs = -1;
 
     // A process that never had its state, TPM or disk being away, serves nothing and saves no time: it is as good as off,
@@ -33,8 +34,14 @@ internal sealed class OffTime
         (_startedUs, _hasTime) = h is Started ? (_hasTime ? h.AtUs : _startedUs, false) : (_startedUs, _hasTime);
         switch (h)
         {
-            case FaultBegan { Kind: FaultKinds.Suspend } when _asleepSinceUs < 0: _asleepSinceUs = h.AtUs; break;
-            case FaultEnded { Kind: FaultKinds.Suspend }: _asleepSinceUs = -1; break;
+            case FaultBegan { Kind: FaultKinds.Suspend or FaultKinds.Pause } began:
+                _asleepSinceUs = _asleep.Count == 0 ? h.AtUs : _asleepSinceUs;
+                _asleep.Add(began.Fault);
+                break;
+            case FaultEnded { Kind: FaultKinds.Suspend or FaultKinds.Pause } ended:
+                _asleep.Remove(ended.Fault);
+                _asleepSinceUs = _asleep.Count == 0 ? -1 : _asleepSinceUs;
+                break;
             case Seen seen: _hasTime |= !HasNoTime(seen); break;
             case Ended { How: EndOf.PowerCut or EndOf.Kill or EndOf.ShutDown } when _offSinceUs < 0:
                 _offSinceUs = !_hasTime ? _startedUs : _asleepSinceUs >= 0 ? _asleepSinceUs : h.AtUs;

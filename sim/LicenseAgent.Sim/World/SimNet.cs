@@ -49,7 +49,13 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
 
         if (link.Forges == Forgery.Unsigned)
         {
-            Deliver(letter, new ServerReply(link.ForgedStatus, Portal(chance)), Forgery.Unsigned, delivered);
+            Action<Forgery> told = delivered;
+            if (path == AgentPaths.Enroll)
+            {
+                told = _ => { };
+            }
+
+            Deliver(letter, new ServerReply(link.ForgedStatus, Portal(chance)), Forgery.Unsigned, told);
             return;
         }
 
@@ -118,10 +124,11 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
             (sent, forged) = (sent with { Body = sent.Body[..(int)chance.Below(sent.Body.Length)] }, Forgery.Truncated);
         }
 
-        // What tells of contact: a signed answer to somebody who has an identity. A lie that the server signs may be
-        // taken for contact or not; what it must not do is act, and that shows elsewhere.
-        bool counts = forged is not (Forgery.None or Forgery.Downgrade or Forgery.RevokeStorm)
-            || (forged == Forgery.None && reply.IsSigned && letter.Path != AgentPaths.Enroll);
+        // What tells of contact: a signed answer to somebody who has an identity; an enrolment forgets by itself when the
+        // contact before it was. A lie that the server signs may be taken for contact or not; what it must not do is act,
+        // and that shows elsewhere.
+        bool counts = letter.Path != AgentPaths.Enroll
+            && (forged == Forgery.None ? reply.IsSigned : forged is not (Forgery.Downgrade or Forgery.RevokeStorm));
         Deliver(letter, sent, forged, counts ? letter.Delivered : _ => { });
     }
 

@@ -193,6 +193,25 @@ public sealed class FaultEffectTests
         Assert.All(calls, c => Assert.Equal(413, c.Status));
     }
 
+    /// <summary>
+    /// A process that is held saves no time, and the clock of the machine begins anew: I14 counted time asleep as lost,
+    /// and time held, which lasted five minutes at most, not.
+    /// </summary>
+    [Fact]
+    public void I14_what_a_process_was_held_before_a_power_cut_is_lost_like_sleep()
+    {
+        Plan plan = new(
+            Plan.CurrentFormat, 4, "held", 1, 12, new Knobs(),
+            [
+                new PlannedFault(1, 7_200, 9_000, s_till, FaultKinds.ClockBatteryOut, 3_500),
+                new PlannedFault(2, 7_300, 1_800, s_till, FaultKinds.Pause),
+                new PlannedFault(3, 7_400, 20_000, s_till, FaultKinds.Pause),
+            ],
+            []);
+        RunOutcome run = Runner.Run(plan);
+        Assert.True(run.IsClean, Findings(run));
+    }
+
     [Fact]
     public void A_certificate_that_ends_is_renewed_before()
     {

@@ -285,8 +285,7 @@ internal sealed partial class SimServer
     }
 
     private string Wrap(AgentBooks books, long version) => StandInCrypto.Wrap(
-        books.Decryption!, SecretKid.Format(books.AgentId, version), SecretOf(books.AgentId, version),
-        Stream(books.AgentId, "wrap"));
+        books.Decryption!, SecretKid.Format(books.AgentId, version), SecretOf(books.AgentId, version), Wraps(books));
 
     private void Activate(AgentBooks books, long version)
     {

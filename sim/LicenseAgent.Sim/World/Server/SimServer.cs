@@ -359,6 +359,8 @@ internal sealed partial class SimServer
         _ => 0,
     };
 
+    private SimRandom Wraps(AgentBooks books) => Stream(books.AgentId, "wrap");
+
     private SimRandom Stream(string agentId, string concern)
     {
         if (!_streams.TryGetValue((agentId, concern), out SimRandom? stream))
