@@ -18,7 +18,7 @@ namespace LicenseAgent.Sim.World;
 internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
 {
     private readonly SortedDictionary<string, List<byte[]>> _answersKept = new(StringComparer.Ordinal);
-    private long _messages;
+    private readonly Dictionary<string, long> _messages = new(StringComparer.Ordinal);
 
     /// <summary>Old answers are kept for whoever replays them.</summary>
     public bool KeepsAnswers { get; init; } = true;
@@ -33,7 +33,8 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
         SimTill till, string method, string path, byte[] body, UtcTime? certificateEnds, TimeSpan deadline,
         SimRandom chance, Asked<UpstreamAnswer> asked, Action<Forgery> delivered)
     {
-        Letter letter = new(till, ++_messages, method, path, body, certificateEnds, chance, asked, delivered);
+        long number = _messages[till.Id] = _messages.GetValueOrDefault(till.Id) + 1;
+        Letter letter = new(till, number, method, path, body, certificateEnds, chance, asked, delivered);
         LinkTroubles link = till.Link;
         if (NotesMessages)
         {
