@@ -66,7 +66,7 @@ internal sealed record Seen(
     long Highest, long TrustedMs, long? LastContactMs, long WallOffMs = 0) : Happening(AtUs, Node);
 
 /// <summary>A request left a till.</summary>
-/// <param name="Message">Its number in the run.</param>
+/// <param name="Message">Its number among the till's.</param>
 internal sealed record RequestLeft(long AtUs, string Node, long Message, string Path) : Happening(AtUs, Node);
 
 /// <summary>What became of a request and its answer.</summary>
