@@ -390,9 +390,8 @@ internal sealed partial class SimServer
         books.Highest = Math.Max(books.Highest, version - 1);
         foreach (long below in books.Versions.Keys.Where(v => v < version).ToArray())
         {
-            Set(books, below, books.Versions[below].State == VersionState.Pending
-                ? VersionState.Burned
-                : VersionState.Invalidated);
+            bool isPending = books.Versions[below].State == VersionState.Pending;
+            Set(books, below, isPending ? VersionState.Burned : VersionState.Invalidated);
         }
 
         books.Pending = books.Pending < version ? 0 : books.Pending;
