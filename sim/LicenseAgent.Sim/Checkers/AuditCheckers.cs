@@ -29,7 +29,9 @@ internal sealed class ChainHolds : Checker
             }
         }
 
-        string[] excuses = [.. FaultKinds.Clock, FaultKinds.ServerSkew];
+        // A run state that could not be saved, or was put back, costs hours of trusted time (agent.md §4).
+        string[] excuses =
+            [.. FaultKinds.Clock, FaultKinds.ServerSkew, .. FaultKinds.Disk, .. FaultKinds.Tampering, FaultKinds.TpmRolledBack];
         long keptS = (run.Plan.Knobs.RetentionS == 0 ? RetentionS : run.Plan.Knobs.RetentionS) - AheadS;
         foreach (LogFileRetired retired in run.History.OfType<LogFileRetired>())
         {
