@@ -26,6 +26,9 @@ internal sealed record RunRecord(
     /// <summary>How often each invariant was judged: moments at which it could have been broken. By its id.</summary>
     public Dictionary<string, long> Judged { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>No healing brings this till back.</summary>
+    public bool IsLeftBroken(string node) => Plan.Faults.Any(f => f.IsForGood && f.Till == node);
+
     public bool Had(string node, params IReadOnlyList<string> kinds) =>
         (_faults ??= [.. History.OfType<FaultBegan>()])
             .Any(f => kinds.Contains(f.Kind) && (f.Node == node || f.Node.Length == 0));
@@ -108,7 +111,7 @@ internal static class AllCheckers
     [
         new NoCrash(), new NoSecretInClear(), new AlwaysUsable(), new OneActive(), new NoFlapping(), new NothingPastItsEnd(),
         new VersionsNeverGoDown(), new CrashesLeaveAState(), new ConfirmAfterDurable(), new ForgedChangesNothing(), new NoWeakerProtection(),
-        new NonceOnce(), new AuditedBeforeAnswer(), new DegradedEnds(), new ComesBack(), new ViewsAgree(), new NothingPilesUp(), new AlertsClear(),
+        new NonceOnce(), new AuditedBeforeAnswer(), new DegradedEnds(), new ComesBack(), new ViewsAgree(), new NothingPilesUp(), new BrokenHoldsUpNobody(), new AlertsClear(),
         new LevelsAreKept(), new ChainHolds(), new HonestLogsAgree(), new TransitionsRecorded(),
         new NoChangeWithoutLog(), new EveryCallAnswered(), new LoadAfterOutage(), new RefusalsAreContact(),
         new OnlyListedPeers(), new NonsenseIsRefused(), new TpmUseIsBounded(), new NewerFilesAreLeft(),

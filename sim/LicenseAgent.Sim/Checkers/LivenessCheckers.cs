@@ -19,7 +19,7 @@ internal sealed class ComesBack : Checker
             yield break;
         }
 
-        foreach (string node in run.Nodes)
+        foreach (string node in run.Nodes.Where(n => !run.IsLeftBroken(n)))
         {
             Judge(run);
             Seen? last = run.Of(node).OfType<Seen>().LastOrDefault(s => s.Node == node);
@@ -56,7 +56,7 @@ internal sealed class ViewsAgree : Checker
             yield break;
         }
 
-        foreach (string node in run.Nodes)
+        foreach (string node in run.Nodes.Where(n => !run.IsLeftBroken(n)))
         {
             if (run.Of(node).OfType<Seen>().LastOrDefault(s => s.Node == node) is { Mode: "NORMAL" } last)
             {
@@ -70,6 +70,28 @@ internal sealed class ViewsAgree : Checker
                 {
                     yield return Broken(last, $"ACTIVE is {last.Active}, the server's is {server}");
                 }
+            }
+        }
+    }
+}
+
+/// <summary>A till that stays broken, because nobody can heal it, holds up no other.</summary>
+internal sealed class BrokenHoldsUpNobody : Checker
+{
+    public override string Id => "L04";
+
+    public override string Claim => "Where one till stays broken the others come back all the same";
+
+    public override IReadOnlyList<string> Profiles => ["swarm"];
+
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        foreach (string node in run.Nodes.Where(n => !run.IsLeftBroken(n) && run.Nodes.Any(run.IsLeftBroken)))
+        {
+            Judge(run);
+            if (run.Of(node).OfType<Seen>().LastOrDefault(s => s.Node == node) is { Mode: not "NORMAL" } last)
+            {
+                yield return Broken(last, $"{last.Mode} {last.Lock}, and another till is broken for good");
             }
         }
     }
@@ -100,7 +122,7 @@ internal sealed class AlertsClear : Checker
 
     public override IEnumerable<Violation> Check(RunRecord run)
     {
-        foreach (LeftOver left in run.History.OfType<LeftOver>())
+        foreach (LeftOver left in run.History.OfType<LeftOver>().Where(l => !run.IsLeftBroken(l.Node)))
         {
             Judge(run);
             string[] standing =

@@ -135,9 +135,7 @@ internal sealed class NewerFilesAreLeft : Checker
         foreach (string node in run.Nodes)
         {
             // Other files than it was started on.
-            Excuse excuse = new(
-                FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.StateDamaged, FaultKinds.SecretDamaged,
-                FaultKinds.OlderFormat);
+            Excuse excuse = new([.. FaultKinds.Tampering.Except(FaultKinds.LogTampering), FaultKinds.OlderFormat]);
             long beganUs = 0;
             foreach (Happening h in run.Of(node))
             {

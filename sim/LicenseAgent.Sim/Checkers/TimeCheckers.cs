@@ -28,7 +28,7 @@ internal sealed class DegradedEnds : Checker
             // With an old or no run state the high-water goes back to the last generation (agent.md §4); a wrong server
             // clock is believed by design. A disk that is only slow keeps what it is given.
             Excuse excuse = new([
-                FaultKinds.RunRemoved, FaultKinds.DiskRestored, FaultKinds.StateDamaged, FaultKinds.ServerSkew,
+                .. FaultKinds.Tampering.Except(FaultKinds.LogTampering), FaultKinds.ServerSkew,
                 .. FaultKinds.Disk.Except([FaultKinds.DiskStall]),
             ]);
             OffTime off = new();
@@ -72,7 +72,7 @@ internal sealed class LevelsAreKept : Checker
     {
         foreach (string node in run.Nodes)
         {
-            Excuse excuse = new([FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.StateDamaged, .. FaultKinds.Disk]);
+            Excuse excuse = new([.. FaultKinds.Tampering.Except(FaultKinds.LogTampering), .. FaultKinds.Disk]);
             Dictionary<string, long> revoked = new(StringComparer.Ordinal);
             long held = 0;
             foreach (Happening h in run.Of(node))
@@ -112,7 +112,7 @@ internal sealed class OrdersAreKept : Checker
         foreach (string node in run.Nodes)
         {
             Excuse excuse = new([
-                FaultKinds.DiskRestored, FaultKinds.RunRemoved, FaultKinds.StateDamaged, FaultKinds.OlderFormat,
+                .. FaultKinds.Tampering.Except(FaultKinds.LogTampering), FaultKinds.OlderFormat,
                 .. FaultKinds.Disk, FaultKinds.TpmCleared, FaultKinds.TpmReplaced,
             ]);
             Levels levels = new();

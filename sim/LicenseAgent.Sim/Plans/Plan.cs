@@ -62,7 +62,14 @@ internal sealed record Knobs(
 /// <summary>Something goes wrong, for a while.</summary>
 /// <param name="Till">Its name, or empty: the server or all of them.</param>
 /// <param name="Kind">One of <see cref="FaultKinds"/>.</param>
-internal sealed record PlannedFault(int Id, long AtS, long ForS, string Till, string Kind, long Arg = 0, long Arg2 = 0);
+internal sealed record PlannedFault(int Id, long AtS, long ForS, string Till, string Kind, long Arg = 0, long Arg2 = 0)
+{
+    /// <summary>Argument of an absent TPM: the healing does not bring it back.</summary>
+    public const long ForGood = 1;
+
+    [JsonIgnore]
+    public bool IsForGood => Kind == FaultKinds.TpmAbsent && Arg == ForGood;
+}
 
 /// <summary>Somebody orders something.</summary>
 internal sealed record PlannedOrder(int Id, long AtS, string Till, string Kind, long Arg = 0);

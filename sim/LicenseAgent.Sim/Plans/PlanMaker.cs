@@ -79,6 +79,7 @@ internal static class PlanMaker
         if (profile.Name == "swarm")
         {
             orders.AddRange(InvalidationAtConfirm(seed, orders.Count + 1, tills, hours));
+            faults.AddRange(LeftBroken(seed, faults.Count + 1, tills, hours));
         }
 
         return new Plan(
@@ -97,6 +98,18 @@ internal static class PlanMaker
             yield return new PlannedOrder(
                 id, chance.Between(QuietS, hours * 3_600L), SimWorld.NameOf((int)chance.Between(1, tills)),
                 OrderKinds.InvalidateAtConfirm);
+        }
+    }
+
+    /// <summary>A till whose TPM is gone for good, among others that have to come back all the same.</summary>
+    private static IEnumerable<PlannedFault> LeftBroken(ulong seed, int id, int tills, int hours)
+    {
+        SimRandom chance = SimRandom.Of(seed, "plan", "left-broken");
+        if (tills > 1 && chance.Chance(0.1))
+        {
+            yield return new PlannedFault(
+                id, chance.Between(QuietS, hours * 3_600L), hours * 7_200L, SimWorld.NameOf((int)chance.Between(1, tills)),
+                FaultKinds.TpmAbsent, PlannedFault.ForGood);
         }
     }
 

@@ -231,6 +231,22 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void L04_a_till_that_does_not_come_back_beside_one_that_is_broken_for_good_is_found()
+    {
+        Plan plan = Plan() with
+        {
+            Tills = 2,
+            Faults = [new PlannedFault(1, 1, 1, "till-0002", FaultKinds.TpmAbsent, PlannedFault.ForGood)],
+        };
+        Seen offline = Shown(2 * Hour, active: 3) with { Mode = "OFFLINE" };
+        Violation[] At(Plan of, Seen seen) => [.. new BrokenHoldsUpNobody().Check(new RunRecord(of, [seen], []))];
+        Assert.Empty(At(plan, Shown(2 * Hour, active: 3)));
+        Assert.Single(At(plan, offline));
+        Assert.Empty(At(plan with { Faults = [] }, offline));
+        Assert.Empty(At(plan, offline with { Node = "till-0002" }));
+    }
+
+    [Fact]
     public void L05_an_alert_that_outlives_its_cause_is_found()
     {
         LeftOver left = new(10 * Hour, Till, "audit_regressed", 20);

@@ -41,7 +41,7 @@ internal sealed class FaultDesk
     public void EndAll()
     {
         _healed = true;
-        foreach (OpenFault open in _open.ToArray())
+        foreach (OpenFault open in _open.Where(o => !o.Fault.IsForGood).ToArray())
         {
             Finish(open);
         }
