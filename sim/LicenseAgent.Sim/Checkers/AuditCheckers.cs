@@ -1,3 +1,4 @@
+using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Plans;
 
@@ -83,14 +84,14 @@ internal sealed class ChainHolds : Checker
 }
 
 /// <summary>
-/// A log that nobody touched never contradicts what the server witnessed, whatever crashed; one whose tail was cut
-/// behind the last witness is noticed at the next.
+/// A log that nobody touched never contradicts what the server witnessed, whatever crashed: neither at the next witness,
+/// nor at the end, when every record that was shown stands in it.
 /// </summary>
 internal sealed class HonestLogsAgree : Checker
 {
     public override string Id => "I19";
 
-    public override string Claim => "An honest power cut never looks like tampering; tampering is seen at the next witness";
+    public override string Claim => "An honest power cut never looks like tampering, and what was shown of a log stays in it";
 
     public override IEnumerable<Violation> Check(RunRecord run)
     {
@@ -108,8 +109,25 @@ internal sealed class HonestLogsAgree : Checker
                     yield return Broken(w, $"the server saw another log at record {w.Seq}, and nobody touched it");
                     break;
                 }
+
+                if (run.Logs.FirstOrDefault(l => l.Node == node) is { } log && Lost(log, given) is { } lost)
+                {
+                    yield return Broken(lost, $"record {lost.Seq} was shown to the server and is not in the log");
+                }
             }
         }
+    }
+
+    /// <summary>The first record that was shown and is in no file. Of a log that has lost files by age nothing is said.</summary>
+    private static WitnessGiven? Lost(LogAtEnd log, IEnumerable<WitnessGiven> given)
+    {
+        if (log.Files.Any(f => f.Retired.Count > 0))
+        {
+            return null;
+        }
+
+        HashSet<(long, Digest32)> there = [.. log.Lines.Select(l => (l.Seq, l.Head))];
+        return given.FirstOrDefault(w => w.Seq > 0 && !there.Contains((w.Seq, w.Head)));
     }
 }
 

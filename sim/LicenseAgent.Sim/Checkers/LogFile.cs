@@ -9,8 +9,9 @@ namespace LicenseAgent.Sim.Checkers;
 /// <param name="HashRight">Its hash is that of its bytes.</param>
 /// <param name="Follows">It names the hash of the line before it in its file.</param>
 /// <param name="Version">Of the secret it is about; 0: of none.</param>
+/// <param name="Head">Its hash, as it says.</param>
 internal sealed record LogLine(
-    long Seq, string Event, string? Op, string Outcome, bool HashRight, bool Follows, long Version);
+    long Seq, string Event, string? Op, string Outcome, bool HashRight, bool Follows, long Version, Digest32 Head);
 
 /// <summary>A record by its number and its hash, which is what the next one names.</summary>
 internal sealed record LogPoint(long Seq, string Head);
@@ -73,13 +74,13 @@ internal sealed record LogFile(
             LogLine read = new(
                 root.GetProperty("seq").GetInt64(), what, root.GetProperty("op").GetString(),
                 string.Intern(root.GetProperty("outcome").GetString()!), Base64UrlText.Encode(computed) == hash,
-                prev == last, VersionIn(details));
+                prev == last, VersionIn(details), Digest32.TryParse(hash, out Digest32 digest) ? digest : default);
             return (read, prev, hash, retired);
         }
         catch (JsonException)
         {
             string text = Encoding.UTF8.GetString(line[..Math.Min(40, line.Length)]);
-            return (new LogLine(0, text, null, "", HashRight: false, Follows: false, 0), "", "", null);
+            return (new LogLine(0, text, null, "", HashRight: false, Follows: false, 0, default), "", "", null);
         }
     }
 

@@ -116,7 +116,11 @@ internal sealed record VersionChanged(long AtUs, string Node, long Version, Vers
 
 internal sealed record Revoked(long AtUs, string Node, string License, long ListVersion) : Happening(AtUs, Node);
 
-internal sealed record WitnessGiven(long AtUs, string Node, long Seq, bool Conflict) : Happening(AtUs, Node);
+internal sealed record WitnessGiven(long AtUs, string Node, long Seq, bool Conflict) : Happening(AtUs, Node)
+{
+    /// <summary>The record that was shown. Not hashed: a certificate request in the log differs from run to run.</summary>
+    internal Digest32 Head { get; init; }
+}
 
 /// <summary>The agent removed a file of its log that was old.</summary>
 /// <param name="AgeS">Of the youngest record in it, by the time it has on it.</param>

@@ -86,6 +86,18 @@ public sealed class LogCheckerTests
     }
 
     [Fact]
+    public void I19_a_record_that_was_shown_and_is_not_in_the_log_is_found()
+    {
+        byte[] log = Log((1, "started", "a"), (2, "secret_staged", "r1"));
+        byte[] other = Log((1, "started", "a"), (2, "secret_staged", "r2"));
+        WitnessGiven shown = new(5, Till, 2, Conflict: false) { Head = Digest32.From(HashOf(log)) };
+        Assert.Empty(FoundIn<HonestLogsAgree>(log, shown));
+        Assert.Single(FoundIn<HonestLogsAgree>(other, shown));
+        Assert.Single(FoundIn<HonestLogsAgree>(Log((1, "started", "a")), shown));
+        Assert.Empty(FoundIn<HonestLogsAgree>(other, new FaultBegan(1, Till, 1, FaultKinds.AuditSwapped), shown));
+    }
+
+    [Fact]
     public void I20_what_was_retired_need_not_name_a_version_and_what_is_left_must()
     {
         byte[] first = Log((1, "started", "a"));

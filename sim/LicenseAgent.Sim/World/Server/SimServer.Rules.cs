@@ -217,7 +217,7 @@ internal sealed partial class SimServer
         }
 
         books.WitnessTime = UtcTime.Max(books.WitnessTime, timestamp);
-        _history.Add(new WitnessGiven(_loop.NowUs, books.AgentId, shown.Seq, conflict));
+        _history.Add(new WitnessGiven(_loop.NowUs, books.AgentId, shown.Seq, conflict) { Head = shown.Head });
         return conflict;
     }
 
