@@ -219,6 +219,7 @@ internal sealed class SimWorld : IDisposable
     /// <summary>A till that runs serves from memory when its TPM is no longer its own, and says so all the same.</summary>
     private static bool IsOfAnotherTpm(SimTill till) => till.Agent?.Loop.Snapshot is { } shown
         && (shown.Mode.ReasonWhenLocked is LockReason.TpmReplaced or LockReason.NotEnrolled
+                or LockReason.IdentityDamaged
             || shown.Status.Tpm.State == TpmReports.Replaced);
 
     private bool IsPutBackWhole(SimTill till) => Server.Find(till.Id) is { IsStranger: true }

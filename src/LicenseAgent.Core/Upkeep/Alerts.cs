@@ -131,6 +131,14 @@ internal static class Alerts
                 $"{fact}; the agent asks the server to repair it.");
         }
 
+        if (state.Lock is LockReason.IdentityDamaged)
+        {
+            yield return (ModeText.Of(state.Lock.Value), "critical",
+                "agent.json in the state directory is damaged, so this till does not know who it is. Put it back from a "
+                + "backup and restart the agent, or enrol the till again: license-agent-cli enroll --replace, with a "
+                + "bundle of license-server agents add ID --replace.");
+        }
+
         foreach ((string, string, string) condition in OfTheServer(state, now))
         {
             yield return condition;

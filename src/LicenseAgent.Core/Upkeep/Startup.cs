@@ -31,6 +31,18 @@ internal static class Startup
         turn.State = turn.State with { Lock = LockReason.NotEnrolled, EnrollmentResumable = true };
     }
 
+    /// <summary>
+    /// Nobody can say any more who this till is: LOCKED, with nothing touched, until an operator enrols it anew.
+    /// </summary>
+    public static void OnIdentityDamaged(Turn turn, AgentEvent.FoundIdentityDamaged e)
+    {
+        Expect.During<Activity.Loading>(turn);
+        Readable(turn);
+        string reason = ModeText.Of(e.Reason);
+        turn.State = turn.State with { Lock = e.Reason, Tpm = TpmHealth.Unknown };
+        turn.Audit(reason, "", "failed", durable: true);
+    }
+
     public static void OnStateLoaded(Turn turn, AgentEvent.StateLoaded e)
     {
         Expect.During<Activity.Loading>(turn);

@@ -34,7 +34,7 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
     public async Task<AgentFile> BeginAsync(EnrollCall call, CancellationToken cancel)
     {
         EnrollmentBundle bundle = call.Bundle;
-        AgentFile? before = await _files.ReadAgentAsync(cancel);
+        AgentFile? before = await ReadBeforeAsync(call, cancel);
         BundleCheck.Require(bundle, config, buildTime);
         if (before is { Phase: EnrollmentPhase.Enrolled })
         {
@@ -108,6 +108,19 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
         if (works && call.Force != true)
         {
             throw new TpmWorksException();
+        }
+    }
+
+    /// <summary>A damaged identity is taken for none by who asks for a new one.</summary>
+    private async Task<AgentFile?> ReadBeforeAsync(EnrollCall call, CancellationToken cancel)
+    {
+        try
+        {
+            return await _files.ReadAgentAsync(cancel);
+        }
+        catch (IdentityDamagedException) when (call.Replace == true)
+        {
+            return null;
         }
     }
 

@@ -18,10 +18,23 @@ internal sealed class TillFiles(IStateFiles files)
     public const string Keysets = "keysets.json";
     public const string Tls = "tls.pem";
 
-    public async Task<AgentFile?> ReadAgentAsync(CancellationToken cancel) =>
-        await files.ReadAsync(AgentFile.Name, cancel) is { } bytes
-            ? StateJson.Read(bytes, StateJson.Strict.AgentFile, AgentFile.Name, AgentFile.CurrentFormat)
-            : null;
+    /// <exception cref="IdentityDamagedException">There is one, and it is not what was written.</exception>
+    public async Task<AgentFile?> ReadAgentAsync(CancellationToken cancel)
+    {
+        if (await files.ReadAsync(AgentFile.Name, cancel) is not { } bytes)
+        {
+            return null;
+        }
+
+        try
+        {
+            return StateJson.Read(bytes, StateJson.Strict.AgentFile, AgentFile.Name, AgentFile.CurrentFormat);
+        }
+        catch (ProtocolException e)
+        {
+            throw new IdentityDamagedException(e);
+        }
+    }
 
     public Task SaveAgentAsync(AgentFile agent, CancellationToken cancel) =>
         files.ReplaceAsync(AgentFile.Name, StrictJson.Write(agent, StateJson.Strict.AgentFile), cancel);
@@ -104,3 +117,9 @@ internal sealed class TillFiles(IStateFiles files)
         return key;
     }
 }
+
+/// <summary>The till cannot read who it is. The file stays as it is until an enrolment takes its place.</summary>
+internal sealed class IdentityDamagedException(Exception inner)
+    : EnvironmentException(
+        "identity_damaged", $"{AgentFile.Name} in the state directory is damaged ({inner.Message}).",
+        retryable: false, inner);

@@ -28,7 +28,17 @@ internal sealed class Opening(
 
     public async Task<AgentEvent> LoadAsync(CancellationToken cancel)
     {
-        AgentFile? agent = await _files.ReadAgentAsync(cancel);
+        AgentFile? agent;
+        try
+        {
+            agent = await _files.ReadAgentAsync(cancel);
+        }
+        catch (IdentityDamagedException e)
+        {
+            AgentEvents.EffectFailed(logger, nameof(AgentEffect.LoadState), e.Reason, e.Message);
+            return new AgentEvent.FoundIdentityDamaged(LockReason.IdentityDamaged);
+        }
+
         till.Agent = agent;
         if (agent is null or { Phase: EnrollmentPhase.MakingKeys or EnrollmentPhase.Refused })
         {
