@@ -50,7 +50,9 @@ public abstract record AgentEvent
     /// <summary>There is an identity, but no state that belongs to the TPM's generation.</summary>
     /// <param name="Keyset">The keyset pinned at enrolment: the bound reference is lost with the state.</param>
     /// <param name="Counter">The NV counter: the next generation is one above.</param>
-    /// <param name="SlotHighest">Highest version the NV slots name.</param>
+    /// <param name="SlotHighest">
+    /// Highest version that NV slots, identity, and state files that can be read name.
+    /// </param>
     public sealed record StateUnusable(
         Identity Identity, FileReference Keyset, LockReason Reason, long Counter, long SlotHighest, RunState Run)
         : AgentEvent

@@ -72,7 +72,7 @@ internal sealed class Opening(
             },
             LoadedState.Fresh => EnrolledEvent(agent, run.Run, settings.BuildTime, ports.BootClock.BootMs),
             LoadedState.Unusable u => new AgentEvent.StateUnusable(
-                identity, till.Server!.Chain.Reference, u.Reason, u.Counter, u.SlotHighest,
+                identity, till.Server!.Chain.Reference, u.Reason, u.Counter, u.Highest,
                 Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel)))
             {
                 Mirror = mirror,
