@@ -75,6 +75,9 @@ internal static class Remedies
         "identity_damaged" =>
             "agent.json in the state directory is damaged. Put it back from a backup and restart the agent, or on the "
             + "server: license-server agents add ID --replace; here: license-agent-cli enroll --replace --bundle FILE.",
+        "certificate_damaged" =>
+            "tls.pem in the state directory is damaged or missing. Put it back from a backup, or on the server: "
+            + "license-server agents add ID --replace; here: license-agent-cli enroll --replace --bundle FILE.",
         "suspended" => "The license server has suspended this till. Its operator resumes it.",
         "state_rollback" or "state_corrupt" or "secret_unreadable" =>
             "The state on disk was put back or damaged. The agent asks the license server to repair it. " + CheckTheWay,

@@ -29,7 +29,7 @@ public abstract record AgentEvent
     /// <summary>An enrolment was begun and not finished before the last stop.</summary>
     public sealed record FoundEnrolling(string AgentId) : AgentEvent;
 
-    /// <summary>There was an identity, and its file cannot be read as one. It is left as it is.</summary>
+    /// <summary>There was an identity, and a file of it cannot be read as one. It is left as it is.</summary>
     public sealed record FoundIdentityDamaged(LockReason Reason) : AgentEvent;
 
     /// <summary>Identity and state are there, hash, generation and counter agree.</summary>

@@ -64,5 +64,5 @@ internal sealed class OffTime
     /// </summary>
     public static bool HasNoTime(Seen seen) =>
         seen.Lock is "starting" or "not_enrolled" or "tpm_unavailable" or "tpm_replaced" or "identity_damaged"
-            or "NO_SECRET";
+            or "certificate_damaged" or "NO_SECRET";
 }

@@ -25,6 +25,9 @@ public enum LockReason
 
     /// <summary>What <c>agent.json</c> holds cannot be read: the till does not know who it is.</summary>
     IdentityDamaged,
+
+    /// <summary>Key and certificate for the server cannot be read: nobody but an enrolment can give others.</summary>
+    CertificateDamaged,
     Suspended,
     NoSecret,
 }
@@ -101,6 +104,7 @@ public static class ModeText
         LockReason.TpmUnavailable => "tpm_unavailable",
         LockReason.TpmReplaced => "tpm_replaced",
         LockReason.IdentityDamaged => "identity_damaged",
+        LockReason.CertificateDamaged => "certificate_damaged",
         LockReason.Suspended => "suspended",
         LockReason.NoSecret => "NO_SECRET",
         _ => throw new InvariantBroken($"Lock reason {reason} has no word."),

@@ -131,12 +131,16 @@ internal static class Alerts
                 $"{fact}; the agent asks the server to repair it.");
         }
 
-        if (state.Lock is LockReason.IdentityDamaged)
+        if (state.Lock is LockReason.IdentityDamaged or LockReason.CertificateDamaged)
         {
+            string fact = state.Lock is LockReason.IdentityDamaged
+                ? "agent.json in the state directory is damaged, so this till does not know who it is. Put it back from a "
+                    + "backup and restart the agent"
+                : "tls.pem in the state directory is damaged or missing, so this till cannot show the server who it is. "
+                    + "Put it back from a backup";
             yield return (ModeText.Of(state.Lock.Value), "critical",
-                "agent.json in the state directory is damaged, so this till does not know who it is. Put it back from a "
-                + "backup and restart the agent, or enrol the till again: license-agent-cli enroll --replace, with a "
-                + "bundle of license-server agents add ID --replace.");
+                $"{fact}, or enrol the till again: license-agent-cli enroll --replace, with a bundle of license-server "
+                + "agents add ID --replace.");
         }
 
         foreach ((string, string, string) condition in OfTheServer(state, now))

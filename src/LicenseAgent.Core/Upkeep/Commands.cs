@@ -111,7 +111,7 @@ internal static class Commands
             { Activity: not Activity.Idle } => "busy",
             { Lock: LockReason.Starting } => "not_ready",
             _ when e.Replace => null,
-            { Lock: LockReason.IdentityDamaged } => ModeText.Of(state.Lock.Value),
+            { Lock: LockReason.IdentityDamaged or LockReason.CertificateDamaged } => ModeText.Of(state.Lock.Value),
             { Lock: not LockReason.NotEnrolled } => "not_ready",
             _ => null,
         };
@@ -247,7 +247,7 @@ internal static class Commands
     private static string? WhyNoRotation(AgentState state) => state switch
     {
         // Lost at start, the identity is on the disk and was not judged yet: that is not the reason.
-        { Lock: LockReason.IdentityDamaged } => ModeText.Of(state.Lock.Value),
+        { Lock: LockReason.IdentityDamaged or LockReason.CertificateDamaged } => ModeText.Of(state.Lock.Value),
         { Identity: null, Lock: not (LockReason.TpmUnavailable or LockReason.TpmReplaced) }
             when !(state.Settings.FallbackOnLoss && Views.IsTpmLost(state)) => "not_enrolled",
         _ when Views.IsSuspended(state) => "suspended",

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using LicenseAgent.Core;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.State;
 using LicenseAgent.Daemon.Upstream;
@@ -32,7 +33,8 @@ internal sealed class TillFiles(IStateFiles files)
         }
         catch (ProtocolException e)
         {
-            throw new IdentityDamagedException(e);
+            throw new IdentityDamagedException(
+                LockReason.IdentityDamaged, $"{AgentFile.Name} in the state directory is damaged ({e.Message}).", e);
         }
     }
 
@@ -58,13 +60,16 @@ internal sealed class TillFiles(IStateFiles files)
         }
     }
 
+    /// <summary>A damaged key is made anew: its certificate is asked for with the rest.</summary>
     public async Task EnsureTlsKeyAsync(CancellationToken cancel)
     {
-        if (await files.ReadAsync(Tls, cancel) is null)
+        if (await files.ReadAsync(Tls, cancel) is not { } pem || !TlsFiles.TryReadKey(pem, out ECDsa? key))
         {
-            using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             await files.ReplaceAsync(Tls, Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem() + "\n"), cancel);
         }
+
+        key.Dispose();
     }
 
     /// <summary>PKCS#10, DER, that asks for exactly the agent's name.</summary>
@@ -110,16 +115,19 @@ internal sealed class TillFiles(IStateFiles files)
 
     private async Task<ECDsa> ReadTlsKeyAsync(CancellationToken cancel)
     {
-        byte[] pem = await files.ReadAsync(Tls, cancel) ?? throw new StorageException(
-            "tls_missing", $"{Tls} is missing in the state directory; restore it or enrol the till again.");
-        ECDsa key = ECDsa.Create();
-        key.ImportFromPem(Encoding.ASCII.GetString(pem));
-        return key;
+        return await files.ReadAsync(Tls, cancel) is { } pem && TlsFiles.TryReadKey(pem, out ECDsa? key)
+            ? key
+            : throw TlsFiles.Damaged();
     }
 }
 
-/// <summary>The till cannot read who it is. The file stays as it is until an enrolment takes its place.</summary>
-internal sealed class IdentityDamagedException(Exception inner)
+/// <summary>
+/// The till cannot read who it is, or what it shows the server. The file stays as it is until an enrolment takes its
+/// place.
+/// </summary>
+internal sealed class IdentityDamagedException(LockReason damaged, string message, Exception? inner = null)
     : EnvironmentException(
-        "identity_damaged", $"{AgentFile.Name} in the state directory is damaged ({inner.Message}).",
-        retryable: false, inner);
+        ModeText.Of(damaged), message, retryable: damaged is LockReason.CertificateDamaged, inner)
+{
+    public LockReason Damaged { get; } = damaged;
+}

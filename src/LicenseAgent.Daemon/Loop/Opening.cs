@@ -28,17 +28,20 @@ internal sealed class Opening(
 
     public async Task<AgentEvent> LoadAsync(CancellationToken cancel)
     {
-        AgentFile? agent;
         try
         {
-            agent = await _files.ReadAgentAsync(cancel);
+            return await LoadWholeAsync(cancel);
         }
         catch (IdentityDamagedException e)
         {
             AgentEvents.EffectFailed(logger, nameof(AgentEffect.LoadState), e.Reason, e.Message);
-            return new AgentEvent.FoundIdentityDamaged(LockReason.IdentityDamaged);
+            return new AgentEvent.FoundIdentityDamaged(e.Damaged);
         }
+    }
 
+    private async Task<AgentEvent> LoadWholeAsync(CancellationToken cancel)
+    {
+        AgentFile? agent = await _files.ReadAgentAsync(cancel);
         till.Agent = agent;
         if (agent is null or { Phase: EnrollmentPhase.MakingKeys or EnrollmentPhase.Refused })
         {

@@ -42,6 +42,7 @@ public sealed class DoctorTests : IDisposable
     [InlineData("tpm_unavailable", "Check [tpm] device")]
     [InlineData("not_enrolled", "license-agent-cli enroll --bundle FILE")]
     [InlineData("identity_damaged", "enroll --replace")]
+    [InlineData("certificate_damaged", "enroll --replace")]
     [InlineData("suspended", "Its operator resumes it")]
     [InlineData("state_rollback", "asks the license server to repair it")]
     [InlineData("NO_SECRET", "asks for a new one")]

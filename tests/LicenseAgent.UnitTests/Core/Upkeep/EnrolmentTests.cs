@@ -221,16 +221,34 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
-    public void A_damaged_identity_gives_way_to_a_replacement_and_to_nothing_else()
+    public void A_damaged_certificate_is_LOCKED_said_once_and_looked_for_again()
     {
-        CoreDriver till = Damaged(LockReason.IdentityDamaged);
+        CoreDriver till = Damaged(LockReason.CertificateDamaged);
+        Assert.Contains("enroll --replace", till.State.Alerts["certificate_damaged"].Detail, StringComparison.Ordinal);
+        till.After(TimeSpan.FromMinutes(10));
+        till.Under<Activity.Loading>();
+        till.Step(new AgentEvent.FoundIdentityDamaged(LockReason.CertificateDamaged));
+        Assert.Single(till.AllEffects, e => e is AgentEffect.Audit { Event: "certificate_damaged" });
+        till.After(TimeSpan.FromMinutes(10));
+        till.Under<Activity.Loading>();
+        till.Step(new AgentEvent.StateLoaded(
+            Given.Identity, Given.Bound(Given.Active(1)), Given.Run(Given.Bound(Given.Active(1)))));
+        Assert.DoesNotContain("certificate_damaged", till.State.Alerts.Keys);
+    }
+
+    [Theory]
+    [InlineData(LockReason.IdentityDamaged)]
+    [InlineData(LockReason.CertificateDamaged)]
+    public void A_damaged_identity_gives_way_to_a_replacement_and_to_nothing_else(LockReason reason)
+    {
+        CoreDriver till = Damaged(reason);
         till.Step(new AgentEvent.EnrollAsked(3));
-        Assert.Equal("identity_damaged", Assert.Single(till.Did<AgentEffect.CompleteEnroll>()).RefusedBecause);
+        Assert.Equal(ModeText.Of(reason), Assert.Single(till.Did<AgentEffect.CompleteEnroll>()).RefusedBecause);
         till.Step(new AgentEvent.EnrollAsked(4, Replace: true));
         Assert.Equal(4, till.Under<Activity.Enrolling>().Ticket);
         till.Step(new AgentEvent.Enrolled(Given.Identity, Given.Keyset, 7, 5, till.Real, till.BootMs));
         till.Settle();
-        Assert.DoesNotContain("identity_damaged", till.State.Alerts.Keys);
+        Assert.DoesNotContain(ModeText.Of(reason), till.State.Alerts.Keys);
         Assert.Equal(7, till.Plan<RequestPlan.Prepare>().Highest);
     }
 
