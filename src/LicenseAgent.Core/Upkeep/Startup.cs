@@ -32,8 +32,8 @@ internal static class Startup
     }
 
     /// <summary>
-    /// Nobody can say any more who this till is, or it cannot show it to the server: LOCKED, with nothing touched, until
-    /// an operator enrols it anew. A certificate put back is taken at the next look.
+    /// Nobody can say any more who this till is, or it cannot show it to the server: LOCKED, with nothing touched,
+    /// until an operator enrols it anew. A certificate put back is taken at the next look.
     /// </summary>
     public static void OnIdentityDamaged(Turn turn, AgentEvent.FoundIdentityDamaged e)
     {
@@ -139,8 +139,8 @@ internal static class Startup
     /// <summary>Reading the state is tried until it succeeds.</summary>
     public static bool TryLoad(Turn turn)
     {
-        if (turn.State.Lock is not (LockReason.Starting or LockReason.CertificateDamaged) || turn.State.Activity is not Activity.Idle
-            || !turn.State.LoadGate.IsOpen(turn.Now))
+        if (turn.State.Lock is not (LockReason.Starting or LockReason.CertificateDamaged)
+            || turn.State.Activity is not Activity.Idle || !turn.State.LoadGate.IsOpen(turn.Now))
         {
             return false;
         }

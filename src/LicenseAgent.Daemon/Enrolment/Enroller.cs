@@ -82,8 +82,8 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
     }
 
     /// <summary>
-    /// An identity is given up only for a TPM that is certainly another, or was cleared, and where it cannot be shown to
-    /// the server any more. A TPM that does not answer may be the right one tomorrow.
+    /// An identity is given up only for a TPM that is certainly another, or was cleared, and where it cannot be shown
+    /// to the server any more. A TPM that does not answer may be the right one tomorrow.
     /// </summary>
     private async Task RequireReplaceableAsync(AgentFile before, EnrollCall call, CancellationToken cancel)
     {
