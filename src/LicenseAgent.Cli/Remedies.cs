@@ -72,6 +72,12 @@ internal static class Remedies
         "tpm_replaced" =>
             "This is not the TPM the till was enrolled with, or it was cleared. Put it back, or on the server: "
             + "license-server agents add ID --replace; here: license-agent-cli enroll --replace --bundle FILE.",
+        "identity_damaged" =>
+            "agent.json in the state directory is damaged. Put it back from a backup and restart the agent, or on the "
+            + "server: license-server agents add ID --replace; here: license-agent-cli enroll --replace --bundle FILE.",
+        "certificate_damaged" =>
+            "tls.pem in the state directory is damaged or missing. Put it back from a backup, or on the server: "
+            + "license-server agents add ID --replace; here: license-agent-cli enroll --replace --bundle FILE.",
         "suspended" => "The license server has suspended this till. Its operator resumes it.",
         "state_rollback" or "state_corrupt" or "secret_unreadable" =>
             "The state on disk was put back or damaged. The agent asks the license server to repair it. " + CheckTheWay,

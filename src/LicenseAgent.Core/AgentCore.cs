@@ -40,6 +40,7 @@ public static class AgentCore
             case AgentEvent.Ticked: break;
             case AgentEvent.FoundNotEnrolled: Startup.OnNotEnrolled(turn); break;
             case AgentEvent.FoundEnrolling: Startup.OnEnrolling(turn); break;
+            case AgentEvent.FoundIdentityDamaged e: Startup.OnIdentityDamaged(turn, e); break;
             case AgentEvent.StateLoaded e: Startup.OnStateLoaded(turn, e); break;
             case AgentEvent.StateUnusable e: Startup.OnStateUnusable(turn, e); break;
             case AgentEvent.SecretsLoaded e: Startup.OnSecretsLoaded(turn, e); break;

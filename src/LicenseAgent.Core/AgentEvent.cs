@@ -29,6 +29,9 @@ public abstract record AgentEvent
     /// <summary>An enrolment was begun and not finished before the last stop.</summary>
     public sealed record FoundEnrolling(string AgentId) : AgentEvent;
 
+    /// <summary>There was an identity, and a file of it cannot be read as one. It is left as it is.</summary>
+    public sealed record FoundIdentityDamaged(LockReason Reason) : AgentEvent;
+
     /// <summary>Identity and state are there, hash, generation and counter agree.</summary>
     public sealed record StateLoaded(Identity Identity, BoundState Bound, RunState Run) : AgentEvent
     {
@@ -47,7 +50,9 @@ public abstract record AgentEvent
     /// <summary>There is an identity, but no state that belongs to the TPM's generation.</summary>
     /// <param name="Keyset">The keyset pinned at enrolment: the bound reference is lost with the state.</param>
     /// <param name="Counter">The NV counter: the next generation is one above.</param>
-    /// <param name="SlotHighest">Highest version the NV slots name.</param>
+    /// <param name="SlotHighest">
+    /// Highest version that NV slots, identity, and state files that can be read name.
+    /// </param>
     public sealed record StateUnusable(
         Identity Identity, FileReference Keyset, LockReason Reason, long Counter, long SlotHighest, RunState Run)
         : AgentEvent

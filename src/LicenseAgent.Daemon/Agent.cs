@@ -60,13 +60,12 @@ internal sealed class Agent : IDisposable
     {
         memory ??= new ProtectedMemory(new SecretMemory(ports.Randomness), []);
         metrics.SetProtections(memory.Protections);
-        AgentFile? known = await new TillFiles(ports.StateFiles).ReadAgentAsync(CancellationToken.None);
         TrustedNowSource trustedNow = new(program.BuildTime);
         ReplayGuard replay = new(config.Pos.Rate, ports.Randomness);
         AuditOpening opening = await AuditLog.OpenAsync(
             new AuditLogPorts(ports.AuditFile, ports.WorkItems, ports.BootClock, ports.Time, trustedNow.At,
                 ports.VerifyEs256),
-            IdentityOf(known), config.Audit, program.Version,
+            await IdentityAsync(new TillFiles(ports.StateFiles)), config.Audit, program.Version,
             atRest: file => ReplayRebuild.Run(file, replay, ports.BootClock));
         if (opening.Torn > 0 || opening.Damaged > 0 || !opening.Clean)
         {
@@ -147,8 +146,19 @@ internal sealed class Agent : IDisposable
     /// Whose chain the log is. Where a crash came between enrolment and the first record of the new chain, opening the
     /// log begins it.
     /// </summary>
-    private static AuditIdentity IdentityOf(AgentFile? agent) =>
-        agent is { Phase: EnrollmentPhase.Enrolled, Keys: { } keys }
-            ? new AuditIdentity(agent.AgentId, keys.Signing)
-            : AuditIdentity.None;
+    private static async Task<AuditIdentity> IdentityAsync(TillFiles files)
+    {
+        try
+        {
+            AgentFile? agent = await files.ReadAgentAsync(CancellationToken.None);
+            return agent is { Phase: EnrollmentPhase.Enrolled, Keys: { } keys }
+                ? new AuditIdentity(agent.AgentId, keys.Signing)
+                : AuditIdentity.None;
+        }
+        catch (IdentityDamagedException)
+        {
+            // The loop reads the file again, and says so.
+            return AuditIdentity.Unknown;
+        }
+    }
 }

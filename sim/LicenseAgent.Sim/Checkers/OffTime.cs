@@ -63,5 +63,6 @@ internal sealed class OffTime
     /// have gone right after the enrolment.
     /// </summary>
     public static bool HasNoTime(Seen seen) =>
-        seen.Lock is "starting" or "not_enrolled" or "tpm_unavailable" or "tpm_replaced" or "NO_SECRET";
+        seen.Lock is "starting" or "not_enrolled" or "tpm_unavailable" or "tpm_replaced" or "identity_damaged"
+            or "certificate_damaged" or "NO_SECRET";
 }

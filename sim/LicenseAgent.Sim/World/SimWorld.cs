@@ -183,13 +183,13 @@ internal sealed class SimWorld : IDisposable
     }
 
     /// <summary>
-    /// The TPM is another one, or empty: somebody comes with a new bundle until the till has an identity again. In the
+    /// The TPM is another one, or empty, or the identity is damaged: somebody comes with a new bundle until the till has an identity again. In the
     /// healing also where files and TPM were both put back to an enrolment before the present one: the till serves
     /// by itself and hears nothing that is signed, and the server sees it knock with a key that is no longer its.
     /// </summary>
     public void EnrolAnew(SimTill till)
     {
-        if (IsOfAnotherTpm(till))
+        if (HasNoIdentity(till))
         {
             Enrol(till, replace: true);
         }
@@ -209,16 +209,20 @@ internal sealed class SimWorld : IDisposable
     private void KeepEnrolling(SimTill till)
     {
         _anew.Remove(till.Id);
-        if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is not null || IsOfAnotherTpm(till) || !till.IsRunning
+        if (till.Agent?.Loop.Snapshot.Mode.ReasonWhenLocked is not null || HasNoIdentity(till) || !till.IsRunning
             || _isHealing)
         {
             EnrolAnew(till);
         }
     }
 
-    /// <summary>A till that runs serves from memory when its TPM is no longer its own, and says so all the same.</summary>
-    private static bool IsOfAnotherTpm(SimTill till) => till.Agent?.Loop.Snapshot is { } shown
+    /// <summary>
+    /// A till that runs serves from memory when its TPM is no longer its own, and says so all the same. So it is where
+    /// the files of its identity are damaged.
+    /// </summary>
+    private static bool HasNoIdentity(SimTill till) => till.Agent?.Loop.Snapshot is { } shown
         && (shown.Mode.ReasonWhenLocked is LockReason.TpmReplaced or LockReason.NotEnrolled
+                or LockReason.IdentityDamaged or LockReason.CertificateDamaged
             || shown.Status.Tpm.State == TpmReports.Replaced);
 
     private bool IsPutBackWhole(SimTill till) => Server.Find(till.Id) is { IsStranger: true }

@@ -19,13 +19,17 @@ internal static class Certificates
         }
     }
 
-    /// <summary>Before anything about secrets: with an expired certificate nothing else is answered.</summary>
+    /// <summary>
+    /// Before anything about secrets: with an expired certificate nothing else is answered, the repair of a lost state
+    /// included.
+    /// </summary>
     public static bool TryRenew(Turn turn)
     {
         AgentState state = turn.State;
         bool due = state.CertificateOwed
             || (state.Certificate is { } life && turn.TrustedNow >= RenewalOf(life));
-        if (!due || state.Identity is null || state.Bound is null || state.Tpm != TpmHealth.Ok
+        bool hasState = state.Bound is not null || Rotation.IsRepairable(state.Lock);
+        if (!due || state.Identity is null || !hasState || state.Tpm != TpmHealth.Ok
             || Views.IsSuspended(state) || !state.CertificateGate.IsOpen(turn.Now))
         {
             return false;

@@ -97,7 +97,8 @@ internal static class CheckIns
     {
         AgentState state = turn.State;
         bool locked = state.Lock is LockReason.Starting or LockReason.NotEnrolled
-            or LockReason.TpmUnavailable or LockReason.TpmReplaced;
+            or LockReason.TpmUnavailable or LockReason.TpmReplaced or LockReason.IdentityDamaged
+            or LockReason.CertificateDamaged;
         bool software = SoftwareFallback.IsInForce(state);
         bool mute = !software && (locked || state.Tpm != TpmHealth.Ok);
         if (mute || state.Identity is null || !turn.IsOpen(state.CheckInGate))

@@ -329,7 +329,8 @@ internal static class Rotation
         && turn.IsOpen(turn.State.RotationGate) && turn.State.Unfinished is null
         && (turn.State.Lock is null || (IsRepairable(turn.State.Lock) && turn.State.RepairReported));
 
-    private static bool IsRepairable(LockReason? reason) =>
+    /// <summary>Whether the server's word ends the lock: a recovery is asked for.</summary>
+    public static bool IsRepairable(LockReason? reason) =>
         reason is LockReason.StateRollback or LockReason.StateCorrupt or LockReason.SecretUnreadable;
 
     private static string? DueReason(Turn turn)

@@ -22,6 +22,12 @@ public enum LockReason
     SecretUnreadable,
     TpmUnavailable,
     TpmReplaced,
+
+    /// <summary>What <c>agent.json</c> holds cannot be read: the till does not know who it is.</summary>
+    IdentityDamaged,
+
+    /// <summary>Key and certificate for the server cannot be read: nobody but an enrolment can give others.</summary>
+    CertificateDamaged,
     Suspended,
     NoSecret,
 }
@@ -97,6 +103,8 @@ public static class ModeText
         LockReason.SecretUnreadable => "secret_unreadable",
         LockReason.TpmUnavailable => "tpm_unavailable",
         LockReason.TpmReplaced => "tpm_replaced",
+        LockReason.IdentityDamaged => "identity_damaged",
+        LockReason.CertificateDamaged => "certificate_damaged",
         LockReason.Suspended => "suspended",
         LockReason.NoSecret => "NO_SECRET",
         _ => throw new InvariantBroken($"Lock reason {reason} has no word."),

@@ -124,11 +124,18 @@ internal static class Alerts
 
         if (state.Lock is LockReason.StateRollback or LockReason.StateCorrupt or LockReason.SecretUnreadable)
         {
-            string fact = state.Lock is LockReason.SecretUnreadable
+            string lost = state.Lock is LockReason.SecretUnreadable
                 ? "The file of the secret in use cannot be opened"
                 : "The state on disk is not the one the TPM remembers";
             yield return (ModeText.Of(state.Lock.Value), "critical",
-                $"{fact}; the agent asks the server to repair it.");
+                $"{lost}; the agent asks the server to repair it.");
+        }
+
+        if (OfTheIdentity(state.Lock) is { } fact)
+        {
+            yield return (ModeText.Of(state.Lock!.Value), "critical",
+                $"{fact}, or enrol the till again: license-agent-cli enroll --replace, with a bundle of license-server "
+                + "agents add ID --replace.");
         }
 
         foreach ((string, string, string) condition in OfTheServer(state, now))
@@ -141,6 +148,17 @@ internal static class Alerts
             yield return condition;
         }
     }
+
+    private static string? OfTheIdentity(LockReason? reason) => reason switch
+    {
+        LockReason.IdentityDamaged =>
+            "agent.json in the state directory is damaged, so this till does not know who it is. Put it back from a "
+            + "backup and restart the agent",
+        LockReason.CertificateDamaged =>
+            "tls.pem in the state directory is damaged or missing, so this till cannot show the server who it is. Put "
+            + "it back from a backup",
+        _ => null,
+    };
 
     private static IEnumerable<(string Id, string Severity, string Detail)> TimeConditions(Turn turn)
     {

@@ -102,7 +102,8 @@ internal static class Commands
 
     public static void OnEnroll(Turn turn, AgentEvent.EnrollAsked e)
     {
-        string? refusal = turn.State switch
+        AgentState state = turn.State;
+        string? refusal = state switch
         {
             { Identity: not null } when !e.Replace => "already_enrolled",
             { EnrollmentResumable: true } when !e.Replace => "enrolment_under_way",
@@ -110,6 +111,7 @@ internal static class Commands
             { Activity: not Activity.Idle } => "busy",
             { Lock: LockReason.Starting } => "not_ready",
             _ when e.Replace => null,
+            { Lock: LockReason.IdentityDamaged or LockReason.CertificateDamaged } => ModeText.Of(state.Lock.Value),
             { Lock: not LockReason.NotEnrolled } => "not_ready",
             _ => null,
         };
@@ -245,6 +247,7 @@ internal static class Commands
     private static string? WhyNoRotation(AgentState state) => state switch
     {
         // Lost at start, the identity is on the disk and was not judged yet: that is not the reason.
+        { Lock: LockReason.IdentityDamaged or LockReason.CertificateDamaged } => ModeText.Of(state.Lock.Value),
         { Identity: null, Lock: not (LockReason.TpmUnavailable or LockReason.TpmReplaced) }
             when !(state.Settings.FallbackOnLoss && Views.IsTpmLost(state)) => "not_enrolled",
         _ when Views.IsSuspended(state) => "suspended",

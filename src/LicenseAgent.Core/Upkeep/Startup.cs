@@ -31,6 +31,23 @@ internal static class Startup
         turn.State = turn.State with { Lock = LockReason.NotEnrolled, EnrollmentResumable = true };
     }
 
+    /// <summary>
+    /// Nobody can say any more who this till is, or it cannot show it to the server: LOCKED, with nothing touched,
+    /// until an operator enrols it anew. A certificate put back is taken at the next look.
+    /// </summary>
+    public static void OnIdentityDamaged(Turn turn, AgentEvent.FoundIdentityDamaged e)
+    {
+        Expect.During<Activity.Loading>(turn);
+        RetryGate next = turn.Backoff(turn.State.LoadGate, 5);
+        Readable(turn);
+        if (turn.State.Lock != e.Reason)
+        {
+            turn.Audit(ModeText.Of(e.Reason), "", "failed", durable: true);
+        }
+
+        turn.State = turn.State with { Lock = e.Reason, Tpm = TpmHealth.Unknown, LoadGate = next };
+    }
+
     public static void OnStateLoaded(Turn turn, AgentEvent.StateLoaded e)
     {
         Expect.During<Activity.Loading>(turn);
@@ -122,8 +139,8 @@ internal static class Startup
     /// <summary>Reading the state is tried until it succeeds.</summary>
     public static bool TryLoad(Turn turn)
     {
-        if (turn.State.Lock != LockReason.Starting || turn.State.Activity is not Activity.Idle
-            || !turn.State.LoadGate.IsOpen(turn.Now))
+        if (turn.State.Lock is not (LockReason.Starting or LockReason.CertificateDamaged)
+            || turn.State.Activity is not Activity.Idle || !turn.State.LoadGate.IsOpen(turn.Now))
         {
             return false;
         }

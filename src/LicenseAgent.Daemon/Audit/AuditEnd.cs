@@ -59,7 +59,7 @@ internal sealed record AuditEnd(
         }
         return end with
         {
-            OfAnother = IsOfAnother(file, chain, identity, verify),
+            OfAnother = !identity.IsUnknown && IsOfAnother(file, chain, identity, verify),
             FirstSeq = AuditSegments.FirstSeq(file, chain[^1]) ?? end.Point.Seq + 1,
         };
     }

@@ -17,6 +17,11 @@ internal sealed record AuditIdentity(string AgentId, EcPublicJwk? Key)
 {
     public static AuditIdentity None { get; } = new("", null);
 
+    /// <summary>Nobody can say whose the log is: whoever began it, it goes on.</summary>
+    public static AuditIdentity Unknown { get; } = None with { IsUnknown = true };
+
+    public bool IsUnknown { get; private init; }
+
     public Digest32 Genesis { get; } = AuditFormat.Genesis(AgentId, Key?.Thumbprint().ToString() ?? "");
 
     /// <summary>The checkpoint, where it is one of this identity's.</summary>

@@ -34,7 +34,7 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
     public async Task<AgentFile> BeginAsync(EnrollCall call, CancellationToken cancel)
     {
         EnrollmentBundle bundle = call.Bundle;
-        AgentFile? before = await _files.ReadAgentAsync(cancel);
+        AgentFile? before = await ReadBeforeAsync(call, cancel);
         BundleCheck.Require(bundle, config, buildTime);
         if (before is { Phase: EnrollmentPhase.Enrolled })
         {
@@ -82,8 +82,8 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
     }
 
     /// <summary>
-    /// An identity is given up only for a TPM that is certainly another, or was cleared. One that does not answer may
-    /// be the right one tomorrow.
+    /// An identity is given up only for a TPM that is certainly another, or was cleared, and where it cannot be shown
+    /// to the server any more. A TPM that does not answer may be the right one tomorrow.
     /// </summary>
     private async Task RequireReplaceableAsync(AgentFile before, EnrollCall call, CancellationToken cancel)
     {
@@ -105,9 +105,25 @@ internal sealed class Enroller(AgentPorts ports, AgentConfig config, UtcTime bui
             works = false;
         }
 
-        if (works && call.Force != true)
+        if (works && call.Force != true && await HasCertificateAsync(cancel))
         {
             throw new TpmWorksException();
+        }
+    }
+
+    private async Task<bool> HasCertificateAsync(CancellationToken cancel) =>
+        config.Server.ClientPem is not null || (await new TlsFiles(ports.StateFiles).ReadAsync(cancel)).Count > 0;
+
+    /// <summary>A damaged identity is taken for none by who asks for a new one.</summary>
+    private async Task<AgentFile?> ReadBeforeAsync(EnrollCall call, CancellationToken cancel)
+    {
+        try
+        {
+            return await _files.ReadAgentAsync(cancel);
+        }
+        catch (IdentityDamagedException) when (call.Replace == true)
+        {
+            return null;
         }
     }
 

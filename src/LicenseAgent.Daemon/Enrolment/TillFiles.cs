@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using LicenseAgent.Core;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Daemon.State;
 using LicenseAgent.Daemon.Upstream;
@@ -18,10 +19,24 @@ internal sealed class TillFiles(IStateFiles files)
     public const string Keysets = "keysets.json";
     public const string Tls = "tls.pem";
 
-    public async Task<AgentFile?> ReadAgentAsync(CancellationToken cancel) =>
-        await files.ReadAsync(AgentFile.Name, cancel) is { } bytes
-            ? StateJson.Read(bytes, StateJson.Strict.AgentFile, AgentFile.Name, AgentFile.CurrentFormat)
-            : null;
+    /// <exception cref="IdentityDamagedException">There is one, and it is not what was written.</exception>
+    public async Task<AgentFile?> ReadAgentAsync(CancellationToken cancel)
+    {
+        if (await files.ReadAsync(AgentFile.Name, cancel) is not { } bytes)
+        {
+            return null;
+        }
+
+        try
+        {
+            return StateJson.Read(bytes, StateJson.Strict.AgentFile, AgentFile.Name, AgentFile.CurrentFormat);
+        }
+        catch (ProtocolException e)
+        {
+            throw new IdentityDamagedException(
+                LockReason.IdentityDamaged, $"{AgentFile.Name} in the state directory is damaged ({e.Message}).", e);
+        }
+    }
 
     public Task SaveAgentAsync(AgentFile agent, CancellationToken cancel) =>
         files.ReplaceAsync(AgentFile.Name, StrictJson.Write(agent, StateJson.Strict.AgentFile), cancel);
@@ -45,13 +60,16 @@ internal sealed class TillFiles(IStateFiles files)
         }
     }
 
+    /// <summary>A damaged key is made anew: its certificate is asked for with the rest.</summary>
     public async Task EnsureTlsKeyAsync(CancellationToken cancel)
     {
-        if (await files.ReadAsync(Tls, cancel) is null)
+        if (await files.ReadAsync(Tls, cancel) is not { } pem || !TlsFiles.TryReadKey(pem, out ECDsa? key))
         {
-            using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             await files.ReplaceAsync(Tls, Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem() + "\n"), cancel);
         }
+
+        key.Dispose();
     }
 
     /// <summary>PKCS#10, DER, that asks for exactly the agent's name.</summary>
@@ -97,10 +115,19 @@ internal sealed class TillFiles(IStateFiles files)
 
     private async Task<ECDsa> ReadTlsKeyAsync(CancellationToken cancel)
     {
-        byte[] pem = await files.ReadAsync(Tls, cancel) ?? throw new StorageException(
-            "tls_missing", $"{Tls} is missing in the state directory; restore it or enrol the till again.");
-        ECDsa key = ECDsa.Create();
-        key.ImportFromPem(Encoding.ASCII.GetString(pem));
-        return key;
+        return await files.ReadAsync(Tls, cancel) is { } pem && TlsFiles.TryReadKey(pem, out ECDsa? key)
+            ? key
+            : throw TlsFiles.Damaged();
     }
+}
+
+/// <summary>
+/// The till cannot read who it is, or what it shows the server. The file stays as it is until an enrolment takes its
+/// place.
+/// </summary>
+internal sealed class IdentityDamagedException(LockReason damaged, string message, Exception? inner = null)
+    : EnvironmentException(
+        ModeText.Of(damaged), message, retryable: damaged is LockReason.CertificateDamaged, inner)
+{
+    public LockReason Damaged { get; } = damaged;
 }

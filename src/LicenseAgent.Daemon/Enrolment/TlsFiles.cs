@@ -89,7 +89,11 @@ internal sealed class TlsFiles(IStateFiles files)
         return [.. key, .. TillFiles.PemOf(chain)];
     }
 
-    private static bool TryReadKey(ReadOnlySpan<byte> pem, [NotNullWhen(true)] out ECDsa? key)
+    public static IdentityDamagedException Damaged() => new(
+        LockReason.CertificateDamaged,
+        $"{TillFiles.Tls} is missing or damaged in the state directory; restore it or enrol the till again.");
+
+    public static bool TryReadKey(ReadOnlySpan<byte> pem, [NotNullWhen(true)] out ECDsa? key)
     {
         ECDsa read = ECDsa.Create();
         try

@@ -43,6 +43,9 @@ internal static class CommandRefusals
             + "same, repeat with --force."),
         "enrolment_under_way" => Conflict(
             "An enrolment is under way and goes on by itself; see license-agent-cli status."),
+        "identity_damaged" or "certificate_damaged" => Conflict(
+            "agent.json or tls.pem of this till is damaged, so a new enrolment has to take its place: "
+            + "license-agent-cli enroll --replace, with a bundle of license-server agents add ID --replace."),
         "not_ready" or "busy" => NotReady("The agent is starting; repeat the call."),
         "no_contact" => new Problem(
             "about:blank", "No contact", 503, ProblemCodes.NoContact,

@@ -28,6 +28,19 @@ internal sealed class Opening(
 
     public async Task<AgentEvent> LoadAsync(CancellationToken cancel)
     {
+        try
+        {
+            return await LoadWholeAsync(cancel);
+        }
+        catch (IdentityDamagedException e)
+        {
+            AgentEvents.EffectFailed(logger, nameof(AgentEffect.LoadState), e.Reason, e.Message);
+            return new AgentEvent.FoundIdentityDamaged(e.Damaged);
+        }
+    }
+
+    private async Task<AgentEvent> LoadWholeAsync(CancellationToken cancel)
+    {
         AgentFile? agent = await _files.ReadAgentAsync(cancel);
         till.Agent = agent;
         if (agent is null or { Phase: EnrollmentPhase.MakingKeys or EnrollmentPhase.Refused })
@@ -62,7 +75,7 @@ internal sealed class Opening(
             },
             LoadedState.Fresh => EnrolledEvent(agent, run.Run, settings.BuildTime, ports.BootClock.BootMs),
             LoadedState.Unusable u => new AgentEvent.StateUnusable(
-                identity, till.Server!.Chain.Reference, u.Reason, u.Counter, u.SlotHighest,
+                identity, till.Server!.Chain.Reference, u.Reason, u.Counter, u.Highest,
                 Naming(run.Run, await OpenRevocationsAsync(run.Run.Levels.Revocations, cancel)))
             {
                 Mirror = mirror,

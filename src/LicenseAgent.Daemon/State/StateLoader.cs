@@ -3,6 +3,7 @@ using LicenseAgent.Daemon.Metrics;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
+using LicenseAgent.Protocol.Messages;
 using LicenseAgent.Tpm;
 
 namespace LicenseAgent.Daemon.State;
@@ -21,7 +22,7 @@ internal abstract record LoadedState
     public sealed record Fresh(long Counter) : LoadedState;
 
     /// <summary>No file belongs to the TPM's generation.</summary>
-    public sealed record Unusable(LockReason Reason, long Counter, long SlotHighest) : LoadedState;
+    public sealed record Unusable(LockReason Reason, long Counter, long Highest) : LoadedState;
 }
 
 /// <summary>Finds the state at start, and carries on a generation that a crash interrupted.</summary>
@@ -94,9 +95,21 @@ internal sealed class StateLoader(IStateFiles files, ITpmMemory memory, StateSto
             return new LoadedState.Fresh(counter);
         }
 
-        long highest = Math.Max(Version(even), Version(odd));
+        long highest = Math.Max(Math.Max(Version(even), Version(odd)), agent.Highest);
         return new LoadedState.Unusable(
-            nothing ? LockReason.StateCorrupt : LockReason.StateRollback, counter, Math.Max(highest, agent.Highest));
+            nothing ? LockReason.StateCorrupt : LockReason.StateRollback, counter,
+            RaisedBy(candidates, agent.AgentId, highest));
+    }
+
+    /// <summary>
+    /// A file that the TPM does not know may be newer than the TPM: what it has seen is never accepted again. It may
+    /// raise the highest no further than a server may, or whoever writes it could burn all versions there are.
+    /// </summary>
+    private static long RaisedBy(Candidate?[] candidates, string agentId, long highest)
+    {
+        long named = candidates.OfType<Candidate>().Where(c => c.State.AgentId == agentId)
+            .Select(c => c.State.HighestVersionSeen).DefaultIfEmpty().Max();
+        return Math.Clamp(named, highest, highest + AgentApiLimits.VersionJump);
     }
 
     private async Task RestoreAsync(Candidate good, Candidate? first, CancellationToken cancel)

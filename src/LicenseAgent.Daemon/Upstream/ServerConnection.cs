@@ -30,7 +30,7 @@ internal sealed class ServerConnection(
     /// <summary>Of the certificate shown at present.</summary>
     public CertificateLife? Certificate { get; private set; }
 
-    /// <exception cref="StorageException">There is no certificate to show.</exception>
+    /// <exception cref="IdentityDamagedException">There is no certificate to show.</exception>
     public async Task OpenAsync(CancellationToken cancel)
     {
         IReadOnlyList<byte[]> own = await _files.ReadAsync(cancel);
@@ -39,9 +39,7 @@ internal sealed class ServerConnection(
             own = [configured.ToArray()];
         }
 
-        Show(own.Count > 0 ? own : throw new StorageException(
-            "tls_missing",
-            "tls.pem is missing or damaged in the state directory; restore it or enrol the till again."));
+        Show(own.Count > 0 ? own : throw TlsFiles.Damaged());
     }
 
     /// <summary>

@@ -41,6 +41,8 @@ public sealed class DoctorTests : IDisposable
     [InlineData("tpm_replaced", "enroll --replace")]
     [InlineData("tpm_unavailable", "Check [tpm] device")]
     [InlineData("not_enrolled", "license-agent-cli enroll --bundle FILE")]
+    [InlineData("identity_damaged", "enroll --replace")]
+    [InlineData("certificate_damaged", "enroll --replace")]
     [InlineData("suspended", "Its operator resumes it")]
     [InlineData("state_rollback", "asks the license server to repair it")]
     [InlineData("NO_SECRET", "asks for a new one")]

@@ -43,6 +43,7 @@ internal static class EventTable
             ["Started"] = [],
             ["FoundNotEnrolled"] = ["Loading"],
             ["FoundEnrolling"] = ["Loading"],
+            ["FoundIdentityDamaged"] = ["Loading"],
             ["StateLoaded"] = ["Loading"],
             ["StateUnusable"] = ["Loading"],
             ["LoadFailed"] = Loadings,
@@ -139,6 +140,7 @@ internal static class EventTable
         "Ticked" => new AgentEvent.Ticked(),
         "FoundNotEnrolled" => new AgentEvent.FoundNotEnrolled(),
         "FoundEnrolling" => new AgentEvent.FoundEnrolling(Given.AgentId),
+        "FoundIdentityDamaged" => new AgentEvent.FoundIdentityDamaged(LockReason.IdentityDamaged),
         "StateLoaded" => new AgentEvent.StateLoaded(Given.Identity, Bound(), Given.Run(Bound())),
         "StateUnusable" => new AgentEvent.StateUnusable(
             Given.Identity, Given.Keyset, LockReason.StateRollback, 7, 2, RunState.Empty),

@@ -39,6 +39,24 @@ public sealed class CertificateTests
     }
 
     [Fact]
+    public void A_till_that_lost_its_state_has_an_expired_one_renewed_and_is_repaired_then()
+    {
+        CoreDriver till = new();
+        till.Step(new AgentEvent.Started());
+        till.Step(new AgentEvent.StateUnusable(
+            Given.Identity, Given.Keyset, LockReason.StateRollback, 12, 1, RunState.Empty with { Highest = 1 }));
+        till.CheckIn();
+        till.SettleUntil<RequestPlan.Prepare>();
+        till.Refuse(ServerErrors.CertificateExpired);
+        till.Plan<RequestPlan.RenewCertificate>();
+        till.Step(new AgentEvent.AnswerArrived(Given.Renewed(till.Real), new byte[] { 1 }, till.BootMs)
+        {
+            Certificate = Fresh,
+        });
+        Assert.Equal(RotationReasons.Recovery, till.SettleUntil<RequestPlan.Prepare>().Intent.Reason);
+    }
+
+    [Fact]
     public void The_renewed_one_is_durable_before_anything_else_is_sent_and_ends_the_alert()
     {
         CoreDriver till = Renewed();

@@ -208,6 +208,56 @@ public sealed class EnrolmentTests
         Assert.Null(till.Under<Activity.Enrolling>().Ticket);
     }
 
+    [Fact]
+    public void A_damaged_identity_is_LOCKED_said_in_log_and_alert_and_tried_no_further()
+    {
+        CoreDriver till = Damaged(LockReason.IdentityDamaged);
+        Assert.Equal((AgentMode.Locked, LockReason.IdentityDamaged), (till.Mode, Views.Facts(till.State).Lock));
+        Assert.Contains("enroll --replace", till.State.Alerts["identity_damaged"].Detail, StringComparison.Ordinal);
+        Assert.Contains(till.AllEffects, e => e is AgentEffect.Audit { Event: "identity_damaged" });
+        till.After(TimeSpan.FromHours(1));
+        Assert.IsType<Activity.Idle>(till.State.Activity);
+        Assert.DoesNotContain(till.AllEffects, e => e is AgentEffect.SaveRun);
+    }
+
+    [Fact]
+    public void A_damaged_certificate_is_LOCKED_said_once_and_looked_for_again()
+    {
+        CoreDriver till = Damaged(LockReason.CertificateDamaged);
+        Assert.Contains("enroll --replace", till.State.Alerts["certificate_damaged"].Detail, StringComparison.Ordinal);
+        till.After(TimeSpan.FromMinutes(10));
+        till.Under<Activity.Loading>();
+        till.Step(new AgentEvent.FoundIdentityDamaged(LockReason.CertificateDamaged));
+        Assert.Single(till.AllEffects, e => e is AgentEffect.Audit { Event: "certificate_damaged" });
+        till.After(TimeSpan.FromMinutes(10));
+        till.Under<Activity.Loading>();
+        till.Step(new AgentEvent.StateLoaded(
+            Given.Identity, Given.Bound(Given.Active(1)), Given.Run(Given.Bound(Given.Active(1)))));
+        Assert.DoesNotContain("certificate_damaged", till.State.Alerts.Keys);
+    }
+
+    [Theory]
+    [InlineData(LockReason.IdentityDamaged)]
+    [InlineData(LockReason.CertificateDamaged)]
+    public void A_damaged_identity_gives_way_to_a_replacement_and_to_nothing_else(LockReason reason)
+    {
+        CoreDriver till = Damaged(reason);
+        till.Step(new AgentEvent.EnrollAsked(3));
+        Assert.Equal(ModeText.Of(reason), Assert.Single(till.Did<AgentEffect.CompleteEnroll>()).RefusedBecause);
+        till.Step(new AgentEvent.EnrollAsked(4, Replace: true));
+        Assert.Equal(4, till.Under<Activity.Enrolling>().Ticket);
+        till.Step(new AgentEvent.Enrolled(Given.Identity, Given.Keyset, 7, 5, till.Real, till.BootMs));
+        till.Settle();
+        Assert.DoesNotContain(ModeText.Of(reason), till.State.Alerts.Keys);
+        Assert.Equal(7, till.Plan<RequestPlan.Prepare>().Highest);
+    }
+
+    private static CoreDriver Damaged(LockReason reason)
+    {
+        CoreDriver till = new();
+        return till.Step(new AgentEvent.Started()).Step(new AgentEvent.FoundIdentityDamaged(reason));
+    }
+
     private static CoreDriver Replacing()
     {
         CoreDriver till = CoreDriver.Enrolled(

@@ -132,6 +132,18 @@ public sealed class AuditChainTests
     }
 
     [Fact]
+    public async Task While_nobody_can_say_whose_it_is_the_chain_goes_on_as_it_is()
+    {
+        AuditBench before = await AuditBench.OpenAsync();
+        before.Hand.RunAll();
+        AuditBench bench = await AuditBench.OpenAsync(before.Disk.AfterKill(), identity: AuditIdentity.Unknown);
+        bench.Hand.RunAll();
+        Assert.Equal(before.Log.Written.Seq + 1, bench.Log.Written.Seq);
+        Assert.Empty(bench.Disk.ClosedNames);
+        Assert.Equal([], bench.Verify().Findings);
+    }
+
+    [Fact]
     public async Task Where_the_file_cannot_be_set_aside_the_chain_stays_what_it_was()
     {
         AuditBench bench = await AuditBench.OpenAsync(identity: AuditIdentity.None);
