@@ -121,8 +121,7 @@ internal static class FaultKinds
     ];
 
     /// <summary>
-    /// No profile draws it: a till does not come back from it. With agent.json damaged the process ends by itself at every
-    /// start; with tls.pem damaged it stays LOCKED, starting, and refuses the enrolment that it asks for.
+    /// No profile draws it yet. A till comes back from it when somebody enrols it anew; plans of the corpus have it.
     /// </summary>
     public static readonly IReadOnlyList<string> NotDrawn = [IdentityDamaged];
 

@@ -170,8 +170,8 @@ internal static class PlanMaker
     };
 
     /// <summary>
-    /// Certificates that end are drawn where no state is put back or damaged: a till without its state does not renew a
-    /// certificate that has ended, the server repairs nobody who shows one, and so neither comes back.
+    /// Certificates that end are drawn where no state is put back or damaged. A till comes back from both at a time; a
+    /// plan of the corpus has that.
     /// </summary>
     private static Knobs WithCertificates(ulong seed, Profile profile, Knobs knobs, IReadOnlyList<PlannedFault> faults)
     {
