@@ -15,7 +15,7 @@ public sealed class MessageTests
     [Theory]
     [InlineData(FaultKinds.CutOut, 0, "RequestLost", "lost")]
     [InlineData(FaultKinds.CutIn, 0, "AnswerLost", "lost")]
-    [InlineData(FaultKinds.Truncates, 100, "Forged", "made")]
+    [InlineData(FaultKinds.Truncates, 100, "AnswerBroken", "lost")]
     [InlineData(FaultKinds.Duplicates, 100, "CopyArrived", "copy")]
     [InlineData(FaultKinds.Flips, 0, "Forged", "made")]
     [InlineData(FaultKinds.Portal, 0, "Forged", "made")]

@@ -100,7 +100,7 @@ internal sealed class HonestLogsAgree : Checker
             // Files of an enrolment before the present one bring back its chain, which is not the witnessed one.
             bool tampered = run.Had(node, FaultKinds.LogTampering)
                 || (run.Had(node, FaultKinds.DiskRestored, FaultKinds.TpmRolledBack)
-                    && run.Had(node, FaultKinds.TpmCleared, FaultKinds.TpmReplaced));
+                    && run.Had(node, FaultKinds.AnotherTpm));
             if (!tampered)
             {
                 WitnessGiven[] given = [.. run.Of(node).OfType<WitnessGiven>()];

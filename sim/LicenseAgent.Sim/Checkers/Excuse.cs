@@ -14,8 +14,7 @@ internal sealed class Excuse(params IReadOnlyList<string> kinds)
 {
     private static readonly string[] OfFiles =
     [
-        .. FaultKinds.Tampering, FaultKinds.TpmRolledBack, FaultKinds.TpmCleared, FaultKinds.TpmReplaced,
-        .. FaultKinds.Upgrade,
+        .. FaultKinds.Tampering, FaultKinds.TpmRolledBack, .. FaultKinds.AnotherTpm, .. FaultKinds.Upgrade,
     ];
 
     private static readonly string[] OfBooks = [FaultKinds.ServerRestored, FaultKinds.ServerStale];

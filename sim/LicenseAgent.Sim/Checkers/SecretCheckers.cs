@@ -29,7 +29,10 @@ internal sealed class AlwaysUsable : Checker
 
     // Secrets that are damaged, or younger than the copy that was put back, do not come back.
     private static readonly string[] FilesGone =
-        [.. FaultKinds.Tampering, FaultKinds.TpmCleared, FaultKinds.TpmReplaced, FaultKinds.TpmRolledBack];
+    [
+        .. FaultKinds.Tampering, .. FaultKinds.AnotherTpm,
+        FaultKinds.TpmRolledBack,
+    ];
 
     public override string Id => "I02";
 
@@ -40,8 +43,8 @@ internal sealed class AlwaysUsable : Checker
         foreach (string node in run.Nodes)
         {
             Excuse excuse = new([
-                .. FaultKinds.Clock, .. FaultKinds.Tampering, FaultKinds.TpmCleared, FaultKinds.TpmReplaced,
-                FaultKinds.TpmRolledBack, FaultKinds.ServerSkew, FaultKinds.ServerRestored, FaultKinds.ServerStale,
+                .. FaultKinds.Clock, .. FaultKinds.Tampering, .. FaultKinds.AnotherTpm, FaultKinds.TpmRolledBack,
+                FaultKinds.ServerSkew, FaultKinds.ServerRestored, FaultKinds.ServerStale,
                 FaultKinds.NewerFormat,
             ])
             {

@@ -21,7 +21,7 @@ internal sealed class RefusalsAreContact : Checker
             // An answer waits while the loop waits for the disk; one under a new key is none before the keyset is there,
             // and files put back bring the keyset of their time.
             Excuse slow = new([
-                .. FaultKinds.Disk, .. FaultKinds.Tampering, FaultKinds.TpmReplaced, FaultKinds.TpmCleared,
+                .. FaultKinds.Disk, .. FaultKinds.Tampering, .. FaultKinds.AnotherTpm,
                 FaultKinds.KeyRollover,
             ]);
             bool suspended = false;

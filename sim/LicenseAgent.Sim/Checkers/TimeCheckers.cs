@@ -113,7 +113,7 @@ internal sealed class OrdersAreKept : Checker
         {
             Excuse excuse = new([
                 .. FaultKinds.Tampering.Except(FaultKinds.LogTampering), FaultKinds.OlderFormat,
-                .. FaultKinds.Disk, FaultKinds.TpmCleared, FaultKinds.TpmReplaced,
+                .. FaultKinds.Disk, .. FaultKinds.AnotherTpm,
             ]);
             Levels levels = new();
             foreach (Happening h in run.Of(node))

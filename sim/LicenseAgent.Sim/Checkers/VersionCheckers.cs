@@ -60,7 +60,7 @@ internal sealed class CrashesLeaveAState : Checker
         foreach (string node in run.Nodes)
         {
             Excuse excuse = new([
-                .. FaultKinds.Tampering, FaultKinds.TpmCleared, FaultKinds.TpmReplaced, FaultKinds.TpmRolledBack,
+                .. FaultKinds.Tampering, .. FaultKinds.AnotherTpm, FaultKinds.TpmRolledBack,
             ])
             {
                 AtStart = FaultKinds.Disk,

@@ -157,7 +157,9 @@ internal sealed class FaultDraw(SimRandom chance, Profile profile, Knobs knobs, 
         FaultKinds.RestartLoop => (chance.Between(2, 20), chance.Below(2)),
         FaultKinds.ClockBatteryOut => (chance.Between(600, 3_540), 0),
         FaultKinds.DeadRtc => (chance.Chance(0.5) ? 1970 : 2000, chance.Between(1, 1_800)),
-        FaultKinds.PowerCutAtSend => (chance.Between(0, 120), 0),
+
+        // The log is durable a tenth of a second after a record at the latest: mostly before that.
+        FaultKinds.PowerCutAtSend => (chance.Between(0, chance.Chance(0.7) ? 8 : 120), 0),
         FaultKinds.NewerFormat => (chance.Between(0, 2), 0),
         FaultKinds.Night => (chance.Between(8 * 3_600, 14 * 3_600), 0),
         FaultKinds.WallStep => (DrawStepS(), 0),

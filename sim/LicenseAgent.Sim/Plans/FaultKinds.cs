@@ -111,6 +111,9 @@ internal static class FaultKinds
         TpmCleared, TpmReplaced, TpmRolledBack,
     ];
 
+    /// <summary>The TPM is no longer that of the enrolment.</summary>
+    public static readonly IReadOnlyList<string> AnotherTpm = [TpmCleared, TpmReplaced, TpmNvMissing];
+
     public static readonly IReadOnlyList<string> Disk =
         [DiskFull, DiskFullOnce, DiskFailsOnce, DiskUnreadable, DiskUnsyncable, DiskStall, DiskReadOnly, AuditFull];
 

@@ -11,6 +11,7 @@ internal sealed class MachineFaults(SimWorld world)
 {
     private const long Second = 1_000_000;
     private const long ComesBackUs = 2 * Second;
+    private const int CutsAtSendMax = 4;
 
     // 2000-01-01, what most dead real-time clocks say; the others say 1970.
     private const long DeadRtcUnixUs = 946_684_800L * Second;
@@ -190,14 +191,24 @@ internal sealed class MachineFaults(SimWorld world)
     /// </summary>
     private Action CutAtSend(SimTill till, PlannedFault fault)
     {
-        void Leave() => world.Loop.After(fault.Arg * 1_000, () => Fell(till, power: true));
-        till.AtNextCall(fault.Id, "tpm.random", () =>
+        int left = CutsAtSendMax;
+        void Leave() => world.Loop.After(fault.Arg * 1_000, () =>
+        {
+            Fell(till, power: true);
+            if (--left > 0)
+            {
+                Arm();
+            }
+        });
+        void Arm() => till.AtNextCall(fault.Id, "tpm.random", () =>
         {
             world.Pos.First(p => p.IsOf(till)).Validate();
             till.RequestLeaves += Leave;
         });
+        Arm();
         return () =>
         {
+            left = 0;
             till.NotAtNextCall(fault.Id);
             till.RequestLeaves -= Leave;
             till.Start();
