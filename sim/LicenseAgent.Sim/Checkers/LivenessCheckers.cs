@@ -142,6 +142,10 @@ internal sealed class AlertsClear : Checker
         "unauthorized_access" => run.Of(left.Node).OfType<OddCall>().Any(c => c.AtUs > left.AtUs - KnocksUs),
         "audit_regressed" => run.Had(left.Node, [.. FaultKinds.Tampering, .. FaultKinds.Disk, FaultKinds.TpmRolledBack]),
 
+        // Refused several times, and nothing is due since that could be done.
+        "rotation_failing" => !run.Of(left.Node).OfType<Received>().Any(
+            r => r.AtUs > left.AtUs - SimWorld.HealUs && r.Action == "confirm-rotation" && r.Verdict == "ok"),
+
         // It lives no longer than what the alert is given for.
         "certificate_expiring" => run.Plan.Knobs.CertificateS > 0,
         _ => false,

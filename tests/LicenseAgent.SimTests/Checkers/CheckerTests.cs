@@ -253,6 +253,9 @@ public sealed class CheckerTests
         Assert.Empty(Found<AlertsClear>(left with { Alerts = "" }));
         Assert.Single(Found<AlertsClear>(left));
         Assert.Empty(Found<AlertsClear>(new FaultBegan(1, Till, 1, FaultKinds.AuditTailCut), left));
+        LeftOver failing = left with { Alerts = "rotation_failing" };
+        Assert.Empty(Found<AlertsClear>(failing));
+        Assert.Single(Found<AlertsClear>(new Received(9 * Hour, Till, "confirm-rotation", 2, "ok"), failing));
         LeftOver knocked = left with { Alerts = "unauthorized_access" };
         Assert.Single(Found<AlertsClear>(new OddCall(Hour, Till, "stranger", "/v1/x", 403), knocked));
         Assert.Empty(Found<AlertsClear>(new OddCall(9 * Hour, Till, "stranger", "/v1/x", 403), knocked));
