@@ -69,9 +69,6 @@ internal sealed class AlwaysUsable : Checker
                     case Started s: start = s.AtUs; break;
                     case AnswerJudged { Kind: "None" } a: contact = a.AtUs; break;
                     case VersionChanged { State: VersionState.Invalidated } c: gone.Add(c.Version); break;
-                    case VersionChanged { State: VersionState.Grace } when excuse.Holds:
-                        // A server that is behind may give more time to a version than the till ever hears of.
-                        break;
                     case VersionChanged c:
                         graceOf[c.Version] = c.State is VersionState.Burned ? 0 : c.GraceUntil.UnixMs;
                         graceMs = c.State is VersionState.Active ? c.GraceUntil.UnixMs : graceMs;
