@@ -84,6 +84,7 @@ internal sealed partial class SimTill
         else
         {
             _clock!.Resume();
+            LookAfterWaking();
         }
 
         if (_startAwake)

@@ -25,6 +25,9 @@ internal sealed partial class SimTill
     private static readonly TimeSpan OrderWithin = TimeSpan.FromMinutes(5);
 
     private readonly HashSet<long> _stagedInRetired = [];
+    // Its loop has turned, and the wall clock is not believed yet.
+    private const long WokenUs = 10_000_000;
+
     private Seen? _lastSeen;
     private long _messages;
     private AgentSnapshot? _lookedAt;
@@ -104,6 +107,13 @@ internal sealed partial class SimTill
             _history.Add(seen);
         }
     }
+
+    /// <summary>Looked at in a moment, changed or not: what it makes of a sleep is over with the next contact.</summary>
+    private void LookAfterWaking() => _loop.After(WokenUs, () =>
+    {
+        _lastSeen = null;
+        Look();
+    });
 
     /// <summary>The number of its next message, for the history.</summary>
     public long NextMessage() => ++_messages;

@@ -28,7 +28,9 @@ internal sealed class SimWorld : IDisposable
     private const long DecidesUs = 6L * 3_600 * Second;
     private const long DecidesSoonUs = 1_800 * Second;
     private const long AsksBeforeEndUs = 90 * Second;
-    private const long StepsPerTillHour = 400_000;
+
+    // A till takes 500; one that is started again and again, or whose network is a mess, some thousands for a while.
+    private const long StepsPerTillHour = 40_000;
 
     // Beyond it there is no page that could show them, and they would be a third of the history.
     private const long NotedTillHours = 10_000;

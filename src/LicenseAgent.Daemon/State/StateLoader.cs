@@ -28,11 +28,6 @@ internal abstract record LoadedState
 /// <summary>Finds the state at start, and carries on a generation that a crash interrupted.</summary>
 internal sealed class StateLoader(IStateFiles files, ITpmMemory memory, StateStore store)
 {
-    public async Task<AgentFile?> ReadAgentAsync(CancellationToken cancel) =>
-        await files.ReadAsync(AgentFile.Name, cancel) is { } bytes
-            ? StateJson.Read(bytes, StateJson.Strict.AgentFile, AgentFile.Name, AgentFile.CurrentFormat)
-            : null;
-
     /// <summary>The run state; one that cannot be read is worth nothing and costs nothing but time.</summary>
     /// <returns>And whether a file was there that could not be read.</returns>
     public async Task<(RunFile Run, bool Damaged)> ReadRunAsync(CancellationToken cancel)

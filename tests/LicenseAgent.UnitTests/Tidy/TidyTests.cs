@@ -133,7 +133,7 @@ public sealed partial class TidyTests
     [GeneratedRegex(@"\bcatch\b\s*(?:\((?<type>[\w.]+)[^)]*\)\s*)?(?<when>when\b[^{}]*\)\s*)?\{\s*\}")]
     private static partial Regex EmptyCatch();
 
-    [GeneratedRegex(@"\bNotImplementedException\b|\bThread\.Sleep\b"
+    [GeneratedRegex(@"\bNotImplementedException\b|\bThread\.Sleep\b" // what is searched for
         + @"|(?<test>\bTask\.Delay\((?:\d|TimeSpan\.From\w+\(\d)|\bSkip\s*=(?!=))")]
     private static partial Regex Forbidden();
 
