@@ -166,6 +166,7 @@ internal sealed class AgentLoop : IDisposable
     {
         Now now = Read();
         Volatile.Write(ref _snapshot, _snapshots.Build(_state, now));
+        Tickets.Tell();
         _trustedNow.Set(_state.Clock);
         _till.Witnessed = _state.Run.Witnessed;
         UtcTime trusted = _state.Clock.At(now.BootMs);

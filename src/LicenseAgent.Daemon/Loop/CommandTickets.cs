@@ -15,6 +15,9 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
 
     private readonly Lock _gate = new();
     private readonly Dictionary<long, Ticket> _open = [];
+
+    // The loop's alone: who is told with the next snapshot.
+    private readonly List<(Ticket Ticket, object? Done, Problem? Refused)> _completed = [];
     private long _last;
 
     public AgentCommands Commands() => new(EnrollAsync, RotateAsync, InvalidateAsync, DegradedAsync, RenewAsync);
@@ -26,6 +29,20 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
         {
             return _open.GetValueOrDefault(ticket)?.Call;
         }
+    }
+
+    /// <summary>
+    /// Answers who is done with. Called once the snapshot says what the answers say: an operator who is told of a
+    /// rotation and asks for the status sees it.
+    /// </summary>
+    public void Tell()
+    {
+        foreach ((Ticket ticket, object? done, Problem? refused) in _completed)
+        {
+            ticket.Outcome.TrySetResult((done, refused));
+        }
+
+        _completed.Clear();
     }
 
     public void CompleteRotate(AgentEffect.CompleteRotate e) => Complete(
@@ -115,7 +132,7 @@ internal sealed class CommandTickets(Action<AgentEvent> post, Till till)
             // An operator who hung up is no longer there; what was asked for happened all the same.
             if (_open.TryGetValue(number, out Ticket? ticket))
             {
-                ticket.Outcome.TrySetResult((done, refused));
+                _completed.Add((ticket, done, refused));
             }
         }
     }
