@@ -70,7 +70,8 @@ internal sealed class AlwaysUsable : Checker
                     case AnswerJudged { Kind: "None" } a: contact = a.AtUs; break;
                     case VersionChanged { State: VersionState.Invalidated } c: gone.Add(c.Version); break;
                     case VersionChanged c:
-                        graceOf[c.Version] = c.State is VersionState.Burned ? 0 : c.GraceUntil.UnixMs;
+                        long before = excuse.Holds ? graceOf.GetValueOrDefault(c.Version, long.MaxValue) : long.MaxValue;
+                        graceOf[c.Version] = Told(c, before);
                         graceMs = c.State is VersionState.Active ? c.GraceUntil.UnixMs : graceMs;
                         break;
                     case Ordered { What: { } what } when Gone(what) is { } isGone:
@@ -91,6 +92,17 @@ internal sealed class AlwaysUsable : Checker
             }
         }
     }
+
+    /// <summary>
+    /// Until when the till may open what it holds of a version. A server whose books are behind may give it more than
+    /// the till hears of.
+    /// </summary>
+    private static long Told(VersionChanged c, long before) => c.State switch
+    {
+        VersionState.Burned => 0,
+        VersionState.Grace => Math.Min(before, c.GraceUntil.UnixMs),
+        _ => c.GraceUntil.UnixMs,
+    };
 
     /// <summary>The versions that an order takes out of use for ever; <see langword="null"/>: it takes none.</summary>
     private static Func<long, bool>? Gone(string what) => what.Split(' ') switch

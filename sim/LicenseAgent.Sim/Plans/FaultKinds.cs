@@ -72,6 +72,9 @@ internal static class FaultKinds
     public const string Crash = "crash";
     public const string PowerCut = "power_cut";
     public const string PowerCutAtSend = "power_cut_at_send";
+
+    /// <summary>The power goes soon after the next answer, and the till comes back to no network.</summary>
+    public const string CutOffOnceTold = "cut_off_once_told";
     public const string Pause = "pause";
     public const string Suspend = "suspend";
     public const string Restart = "restart";
@@ -137,17 +140,21 @@ internal static class FaultKinds
 
     public static readonly IReadOnlyList<string> Clock = [WallStep, WallStrobe, DeadRtc, Suspend, ClockBatteryOut];
 
+    /// <summary>What follows an order, and is drawn with it.</summary>
+    public static readonly IReadOnlyList<string> AfterOrders = [CutOffOnceTold];
+
     /// <summary>What is done to the files of the log.</summary>
     public static readonly IReadOnlyList<string> LogTampering = [AuditTailCut, AuditLineFlipped, AuditSwapped];
 
-    /// <summary>All that are drawn.</summary>
+    /// <summary>All that are drawn at any time.</summary>
     public static readonly IReadOnlyList<string> All =
     [
         .. Network.Union(Malice).Union(Server).Union(Tpm).Union(Disk).Union(Tampering).Union(Upgrade).Union(Process)
             .Union(Clock),
     ];
 
-    public static bool Are(string kind) => All.Contains(kind) || NotDrawn.Contains(kind);
+    public static bool Are(string kind) =>
+        All.Contains(kind) || AfterOrders.Contains(kind) || NotDrawn.Contains(kind);
 
     /// <summary>What befalls the server, and so all tills.</summary>
     public static bool IsOfServer(string kind) => Server.Contains(kind);
@@ -164,6 +171,9 @@ internal static class OrderKinds
     public const string LimitGrace = "limit_grace";
     public const string InvalidateBelow = "invalidate_below";
     public const string RotateNow = "rotate_now";
+
+    /// <summary>What a till has to keep once it has heard of it.</summary>
+    public static readonly IReadOnlyList<string> Lasting = [Revoke, Suspend, LimitGrace, InvalidateBelow];
 
     /// <summary>All versions there are, in the moment in which the next confirm leaves: the server refuses it.</summary>
     public const string InvalidateAtConfirm = "invalidate_at_confirm";

@@ -76,6 +76,8 @@ internal static class PlanMaker
             }
         }
 
+        faults.AddRange(CutsWhileAsleep(seed, faults, profile));
+        faults.AddRange(CutsOnceTold(seed, faults.Count + 1, orders, profile));
         if (profile.Name == "swarm")
         {
             orders.AddRange(InvalidationAtConfirm(seed, orders.Count + 1, tills, hours));
@@ -98,6 +100,41 @@ internal static class PlanMaker
             yield return new PlannedOrder(
                 id, chance.Between(QuietS, hours * 3_600L), SimWorld.NameOf((int)chance.Between(1, tills)),
                 OrderKinds.InvalidateAtConfirm);
+        }
+    }
+
+    /// <summary>Who wakes up and can ask nobody what time it is has only its own clocks.</summary>
+    private static List<PlannedFault> CutsWhileAsleep(ulong seed, List<PlannedFault> faults, Profile profile)
+    {
+        SimRandom chance = SimRandom.Of(seed, "plan", "cuts-while-asleep");
+        List<PlannedFault> cuts = [];
+        foreach (PlannedFault sleep in faults.Where(f => f.Kind == FaultKinds.Suspend))
+        {
+            if (profile.Kinds.Contains(FaultKinds.Cut) && chance.Chance(0.3))
+            {
+                cuts.Add(new PlannedFault(
+                    faults.Count + cuts.Count + 1, sleep.AtS, sleep.ForS + chance.Between(60, 7_200), sleep.Till,
+                    FaultKinds.Cut));
+            }
+        }
+
+        return cuts;
+    }
+
+    /// <summary>What a till has heard it must have kept before anything else happens.</summary>
+    private static IEnumerable<PlannedFault> CutsOnceTold(
+        ulong seed, int id, IReadOnlyList<PlannedOrder> orders, Profile profile)
+    {
+        SimRandom chance = SimRandom.Of(seed, "plan", FaultKinds.CutOffOnceTold);
+        foreach (PlannedOrder order in orders.Where(o => OrderKinds.Lasting.Contains(o.Kind)))
+        {
+            if (profile.Kinds.Contains(FaultKinds.Cut) && chance.Chance(0.3))
+            {
+                // Heard is what is judged, two seconds after the answer; saved anew is everything after a minute.
+                yield return new PlannedFault(
+                    id++, order.AtS, chance.Between(3_600, 36_000), order.Till, FaultKinds.CutOffOnceTold,
+                    chance.Between(3_000, 40_000));
+            }
         }
     }
 

@@ -24,10 +24,10 @@ internal sealed partial class SimTill
     // As long as the management client waits for what needs the server and the TPM (ManagementClient.WorkTimeout).
     private static readonly TimeSpan OrderWithin = TimeSpan.FromMinutes(5);
 
-    private readonly HashSet<long> _stagedInRetired = [];
     // Its loop has turned, and the wall clock is not believed yet.
     private const long WokenUs = 10_000_000;
 
+    private readonly HashSet<long> _stagedInRetired = [];
     private Seen? _lastSeen;
     private long _messages;
     private AgentSnapshot? _lookedAt;
@@ -239,6 +239,13 @@ internal sealed partial class SimTill
                     JudgeLastAnswer();
                 }
             });
+        }
+
+        if (kind == Forgery.None)
+        {
+            Action? arrives = AnswerArrives;
+            AnswerArrives = null;
+            arrives?.Invoke();
         }
     }
 

@@ -95,6 +95,9 @@ internal sealed partial class SimTill : IDisposable
     /// <summary>All told once, when a request leaves.</summary>
     public Action? RequestLeaves { get; set; }
 
+    /// <summary>All told once, when an answer that nobody tampered with has arrived.</summary>
+    public Action? AnswerArrives { get; set; }
+
     /// <summary>Told once when a confirm leaves.</summary>
     public Action? ConfirmLeaves { get; set; }
 

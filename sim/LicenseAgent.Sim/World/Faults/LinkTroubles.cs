@@ -53,9 +53,12 @@ internal sealed class LinkTroubles
     private long _outFreeUs;
     private long _inFreeUs;
 
-    public bool CutOut { get; set; }
+    public bool CutOut { get => field || CutOff.Count > 0; set; }
 
-    public bool CutIn { get; set; }
+    public bool CutIn { get => field || CutOff.Count > 0; set; }
+
+    /// <summary>The faults that have cut it at a moment of their own.</summary>
+    public HashSet<int> CutOff { get; } = [];
 
     public NoWay NoWay { get; set; }
 
@@ -90,7 +93,7 @@ internal sealed class LinkTroubles
     /// <summary>The status of what nobody signed.</summary>
     public int ForgedStatus { get; set; } = 200;
 
-    /// <summary>Everything but what waits for its time.</summary>
+    /// <summary>Everything but what waits for its time, or came at it.</summary>
     public void Ease()
     {
         (CutOut, CutIn, NoWay, LossOut, LossIn) = (false, false, NoWay.None, 0, 0);

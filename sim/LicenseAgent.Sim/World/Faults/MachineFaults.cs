@@ -90,6 +90,8 @@ internal sealed class MachineFaults(SimWorld world)
                 return () => till.LetStart(fault.Id);
             case FaultKinds.PowerCutAtSend:
                 return CutAtSend(till, fault);
+            case FaultKinds.CutOffOnceTold:
+                return CutOffOnceTold(till, fault);
             case FaultKinds.Reboot:
                 return Reboot(till, fault);
             case FaultKinds.Night:
@@ -212,6 +214,30 @@ internal sealed class MachineFaults(SimWorld world)
             till.NotAtNextCall(fault.Id);
             till.RequestLeaves -= Leave;
             till.Start();
+        };
+    }
+
+    /// <summary>
+    /// It has heard something, and acts upon it from now on: also when the power goes before anything else happens, and
+    /// nobody can tell it again.
+    /// </summary>
+    private Action CutOffOnceTold(SimTill till, PlannedFault fault)
+    {
+        bool isOver = false;
+        void Told() => world.Loop.After(fault.Arg * 1_000, () =>
+        {
+            if (!isOver)
+            {
+                till.Link.CutOff.Add(fault.Id);
+                Fell(till, power: true);
+            }
+        });
+        till.AnswerArrives += Told;
+        return () =>
+        {
+            isOver = true;
+            till.AnswerArrives -= Told;
+            till.Link.CutOff.Remove(fault.Id);
         };
     }
 
