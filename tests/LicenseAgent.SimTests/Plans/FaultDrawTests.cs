@@ -52,6 +52,31 @@ public sealed class FaultDrawTests
             f => f.Kind == FaultKinds.Pause && f.ForS > 86_400);
     }
 
+    [Theory]
+    [InlineData("swarm")]
+    [InlineData("rotation")]
+    public void A_till_is_cut_off_after_some_of_the_orders_that_it_has_to_keep(string profile)
+    {
+        Plan[] plans = Plans(profile);
+        PlannedOrder[] lasting = [.. plans.SelectMany(p => p.Orders).Where(o => OrderKinds.Lasting.Contains(o.Kind))];
+        int cutOff = plans.Sum(plan => plan.Faults.Count(f => f.Kind == FaultKinds.CutOffOnceTold
+            && plan.Orders.Any(o => (o.AtS, o.Till) == (f.AtS, f.Till))));
+        Assert.InRange(cutOff, lasting.Length / 5, lasting.Length / 2);
+        Assert.Equal(cutOff, plans.Sum(p => p.Faults.Count(f => f.Kind == FaultKinds.CutOffOnceTold)));
+        Assert.All(plans, p => Assert.Equal(p.Faults.Count, p.Faults.Select(f => f.Id).Distinct().Count()));
+    }
+
+    [Theory]
+    [InlineData("clock", true)]
+    [InlineData("tpm", false)]
+    public void Who_sleeps_is_cut_off_from_the_server_in_some_seeds_where_networks_fail(string profile, bool some)
+    {
+        PlannedFault[] asleep = [.. Plans(profile).SelectMany(plan => plan.Faults
+            .Where(f => f.Kind == FaultKinds.Suspend && plan.Faults.Any(
+                c => c.Kind == FaultKinds.Cut && (c.Till, c.AtS) == (f.Till, f.AtS) && c.ForS > f.ForS)))];
+        Assert.Equal(some, asleep.Length > 0);
+    }
+
     private static Plan[] Plans(string profile) =>
         [.. Enumerable.Range(1, Seeds).Select(seed => PlanMaker.Make((ulong)seed, Profile.Named(profile)))];
 

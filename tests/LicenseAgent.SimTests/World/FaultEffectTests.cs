@@ -230,6 +230,27 @@ public sealed class FaultEffectTests
         Assert.Contains(renewals, r => r.AtUs > 50_000 * Second);
     }
 
+    /// <summary>A suspension is heard, the power goes three seconds later, and nobody can tell the till again.</summary>
+    [Fact]
+    public void Who_is_cut_off_once_told_acts_upon_what_it_heard()
+    {
+        Plan plan = new(
+            Plan.CurrentFormat, 4, "told", 1, 6, new Knobs(PosEveryS: 120),
+            [new PlannedFault(1, AtS, ForS, s_till, FaultKinds.CutOffOnceTold, 3_000)],
+            [new PlannedOrder(1, AtS, s_till, OrderKinds.Suspend)]);
+        RunOutcome run = Runner.Run(plan);
+        Assert.True(run.IsClean, Findings(run));
+        long cutUs = Assert.Single(run.History.OfType<Ended>(), e => e.How == EndOf.PowerCut).AtUs;
+        long overUs = run.History.OfType<FaultEnded>().Single().AtUs;
+        Assert.Equal((AtS + ForS) * Second, overUs);
+        Assert.DoesNotContain(run.History.OfType<Received>(), r => r.AtUs > cutUs && r.AtUs < overUs);
+        Validated[] meanwhile = [.. run.History.OfType<Validated>()
+            .Where(v => v.Status == 200 && v.AtUs > cutUs && v.AtUs < overUs)];
+        Assert.True(meanwhile.Length > 10);
+        Assert.All(meanwhile, v => Assert.Equal("LOCKED", v.Reason));
+        Assert.Contains(run.History.OfType<Received>(), r => r.AtUs > overUs);
+    }
+
     private static RunOutcome Run(string kind, long arg, long arg2, Action<SimWorld> prepare, int rotationS = 5_400) => Runner.Run(
         new Plan(
             Plan.CurrentFormat, 4, "effect", 1, 6, new Knobs(RotationS: rotationS),
