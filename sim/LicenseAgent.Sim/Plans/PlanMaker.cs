@@ -76,7 +76,7 @@ internal static class PlanMaker
             }
         }
 
-        faults.AddRange(CutsWhileAsleep(seed, faults, profile));
+        faults.AddRange(WhileAsleep(seed, faults, profile));
         faults.AddRange(CutsOnceTold(seed, faults.Count + 1, orders, profile));
         if (profile.Name == "swarm")
         {
@@ -103,22 +103,31 @@ internal static class PlanMaker
         }
     }
 
-    /// <summary>Who wakes up and can ask nobody what time it is has only its own clocks.</summary>
-    private static List<PlannedFault> CutsWhileAsleep(ulong seed, List<PlannedFault> faults, Profile profile)
+    /// <summary>
+    /// Who wakes up and can ask nobody what time it is has only its own clocks, of which one may have stood still.
+    /// </summary>
+    private static List<PlannedFault> WhileAsleep(ulong seed, List<PlannedFault> faults, Profile profile)
     {
-        SimRandom chance = SimRandom.Of(seed, "plan", "cuts-while-asleep");
-        List<PlannedFault> cuts = [];
+        SimRandom chance = SimRandom.Of(seed, "plan", "while-asleep");
+        List<PlannedFault> drawn = [];
+        void Draw(PlannedFault sleep, long forS, string kind, long arg) => drawn.Add(new PlannedFault(
+            faults.Count + drawn.Count + 1, sleep.AtS, forS, sleep.Till, kind, arg));
         foreach (PlannedFault sleep in faults.Where(f => f.Kind == FaultKinds.Suspend))
         {
-            if (profile.Kinds.Contains(FaultKinds.Cut) && chance.Chance(0.3))
+            if (!profile.Kinds.Contains(FaultKinds.Cut) || !chance.Chance(0.3))
             {
-                cuts.Add(new PlannedFault(
-                    faults.Count + cuts.Count + 1, sleep.AtS, sleep.ForS + chance.Between(60, 7_200), sleep.Till,
-                    FaultKinds.Cut));
+                continue;
+            }
+
+            long forS = sleep.ForS + chance.Between(60, 7_200);
+            Draw(sleep, forS, FaultKinds.Cut, 0);
+            if (profile.Kinds.Contains(FaultKinds.WallStep) && chance.Chance(0.5))
+            {
+                Draw(sleep, forS, FaultKinds.WallStep, -sleep.ForS);
             }
         }
 
-        return cuts;
+        return drawn;
     }
 
     /// <summary>What a till has heard it must have kept before anything else happens.</summary>
