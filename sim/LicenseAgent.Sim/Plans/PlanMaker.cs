@@ -114,14 +114,14 @@ internal static class PlanMaker
             faults.Count + drawn.Count + 1, sleep.AtS, forS, sleep.Till, kind, arg));
         foreach (PlannedFault sleep in faults.Where(f => f.Kind == FaultKinds.Suspend))
         {
-            if (!profile.Kinds.Contains(FaultKinds.Cut) || !chance.Chance(0.3))
+            if (!profile.Kinds.Contains(FaultKinds.Cut) || !chance.Chance(0.5))
             {
                 continue;
             }
 
             long forS = sleep.ForS + chance.Between(60, 7_200);
             Draw(sleep, forS, FaultKinds.Cut, 0);
-            if (profile.Kinds.Contains(FaultKinds.WallStep) && chance.Chance(0.5))
+            if (profile.Kinds.Contains(FaultKinds.WallStep) && chance.Chance(0.7))
             {
                 Draw(sleep, forS, FaultKinds.WallStep, -sleep.ForS);
             }
