@@ -116,7 +116,12 @@ internal sealed class MutantRunner(
             (int code, string said) = Start(
                 program,
                 ["run", "--profile", profile, "--seeds", $"{seeds}", "--broken", "1", "--jobs", $"{jobs}"], _copy);
-            return code == ExitCodes.Violation ? FoundIn(said, ref by) : null;
+            return code switch
+            {
+                ExitCodes.Violation => FoundIn(said, ref by),
+                ExitCodes.Ok or ExitCodes.NeverHappened => null,
+                _ => throw new PlanException($"{patch}: its simulator ended with {code}, which says neither."),
+            };
         }
         finally
         {

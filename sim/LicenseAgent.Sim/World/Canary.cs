@@ -21,8 +21,12 @@ internal sealed class Canary(SimLoop loop, Chronicle history, SimServer server, 
     private const int Window = 8;
     private const int TextWindow = 16;
 
+    // Almost everything is none of some fifteen thousand windows, and is seen to be none by one bit.
+    private const int FilterBits = 18;
+
     private readonly List<(long Version, byte[][] Forms)> _secrets = [];
     private readonly HashSet<ulong> _windows = [];
+    private readonly ulong[] _filter = new ulong[(1 << FilterBits) / 64];
     private long _known;
     private long _places;
 
@@ -33,8 +37,9 @@ internal sealed class Canary(SimLoop loop, Chronicle history, SimServer server, 
         _places++;
         for (int at = 0; at + Window <= bytes.Length; at++)
         {
-            if (_windows.Contains(BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]))
-                && VersionAt(bytes[at..]) is { } version)
+            ulong window = BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]);
+            (int word, ulong bit) = InFilter(window);
+            if ((_filter[word] & bit) != 0 && _windows.Contains(window) && VersionAt(bytes[at..]) is { } version)
             {
                 history.Add(new SecretInClear(loop.NowUs, till, place, version));
                 return;
@@ -85,14 +90,24 @@ internal sealed class Canary(SimLoop loop, Chronicle history, SimServer server, 
 
         _secrets.RemoveRange(0, Math.Max(0, _secrets.Count - SecretsMax));
         _windows.Clear();
+        Array.Clear(_filter);
         foreach (byte[] form in _secrets.SelectMany(s => s.Forms))
         {
             int window = IsText(form) ? TextWindow : Window;
             for (int at = 0; at + window <= form.Length; at++)
             {
-                _windows.Add(BinaryPrimitives.ReadUInt64LittleEndian(form.AsSpan(at)));
+                ulong known = BinaryPrimitives.ReadUInt64LittleEndian(form.AsSpan(at));
+                (int word, ulong bit) = InFilter(known);
+                _filter[word] |= bit;
+                _windows.Add(known);
             }
         }
+    }
+
+    private static (int Word, ulong Bit) InFilter(ulong window)
+    {
+        int hash = (int)(unchecked(window * 0x9E3779B97F4A7C15) >> (64 - FilterBits));
+        return (hash >> 6, 1UL << (hash & 63));
     }
 
     private long? VersionAt(ReadOnlySpan<byte> bytes)
