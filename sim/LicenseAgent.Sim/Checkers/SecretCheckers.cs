@@ -70,7 +70,7 @@ internal sealed class AlwaysUsable : Checker
                     case AnswerJudged { Kind: "None" } a: contact = a.AtUs; break;
                     case VersionChanged { State: VersionState.Invalidated } c: gone.Add(c.Version); break;
                     case VersionChanged c:
-                        long before = excuse.Holds ? graceOf.GetValueOrDefault(c.Version, long.MaxValue) : long.MaxValue;
+                        long before = excuse.Holds ? graceOf.GetValueOrDefault(c.Version) : long.MaxValue;
                         graceOf[c.Version] = Told(c, before);
                         graceMs = c.State is VersionState.Active ? c.GraceUntil.UnixMs : graceMs;
                         break;
@@ -95,8 +95,9 @@ internal sealed class AlwaysUsable : Checker
 
     /// <summary>
     /// Until when the till may open what it holds of a version. A server whose books are behind may give it more than
-    /// the till hears of.
+    /// the till hears of, and give to one that the till has given up.
     /// </summary>
+    /// <param name="before">As much as it can be now; zero: nothing is known of it.</param>
     private static long Told(VersionChanged c, long before) => c.State switch
     {
         VersionState.Burned => 0,

@@ -206,7 +206,9 @@ internal static class PlanMaker
     {
         DriftEach = chance.Chance(0.5),
         TimeoutS = chance.Chance(0.2) ? (int)chance.Between(1, 2) : knobs.TimeoutS,
-        OfflineS = chance.Chance(0.2) ? (int)chance.Between(600, Day) : knobs.OfflineS,
+
+        // Below two intervals a till that misses nothing is OFFLINE.
+        OfflineS = chance.Chance(0.2) ? Math.Max(2 * knobs.CheckInS, (int)chance.Between(600, Day)) : knobs.OfflineS,
         OddCalls = chance.Chance(0.2) ? (int)chance.Between(0, 900) : knobs.OddCalls,
 
         // The memory for nonces is as large as the rate wants it.

@@ -16,6 +16,9 @@ internal static class Formats
     private const string State = "state.json";
     private const int Unknown = 99;
 
+    // All of them know it.
+    private const int Known = 1;
+
     // Whoever has just started has not come to read anything yet.
     private const long StartUs = 60_000_000;
 
@@ -77,9 +80,10 @@ internal static class Formats
             }
 
             till.PowerCut();
-            if (till.Disk.Seen(file).AsSpan().SequenceEqual(written[file]))
+            if (till.Disk.Seen(file) is { } now && IsNewer(now))
             {
-                till.Disk.Put(file, before);
+                // Somebody may have damaged it meanwhile: half a file says its format, too.
+                till.Disk.Put(file, now.AsSpan().SequenceEqual(written[file]) ? before : WithFormat(now, Known));
             }
 
             till.Start();
@@ -87,9 +91,10 @@ internal static class Formats
     }
 
     /// <summary>The files are those of a newer program.</summary>
-    public static bool AreNewer(SimDisk disk) => Files.Any(file => disk.Seen(file) is { } content
-        && FormatAt(content) is >= 0 and var at
-        && Utf8Parser.TryParse(content.AsSpan(at), out int format, out _) && format == Unknown);
+    public static bool AreNewer(SimDisk disk) => Files.Any(file => disk.Seen(file) is { } content && IsNewer(content));
+
+    private static bool IsNewer(byte[] content) => FormatAt(content) is >= 0 and var at
+        && Utf8Parser.TryParse(content.AsSpan(at), out int format, out _) && format == Unknown;
 
     /// <summary>What comes before the file in a start was away, or there was none: then it is LOCKED over that.</summary>
     private static bool MayNotHaveRead(SimTill till, string file, long sinceUs, long nowUs, Happening[] since)
