@@ -40,6 +40,40 @@ public sealed class CheckerTests
         Assert.Single(At(300));
     }
 
+    /// <summary>
+    /// Books that are behind give grace to a version: to one that the till has given up it is none, and of another it
+    /// hears of what it had before at most. Swarm seeds 672 and 1044.
+    /// </summary>
+    [Fact]
+    public void I02_what_a_server_that_is_behind_gives_is_owed_by_no_till()
+    {
+        VersionChanged Grace(long at, int hours) => Active(at, 1, hours) with { State = VersionState.Grace };
+        Happening[] rotated =
+        [
+            new Started(0, Till, 1, "b"), Active(Hour, 1, graceHours: 100), Active(2 * Hour, 2, graceHours: 200),
+            Grace(2 * Hour, 90),
+        ];
+        Happening[] filesGone =
+        [
+            new FaultBegan(2 * Hour, Till, 1, FaultKinds.RunRemoved),
+            new FaultEnded(2 * Hour, Till, 1, FaultKinds.RunRemoved), new Started(2 * Hour, Till, 2, "c"),
+        ];
+        Happening[] Behind(Happening given) =>
+        [
+            new FaultBegan(3 * Hour, "", 2, FaultKinds.ServerStale), given,
+            new FaultEnded(5 * Hour, "", 2, FaultKinds.ServerStale), Active(6 * Hour, 3, graceHours: 300),
+            new Reported(7 * Hour, Till, "NORMAL", "", 0, 0, false, 3), new AnswerJudged(7 * Hour, Till, "None", 1, 2),
+            Shown(7 * Hour, active: 3),
+        ];
+        Violation[] Refused(long hour, params Happening[] history) =>
+            Found<AlwaysUsable>([.. history, Answer(hour * Hour, "SECRET_INVALIDATED")]);
+        Assert.Single(Refused(80, [.. rotated, .. Behind(Shown(4 * Hour, 2))]));
+        Assert.Single(Refused(80, [.. rotated, .. Behind(Grace(4 * Hour, 150))]));
+        Assert.Empty(Refused(95, [.. rotated, .. Behind(Grace(4 * Hour, 150))]));
+        Assert.Empty(Refused(80, [.. rotated, .. Behind(Grace(4 * Hour, 70))]));
+        Assert.Empty(Refused(80, [.. rotated, .. filesGone, .. Behind(Grace(4 * Hour, 150))]));
+    }
+
     [Fact]
     public void I03_two_active_are_found()
     {

@@ -77,6 +77,11 @@ public sealed class FaultDrawTests
         Assert.Equal(some, asleep.Length > 0);
     }
 
+    /// <summary>Swarm seed 732: OFFLINE after 727 s, asked for every 1802 s.</summary>
+    [Fact]
+    public void No_till_is_OFFLINE_between_two_check_ins_by_its_settings() =>
+        Assert.All(Plans("swarm"), p => Assert.True(p.Knobs.OfflineS >= 2 * p.Knobs.CheckInS, $"{p.Knobs}"));
+
     private static Plan[] Plans(string profile) =>
         [.. Enumerable.Range(1, Seeds).Select(seed => PlanMaker.Make((ulong)seed, Profile.Named(profile)))];
 
