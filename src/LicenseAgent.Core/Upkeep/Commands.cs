@@ -144,6 +144,7 @@ internal static class Commands
             activity is Activity.Enrolling or Activity.Loading, $"Enrolled during {activity}.");
         turn.End();
         ForgetIdentity(turn);
+        Startup.Readable(turn);
         turn.State = turn.State with
         {
             Identity = e.Identity,

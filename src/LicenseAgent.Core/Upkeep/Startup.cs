@@ -130,7 +130,8 @@ internal static class Startup
         turn.Trouble("state_unreadable", $"The state directory cannot be read ({e.Detail}). Repair the disk.");
     }
 
-    private static void Readable(Turn turn)
+    /// <summary>What could not be read has been, or is of no more use.</summary>
+    public static void Readable(Turn turn)
     {
         turn.State = turn.State with { LoadGate = default };
         turn.TroubleOver("state_unreadable");

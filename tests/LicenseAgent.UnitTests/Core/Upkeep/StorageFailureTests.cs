@@ -224,6 +224,19 @@ public sealed class StorageFailureTests
         Assert.DoesNotContain("state_unreadable", till.State.Alerts.Keys);
     }
 
+    /// <summary>Swarm seed 934: the alert stood for ever after an enrolment in place of what could not be read.</summary>
+    [Fact]
+    public void What_could_not_be_read_is_of_no_more_use_after_an_enrolment_in_its_place()
+    {
+        CoreDriver till = new();
+        till.Step(new AgentEvent.Started()).Step(new AgentEvent.LoadFailed("EIO"));
+        till.After(TimeSpan.FromSeconds(5)).Step(new AgentEvent.TpmFailed(TpmHealth.Replaced, "another SRK"));
+        Assert.Contains("state_unreadable", till.State.Alerts.Keys);
+        till.Step(new AgentEvent.EnrollAsked(3, Replace: true));
+        till.Step(new AgentEvent.Enrolled(Given.Identity, Given.Keyset, 0, 0, till.Real, till.BootMs));
+        Assert.DoesNotContain("state_unreadable", till.State.Alerts.Keys);
+    }
+
     private int CheckIns() => _till.AllEffects.Count(e => e is AgentEffect.Send { Plan: RequestPlan.CheckIn });
 
     /// <summary>Time passes until the core tries to write again.</summary>
