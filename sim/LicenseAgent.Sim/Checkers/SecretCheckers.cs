@@ -11,9 +11,14 @@ internal sealed class NoCrash : Checker
 
     public override string Claim => "No process ends by itself";
 
-    public override IEnumerable<Violation> Check(RunRecord run) =>
-        from ended in Judge(run, run.History.OfType<Ended>(), e => e.How is EndOf.Crash)
-        select Broken(ended, ended.Stack is null ? ended.Detail : $"{ended.Detail}\n{ended.Stack}");
+    public override IEnumerable<Violation> Check(RunRecord run)
+    {
+        // Each that began, and also where it never ends.
+        Judge(run, run.History.OfType<Started>().Count());
+        return from ended in run.History.OfType<Ended>()
+               where ended.How is EndOf.Crash
+               select Broken(ended, ended.Stack is null ? ended.Detail : $"{ended.Detail}\n{ended.Stack}");
+    }
 }
 
 /// <summary>
