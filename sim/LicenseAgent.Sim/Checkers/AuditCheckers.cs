@@ -34,12 +34,24 @@ internal sealed class ChainHolds : Checker
         string[] excuses =
             [.. FaultKinds.Clock, FaultKinds.ServerSkew, .. FaultKinds.Disk, .. FaultKinds.Tampering, FaultKinds.TpmRolledBack];
         long keptS = (run.Plan.Knobs.RetentionS == 0 ? RetentionS : run.Plan.Knobs.RetentionS) - AheadS;
-        foreach (LogFileRetired retired in run.History.OfType<LogFileRetired>())
+        Dictionary<string, long> contacts = new(StringComparer.Ordinal);
+        foreach (Happening h in run.History)
         {
-            Judge(run);
-            if (retired.AgeS < keptS && !run.Had(retired.Node, excuses))
+            if (h is AnswerJudged { Kind: "None" })
             {
-                yield return Broken(retired, $"{retired.File} was removed, and its youngest record is {retired.AgeS} s old");
+                contacts[h.Node] = h.AtUs;
+            }
+            else if (h is LogFileRetired retired)
+            {
+                Judge(run);
+
+                // A clock that runs fast leads by more the longer nobody sets it right.
+                long aloneS = (h.AtUs - contacts.GetValueOrDefault(h.Node)) / 1_000_000;
+                long leadS = aloneS * Math.Abs(run.Plan.Knobs.DriftPpm) / 1_000_000;
+                if (retired.AgeS < keptS - leadS && !run.Had(retired.Node, excuses))
+                {
+                    yield return Broken(retired, $"{retired.File} was removed, and its youngest record is {retired.AgeS} s old");
+                }
             }
         }
     }

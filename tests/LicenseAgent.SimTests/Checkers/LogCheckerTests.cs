@@ -85,6 +85,23 @@ public sealed class LogCheckerTests
             new FaultBegan(1, Till, 1, FaultKinds.DeadRtc), new LogFileRetired(1, Till, "audit-1.log", 86_400)));
     }
 
+    /// <summary>Degraded seed 152: eight days without a server at 350 ppm are 258 s.</summary>
+    [Fact]
+    public void I18_a_clock_that_runs_fast_makes_a_file_older_by_its_lead()
+    {
+        Plan fast = Plan() with { Knobs = new Knobs(DriftPpm: 350, RetentionS: 250_000) };
+        Violation[] At(long second, long ageS) => [.. new ChainHolds().Check(new RunRecord(
+            fast,
+            [
+                new AnswerJudged(Hour, Till, "None", 1, 2),
+                new LogFileRetired(Hour + (second * Second), Till, "audit-1.log", ageS),
+            ],
+            []))];
+        Assert.Empty(At(second: 737_000, 250_000 - 430));
+        Assert.Single(At(second: 737_000, 250_000 - 440));
+        Assert.Single(At(second: 3_600, 250_000 - 190));
+    }
+
     [Fact]
     public void I19_a_record_that_was_shown_and_is_not_in_the_log_is_found()
     {
