@@ -29,8 +29,10 @@ internal sealed class SimWorld : IDisposable
     private const long DecidesSoonUs = 1_800 * Second;
     private const long AsksBeforeEndUs = 90 * Second;
 
-    // A till takes 500; one that is started again and again, or whose network is a mess, some thousands for a while.
-    private const long StepsPerTillHour = 40_000;
+    // A till takes 500; one that is started again every other second takes some ten thousands for a while. Beyond it
+    // something spins, and is stopped within the hour in which it does.
+    private const long StepsPerTillHour = 400_000;
+    private const long Hour = 3_600 * Second;
 
     // Beyond it there is no page that could show them, and they would be a third of the history.
     private const long NotedTillHours = 10_000;
@@ -121,9 +123,8 @@ internal sealed class SimWorld : IDisposable
             Loop.At(order.AtS * Second, () => _orders.CarryOut(order));
         }
 
-        long safety = _plan.Hours * 3_600 * Second;
-        long steps = StepsPerTillHour * Tills.Count * (_plan.Hours + 4);
-        if (!Loop.RunUntil(safety, steps))
+        long safety = _plan.Hours * Hour;
+        if (!RunUntil(safety))
         {
             return false;
         }
@@ -136,7 +137,7 @@ internal sealed class SimWorld : IDisposable
                 pos.AskLast();
             }
         });
-        bool ended = Loop.RunUntil(safety + HealUs, steps);
+        bool ended = RunUntil(safety + HealUs);
         foreach (SimTill till in Tills)
         {
             till.LookLast();
@@ -157,6 +158,20 @@ internal sealed class SimWorld : IDisposable
     /// <summary>Calls a till's admin socket.</summary>
     public void Order(SimTill till, string method, string path, byte[] body, Action<int, byte[]> answered) =>
         till.Call(admin: true, Operator, method, path, body, answered);
+
+    /// <summary>Hour by hour, each with steps of its own.</summary>
+    private bool RunUntil(long us)
+    {
+        while (Loop.NowUs < us)
+        {
+            if (!Loop.RunUntil(Math.Min(us, Loop.NowUs + Hour), StepsPerTillHour * Tills.Count))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     private void Heal()
     {
