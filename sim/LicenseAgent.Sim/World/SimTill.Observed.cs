@@ -59,9 +59,9 @@ internal sealed partial class SimTill
         long askedUs = _loop.NowUs;
         _loop.After((admin ? OrderWithin : AnswerWithin).Ticks / 10, () =>
         {
-            // An order takes dozens of commands, and each may take as long as a slow TPM lets it.
-            bool isFair = !admin || !HadTrouble([FaultKinds.TpmSlow], askedUs);
-            if (!isAnswered && !life.IsOver && !IsStopped && isFair)
+            // An order takes dozens of commands, and each may take as long as a slow TPM lets it. Asked last: it is looked
+            // for in the whole history.
+            if (!isAnswered && !life.IsOver && !IsStopped && !(admin && HadTrouble([FaultKinds.TpmSlow], askedUs)))
             {
                 _history.Add(new Unanswered(_loop.NowUs, Id, path));
             }
