@@ -35,11 +35,14 @@ internal sealed class Canary(SimLoop loop, Chronicle history, SimServer server, 
     {
         LearnNew();
         _places++;
-        for (int at = 0; at + Window <= bytes.Length; at++)
+
+        // Sixteen characters hold one window in eight wherever they begin; of raw bytes one in 256 could pass for text.
+        int step = Ascii.IsValid(bytes) ? TextWindow - Window : 1;
+        for (int at = 0; at + Window <= bytes.Length; at += step)
         {
             ulong window = BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]);
             (int word, ulong bit) = InFilter(window);
-            if ((_filter[word] & bit) != 0 && _windows.Contains(window) && VersionAt(bytes[at..]) is { } version)
+            if ((_filter[word] & bit) != 0 && _windows.Contains(window) && VersionAt(bytes, at) is { } version)
             {
                 history.Add(new SecretInClear(loop.NowUs, till, place, version));
                 return;
@@ -93,8 +96,7 @@ internal sealed class Canary(SimLoop loop, Chronicle history, SimServer server, 
         Array.Clear(_filter);
         foreach (byte[] form in _secrets.SelectMany(s => s.Forms))
         {
-            int window = IsText(form) ? TextWindow : Window;
-            for (int at = 0; at + window <= form.Length; at++)
+            for (int at = 0; at + Window <= form.Length; at++)
             {
                 ulong known = BinaryPrimitives.ReadUInt64LittleEndian(form.AsSpan(at));
                 (int word, ulong bit) = InFilter(known);
@@ -110,14 +112,13 @@ internal sealed class Canary(SimLoop loop, Chronicle history, SimServer server, 
         return (hash >> 6, 1UL << (hash & 63));
     }
 
-    private long? VersionAt(ReadOnlySpan<byte> bytes)
+    private long? VersionAt(ReadOnlySpan<byte> bytes, int at)
     {
         foreach ((long version, byte[][] forms) in _secrets)
         {
             foreach (byte[] form in forms)
             {
-                int window = IsText(form) ? TextWindow : Window;
-                if (bytes.Length >= window && form.AsSpan().IndexOf(bytes[..window]) >= 0)
+                if (Holds(form, bytes, at))
                 {
                     return version;
                 }
@@ -125,6 +126,21 @@ internal sealed class Canary(SimLoop loop, Chronicle history, SimServer server, 
         }
 
         return null;
+    }
+
+    /// <summary>The bytes around a window that is one of the form's are more of it, as many as make a find.</summary>
+    private static bool Holds(byte[] form, ReadOnlySpan<byte> bytes, int at)
+    {
+        int least = IsText(form) ? TextWindow : Window;
+        for (int from = Math.Max(0, at - (least - Window)); from <= at && from + least <= bytes.Length; from++)
+        {
+            if (form.AsSpan().IndexOf(bytes.Slice(from, least)) >= 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static bool IsText(byte[] form) => form.Length > SecretKeys.KeyLength;

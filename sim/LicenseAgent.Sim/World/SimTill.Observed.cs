@@ -8,6 +8,7 @@ using LicenseAgent.Daemon.LocalApi.Peers;
 using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Jose;
+using LicenseAgent.Protocol.Management;
 using LicenseAgent.Sim.History;
 using LicenseAgent.Sim.Kernel;
 using LicenseAgent.Sim.Plans;
@@ -90,13 +91,12 @@ internal sealed partial class SimTill
         AgentSnapshot shown = agent.Loop.Snapshot;
         UtcTime trusted = shown.Clock.At(Boot!.BootUs / 1_000);
         AgentMode mode = shown.Mode.At(trusted);
+        (long active, int actives) = InState(shown, "ACTIVE");
+        (long pending, int pendings) = InState(shown, "PENDING");
         Seen seen = new(
             _loop.NowUs, Id, ModeText.Of(mode),
             mode == AgentMode.Locked && shown.Mode.ReasonWhenLocked is { } reason ? ModeText.Of(reason) : "",
-            shown.Status.Secrets.FirstOrDefault(s => s.State == "ACTIVE")?.Version ?? 0,
-            shown.Status.Secrets.FirstOrDefault(s => s.State == "PENDING")?.Version ?? 0,
-            shown.Status.Secrets.Count(s => s.State == "ACTIVE"),
-            shown.Status.Secrets.Count(s => s.State == "PENDING"),
+            active, pending, actives, pendings,
             shown.HighestVersion, trusted.UnixMs, shown.Status.LastContact?.UnixMs,
             Wall.OffsetUs / 1_000);
         bool same = _lastSeen is { } last && last.AtUs > _loop.NowUs - 3_600_000_000
@@ -106,6 +106,21 @@ internal sealed partial class SimTill
             _lastSeen = seen;
             _history.Add(seen);
         }
+    }
+
+    /// <summary>Of the secrets shown in a state the first one's version, 0 if none, and how many there are.</summary>
+    private static (long Version, int Count) InState(AgentSnapshot shown, string state)
+    {
+        (long version, int count) = (0, 0);
+        foreach (SecretView secret in shown.Status.Secrets)
+        {
+            if (secret.State == state)
+            {
+                version = count++ == 0 ? secret.Version : version;
+            }
+        }
+
+        return (version, count);
     }
 
     /// <summary>Looked at in a moment, changed or not: what it makes of a sleep is over with the next contact.</summary>

@@ -29,6 +29,9 @@ internal sealed partial class SimTill : IDisposable
     // As the service manager is set up (RestartSec).
     private const long StartAgainUs = 5_000_000;
 
+    // One is a finding. What crashes at every start would for days say nothing else.
+    private const int CrashesMax = 20;
+
     private readonly SimLoop _loop;
     private readonly Chronicle _history;
     private readonly SimServer _server;
@@ -40,6 +43,7 @@ internal sealed partial class SimTill : IDisposable
     private SecretMemory? _memory;
     private int _processes;
     private int _boots;
+    private int _crashed;
     private readonly int _index;
 
     public SimTill(SimLoop loop, Chronicle history, SimServer server, SimNet net, AgentConfig config, string id, int index)
@@ -223,7 +227,8 @@ internal sealed partial class SimTill : IDisposable
             diskInTrouble: failure is StorageException && HadTrouble(FaultKinds.Disk, _loop.NowUs),
             newerFiles: failure is NewerFormatException && Formats.AreNewer(Disk));
         OnEnd(life, how, failure is null ? "" : $"{failure.GetType().Name}: {failure.Message}", failure?.ToString());
-        if (how != EndOf.NewerFormat && !stop.IsCancellationRequested)
+        _crashed += how == EndOf.Crash ? 1 : 0;
+        if (how != EndOf.NewerFormat && !stop.IsCancellationRequested && _crashed < CrashesMax)
         {
             StartAgain(StartAgainUs);
         }

@@ -102,7 +102,7 @@ public static class Views
             usable.Add(new UsableEntry(staged.Entry, End(state, staged.Entry), IsSoftware: true));
         }
 
-        return usable.ToImmutable();
+        return usable.DrainToImmutable();
     }
 
     /// <summary>

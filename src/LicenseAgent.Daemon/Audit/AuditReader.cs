@@ -18,6 +18,9 @@ internal sealed class AuditReader(IAuditFile file, Func<AuditExtent> newest)
     private const int ChunkBytes = 64 * 1024;
     private const int PageBytesMax = 1024 * 1024;
 
+    // Most records have some hundred bytes: a few are read where a line is looked for, and all it may have if need be.
+    private const int FewBytes = 4 * 1024;
+
     /// <summary>
     /// The record of a number with the hash its bytes have now; <see langword="null"/> where there is no such line.
     /// </summary>
@@ -29,8 +32,9 @@ internal sealed class AuditReader(IAuditFile file, Func<AuditExtent> newest)
             long at = FirstAtOrAfter(segment, seq);
             if (at == segment.Length)
                 continue;
-            byte[] bytes = GC.AllocateUninitializedArray<byte>(AuditFormat.MaxLineBytes);
-            ReadOnlySpan<byte> text = bytes.AsSpan(0, Read(segment.Name, at, bytes));
+            ReadOnlySpan<byte> text = ReadSome(segment.Name, at, FewBytes);
+            if (!text.Contains((byte)'\n'))
+                text = ReadSome(segment.Name, at, AuditFormat.MaxLineBytes);
             int end = text.IndexOf((byte)'\n');
             if (end < 0 || !AuditLine.TryParse(text[..end], out AuditLine line) || line.Seq < seq)
                 return null;
@@ -179,7 +183,7 @@ internal sealed class AuditReader(IAuditFile file, Func<AuditExtent> newest)
         // Numbers rise through a file, so halving finds the place in a few reads. low: of a line that begins before it,
         // or 0; high: at or behind it.
         (long low, long high) = (0, segment.Length);
-        while (high - low > ChunkBytes)
+        while (high - low > FewBytes)
         {
             long middle = low + ((high - low) / 2);
             (long at, long found) = FirstLineBehind(segment, middle);
@@ -190,8 +194,8 @@ internal sealed class AuditReader(IAuditFile file, Func<AuditExtent> newest)
             else
                 high = at;
         }
-        long result = segment.Length;
-        ForwardLines.Each(Read, segment, low, (line, at) =>
+        long result = high;
+        ForwardLines.Each(Read, segment with { Length = high }, low, (line, at) =>
         {
             if (SeqOf(line) is { } found && found < seq)
                 return true;
@@ -201,12 +205,23 @@ internal sealed class AuditReader(IAuditFile file, Func<AuditExtent> newest)
         return result;
     }
 
+    /// <summary>The first whole line behind an offset; number −1 where there is none, or none that has one.</summary>
     private (long At, long Seq) FirstLineBehind(AuditSegment segment, long offset)
     {
-        byte[] bytes = GC.AllocateUninitializedArray<byte>(2 * AuditFormat.MaxLineBytes);
-        ReadOnlySpan<byte> text = bytes.AsSpan(0, Read(segment.Name, offset, bytes));
-        int begin = text.IndexOf((byte)'\n') + 1;
-        return begin == 0 ? (segment.Length, -1) : (offset + begin, SeqOf(text[begin..]) ?? -1);
+        foreach (int size in (ReadOnlySpan<int>)[FewBytes, 2 * AuditFormat.MaxLineBytes])
+        {
+            ReadOnlySpan<byte> text = ReadSome(segment.Name, offset, size);
+            int begin = text.IndexOf((byte)'\n') + 1;
+            if (begin > 0 && SeqOf(text[begin..]) is { } seq)
+                return (offset + begin, seq);
+        }
+        return (segment.Length, -1);
+    }
+
+    private ReadOnlySpan<byte> ReadSome(string segment, long offset, int bytesMax)
+    {
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(bytesMax);
+        return bytes.AsSpan(0, Read(segment, offset, bytes));
     }
 
     private static long? SeqOf(ReadOnlySpan<byte> line) =>

@@ -17,6 +17,8 @@ internal sealed class AgentMetrics
     // Two clocks read one after the other differ by less from look to look; that alone is no reason to write a file.
     private static readonly TimeSpan s_skewStep = TimeSpan.FromSeconds(0.1);
 
+    private static readonly AgentMode[] s_modes = Enum.GetValues<AgentMode>();
+
     private readonly DurationHistogram _validationDuration =
         new(0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25);
 
@@ -202,8 +204,11 @@ internal sealed class AgentMetrics
             counters.UnauthorizedAccess);
         var byReason = text.Family(
             "validation_failures_total", "counter", "Validations answered with anything but VALID, by reason.");
-        foreach (string reason in ValidationReasons.All.Where(reason => reason != ValidationReasons.Valid))
-            byReason.Sample("", counters.ValidationsFailed.GetValueOrDefault(reason), ("reason", reason));
+        foreach (string reason in ValidationReasons.All)
+        {
+            if (reason != ValidationReasons.Valid)
+                byReason.Sample("", counters.ValidationsFailed.GetValueOrDefault(reason), ("reason", reason));
+        }
     }
 
     private static void WriteGauges(PrometheusText text, AgentGauges gauges)
@@ -230,7 +235,7 @@ internal sealed class AgentMetrics
             "rotation_consecutive_failures", "Failed rotations since the last success.", gauges.RotationFailuresInARow);
         text.Gauge("audit_chain_ok", "1 while the audit chain is whole.", gauges.AuditChainOk ? 1 : 0);
         var modes = text.Family("mode", "gauge", "1 for the mode that holds.");
-        foreach (var mode in Enum.GetValues<AgentMode>())
+        foreach (var mode in s_modes)
             modes.Sample("", mode == gauges.Mode ? 1 : 0, ("mode", ModeText.Of(mode)));
     }
 

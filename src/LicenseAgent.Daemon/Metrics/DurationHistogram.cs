@@ -7,6 +7,7 @@ namespace LicenseAgent.Daemon.Metrics;
 internal sealed class DurationHistogram
 {
     private readonly double[] _bounds;
+    private readonly string[] _texts; // of the buckets' bounds
     private readonly long[] _buckets; // one more than bounds: what is above the last
     private long _ticks;
 
@@ -14,6 +15,7 @@ internal sealed class DurationHistogram
     public DurationHistogram(params double[] bounds)
     {
         _bounds = bounds;
+        _texts = [.. bounds.Select(PrometheusFamily.Number), "+Inf"];
         _buckets = new long[bounds.Length + 1];
     }
 
@@ -40,11 +42,12 @@ internal sealed class DurationHistogram
     public void Write(PrometheusFamily family, params (string Name, string Value)[] labels)
     {
         long count = 0;
+        (string Name, string Value)[] bucket = [.. labels, default];
         for (int i = 0; i < _buckets.Length; i++)
         {
             count += Interlocked.Read(ref _buckets[i]);
-            string bound = i < _bounds.Length ? PrometheusFamily.Number(_bounds[i]) : "+Inf";
-            family.Sample("_bucket", count, [.. labels, ("le", bound)]);
+            bucket[^1] = ("le", _texts[i]);
+            family.Sample("_bucket", count, bucket);
         }
 
         family.Sample("_sum", TimeSpan.FromTicks(Interlocked.Read(ref _ticks)).TotalSeconds, labels);

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -8,12 +9,13 @@ internal sealed class PrometheusText
 {
     public const string Prefix = "license_agent_";
 
-    private readonly SortedDictionary<string, PrometheusFamily> _families = new(StringComparer.Ordinal);
+    private readonly List<PrometheusFamily> _families = [];
 
+    /// <param name="name">None that is there already.</param>
     public PrometheusFamily Family(string name, string type, string help)
     {
         var family = new PrometheusFamily(Prefix + name, type, help);
-        _families.Add(family.Name, family);
+        _families.Add(family);
         return family;
     }
 
@@ -26,17 +28,32 @@ internal sealed class PrometheusText
             Family(name, "gauge", help).Sample("", known);
     }
 
-    public override string ToString() => string.Concat(_families.Values);
+    public override string ToString()
+    {
+        _families.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
+        var text = new StringBuilder(_families.Sum(f => f.Length));
+        foreach (PrometheusFamily family in _families)
+            family.AppendTo(text);
+        return text.ToString();
+    }
 }
 
 /// <summary>One metric and its samples.</summary>
 internal sealed class PrometheusFamily(string name, string type, string help)
 {
+    // Up to here a number without a fraction has no exponent.
+    private const double PlainMax = 1e15;
+
+    private static readonly SearchValues<char> s_escaped = SearchValues.Create("\\\"\n");
+
     private readonly StringBuilder _samples = new();
 
     public string Name => name;
 
-    public void Sample(string suffix, double value, params (string Name, string Value)[] labels)
+    /// <summary>Characters of it, a few more at most.</summary>
+    public int Length => (2 * name.Length) + type.Length + help.Length + 20 + _samples.Length;
+
+    public void Sample(string suffix, double value, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         _samples.Append(name).Append(suffix);
         for (int i = 0; i < labels.Length; i++)
@@ -45,13 +62,22 @@ internal sealed class PrometheusFamily(string name, string type, string help)
                 .Append(Escape(labels[i].Value)).Append('"');
         }
 
-        _samples.Append(labels.Length > 0 ? "} " : " ").Append(Number(value)).Append('\n');
+        _samples.Append(labels.Length > 0 ? "} " : " ");
+        if (Math.Abs(value) < PlainMax && value == Math.Floor(value))
+            _samples.Append((long)value);
+        else
+            _samples.Append(Number(value));
+        _samples.Append('\n');
     }
 
     public static string Number(double value) => value.ToString(CultureInfo.InvariantCulture);
 
-    public override string ToString() => $"# HELP {name} {help}\n# TYPE {name} {type}\n{_samples}";
+    public void AppendTo(StringBuilder text) =>
+        text.Append("# HELP ").Append(name).Append(' ').Append(help)
+            .Append("\n# TYPE ").Append(name).Append(' ').Append(type).Append('\n').Append(_samples);
 
-    private static string Escape(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal)
-        .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+    private static string Escape(string value) => !value.AsSpan().ContainsAny(s_escaped)
+        ? value
+        : value.Replace("\\", "\\\\", StringComparison.Ordinal)
+            .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 }

@@ -53,6 +53,21 @@ public sealed class CanaryTests
     }
 
     [Fact]
+    public void Sixteen_characters_of_it_suffice_wherever_they_stand_and_fifteen_do_not()
+    {
+        string hex = Convert.ToHexString(Secret);
+        foreach (int before in Enumerable.Range(0, 20))
+        {
+            foreach (int first in Enumerable.Range(0, hex.Length - 15))
+            {
+                Assert.Equal(30, Seen($"{new string('x', before)}{hex.AsSpan(first, 16)}\n"));
+            }
+
+            Assert.Null(Seen($"{new string('x', before)}{hex.AsSpan(3, 15)}\n"));
+        }
+    }
+
+    [Fact]
     public void What_only_resembles_one_is_none()
     {
         Assert.Null(Seen(_server.SecretOf("till-0002", 30)));
