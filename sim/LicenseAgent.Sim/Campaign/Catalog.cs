@@ -60,6 +60,10 @@ internal sealed class Catalog(string profile)
         new("S33", "an answer as large as there is was delivered", r => Has<AnswerJudged>(r, a => a.Kind == "Huge"), "swarm"),
         new("S34", "a configuration was read again", r => Has<Ordered>(
             r, o => o.What == FaultKinds.Reload && o.Outcome == "200"), "lite", "swarm"),
+        new("S35", "a damaged identity was noticed", r => Has<Seen>(
+            r, s => s.Lock is "identity_damaged" or "certificate_damaged"), "swarm"),
+        new("S36", "a server certificate that had ended was refused", r => Has<CertificateRefused>(
+            r, c => c.Reason == "tls_expired"), "swarm"),
         new("S40", "a till was switched off in an orderly way", r => Has<Ended>(r, e => e.How == EndOf.ShutDown), "lite", "swarm"),
         new("S41", "a viewer's order was refused", r => Has<OddCall>(r, c => c.Kind == "viewer")),
     ];

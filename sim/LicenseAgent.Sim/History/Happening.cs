@@ -97,6 +97,9 @@ internal enum MessageFate
     CopyArrived,
 }
 
+/// <summary>A till did not like the server's certificate, and nothing was sent.</summary>
+internal sealed record CertificateRefused(long AtUs, string Node, string Reason) : Happening(AtUs, Node);
+
 /// <summary>The server judged a request.</summary>
 /// <param name="Operation">The request's id, the same when it is repeated.</param>
 internal sealed record Received(

@@ -33,6 +33,9 @@ internal static class FaultKinds
     public const string ServerStale = "server_stale";
     public const string KeyRollover = "server_key_rollover";
 
+    /// <summary>The server shows a certificate that has just ended, or one of another authority.</summary>
+    public const string ServerCertificate = "server_certificate";
+
     // TPM.
     public const string TpmAbsent = "tpm_absent";
     public const string TpmLockout = "tpm_lockout";
@@ -123,13 +126,13 @@ internal static class FaultKinds
     public static readonly IReadOnlyList<string> Tampering =
     [
         DiskRestored, RunRemoved, SecretDamaged, StateDamaged, BitRot, FileTruncated, AuditTailCut, AuditLineFlipped,
-        AuditSwapped,
+        AuditSwapped, IdentityDamaged,
     ];
 
     /// <summary>
-    /// No profile draws it yet. A till comes back from it when somebody enrols it anew; plans of the corpus have it.
+    /// Drawn by themselves, seldom: the one stops the whole fleet, after the other somebody has to come to the till.
     /// </summary>
-    public static readonly IReadOnlyList<string> NotDrawn = [IdentityDamaged];
+    public static readonly IReadOnlyList<string> Seldom = [ServerCertificate, IdentityDamaged];
 
     public static readonly IReadOnlyList<string> Upgrade = [OlderFormat, NewerFormat];
 
@@ -150,14 +153,14 @@ internal static class FaultKinds
     public static readonly IReadOnlyList<string> All =
     [
         .. Network.Union(Malice).Union(Server).Union(Tpm).Union(Disk).Union(Tampering).Union(Upgrade).Union(Process)
-            .Union(Clock),
+            .Union(Clock).Except(Seldom),
     ];
 
     public static bool Are(string kind) =>
-        All.Contains(kind) || AfterOrders.Contains(kind) || NotDrawn.Contains(kind);
+        All.Contains(kind) || AfterOrders.Contains(kind) || Seldom.Contains(kind);
 
     /// <summary>What befalls the server, and so all tills.</summary>
-    public static bool IsOfServer(string kind) => Server.Contains(kind);
+    public static bool IsOfServer(string kind) => Server.Contains(kind) || kind == ServerCertificate;
 }
 
 /// <summary>The names of what operators do.</summary>

@@ -15,7 +15,8 @@ internal sealed record Profile(
         new("swarm", 4, 48, 240, 40,
             [
                 .. FaultKinds.Network, .. FaultKinds.Malice, .. FaultKinds.Server, .. FaultKinds.Tpm, .. FaultKinds.Disk,
-                .. FaultKinds.Process, .. FaultKinds.Clock, .. FaultKinds.Tampering, .. FaultKinds.Upgrade,
+                .. FaultKinds.Process, .. FaultKinds.Clock, .. FaultKinds.Tampering.Except(FaultKinds.Seldom),
+                .. FaultKinds.Upgrade,
             ],
             Orders: true),
         new("rotation", 2, 48, 120, 40,
@@ -24,7 +25,9 @@ internal sealed record Profile(
         new("degraded", 2, 240, 480, 8,
             [FaultKinds.Cut, FaultKinds.ServerDown, FaultKinds.PowerCut, FaultKinds.Kill, FaultKinds.Portal], Orders: false),
         new("tpm", 2, 48, 120, 24, [.. FaultKinds.Tpm, .. FaultKinds.Process], Orders: false),
-        new("disk", 2, 48, 120, 24, [.. FaultKinds.Disk, .. FaultKinds.Process, .. FaultKinds.Tampering], Orders: false),
+        new("disk", 2, 48, 120, 24,
+            [.. FaultKinds.Disk, .. FaultKinds.Process, .. FaultKinds.Tampering.Except(FaultKinds.Seldom)],
+            Orders: false),
         new("clock", 2, 48, 240, 24, [.. FaultKinds.Clock, .. FaultKinds.Process, FaultKinds.Cut], Orders: false),
         new("ipc", 2, 6, 24, 16,
             [.. FaultKinds.Process, FaultKinds.AuditFull, FaultKinds.DiskStall, FaultKinds.TpmAbsent], Orders: true),
@@ -82,6 +85,7 @@ internal static class PlanMaker
         {
             orders.AddRange(InvalidationAtConfirm(seed, orders.Count + 1, tills, hours));
             faults.AddRange(LeftBroken(seed, faults.Count + 1, tills, hours));
+            faults.AddRange(Seldom(seed, faults.Count + 1, tills, hours));
         }
 
         return new Plan(
@@ -156,6 +160,26 @@ internal static class PlanMaker
             yield return new PlannedFault(
                 id, chance.Between(QuietS, hours * 3_600L), hours * 7_200L, SimWorld.NameOf((int)chance.Between(1, tills)),
                 FaultKinds.TpmAbsent, PlannedFault.ForGood);
+        }
+    }
+
+    /// <summary>What would leave little else to see if it were as frequent as other faults.</summary>
+    private static IEnumerable<PlannedFault> Seldom(ulong seed, int id, int tills, int hours)
+    {
+        SimRandom chance = SimRandom.Of(seed, "plan", "seldom");
+        if (chance.Chance(0.1))
+        {
+            yield return new PlannedFault(
+                id++, chance.Between(QuietS, hours * 3_600L), chance.Between(600, 200_000), "",
+                FaultKinds.ServerCertificate, chance.Below(2));
+        }
+
+        if (chance.Chance(0.1))
+        {
+            yield return new PlannedFault(
+                id, chance.Between(QuietS, hours * 3_600L), chance.Between(60, 3_600),
+                SimWorld.NameOf((int)chance.Between(1, tills)), FaultKinds.IdentityDamaged, chance.Below(2),
+                chance.Below(3));
         }
     }
 

@@ -164,6 +164,18 @@ internal sealed class SimNet(SimLoop loop, Chronicle history, SimServer server)
         }
     }
 
+    /// <summary>Before anything is sent the server has to show who it is, if it is there at all.</summary>
+    public NoContactException? RefusalOf(SimTill till, UpstreamSettings settings)
+    {
+        NoContactException? refusal = server.Troubles.IsDown ? null : server.Troubles.Refuses(settings.VerificationTime);
+        if (refusal is not null)
+        {
+            history.Add(new CertificateRefused(loop.NowUs, till.Id, refusal.Reason));
+        }
+
+        return refusal;
+    }
+
     private ServerReply? Process(Letter letter) => server.Troubles.IsDown
         ? null
         : server.Handle(letter.Method, letter.Path, letter.Body, letter.CertificateEnds);
@@ -262,6 +274,12 @@ internal sealed class UpstreamPort(SimTill till, Life life, SimNet net, string s
             if (_settings is null || !_settings.Pins.Contains(serverPin, StringComparer.Ordinal))
             {
                 asked.Fail(new NoContactException("tls_pin", "The server's key is not one of the pinned ones."));
+                return;
+            }
+
+            if (net.RefusalOf(till, _settings) is { } refusal)
+            {
+                asked.Fail(refusal);
                 return;
             }
 

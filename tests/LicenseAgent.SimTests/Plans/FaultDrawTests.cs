@@ -32,6 +32,7 @@ public sealed class FaultDrawTests
     public void Swarm_has_every_fault_there_is()
     {
         Assert.Empty(FaultKinds.All.Except(Profile.Named("swarm").Kinds));
+        Assert.Empty(FaultKinds.Seldom.Except(Plans("swarm").SelectMany(p => p.Faults).Select(f => f.Kind)));
     }
 
     [Fact]

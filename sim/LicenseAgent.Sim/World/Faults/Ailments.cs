@@ -35,6 +35,10 @@ internal static class Ailments
                 case FaultKinds.ServerDown: troubles.IsDown = true; break;
                 case FaultKinds.Overloaded: troubles.IsOverloaded = true; break;
                 case FaultKinds.ServerSkew: troubles.SkewUs = fault.Arg * Second; break;
+                case FaultKinds.ServerCertificate when fault.Arg == 0:
+                    troubles.CertificateEnds = SimEpoch.Start + TimeSpan.FromSeconds(fault.AtS);
+                    break;
+                case FaultKinds.ServerCertificate: troubles.IsOfAnotherAuthority = true; break;
                 case FaultKinds.BareStatus:
                     (troubles.BareStatus, troubles.BareRetryAfterS) = ((int)fault.Arg, fault.Arg2);
                     break;

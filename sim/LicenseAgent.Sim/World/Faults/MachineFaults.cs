@@ -101,6 +101,15 @@ internal sealed class MachineFaults(SimWorld world)
                 (fault.Kind == FaultKinds.TpmCleared ? (Action)till.Tpm.Clear : till.Tpm.Replace)();
                 till.Start();
                 return () => world.EnrolAnew(till);
+            case FaultKinds.IdentityDamaged:
+                till.KeepOff(fault.Id);
+                till.PowerCut();
+                Tampering.DamageIdentity(till.Disk, fault.Arg, fault.Arg2);
+                return () =>
+                {
+                    till.LetStart(fault.Id);
+                    world.EnrolAnew(till);
+                };
             case FaultKinds.TpmNvMissing:
                 till.Tpm.RemoveIndices();
                 return () => world.EnrolAnew(till);

@@ -18,7 +18,6 @@ internal static class Tampering
             FaultKinds.OlderFormat => () => Formats.MakeOlder(till.Disk),
             FaultKinds.BitRot => () => Rot(till.Disk, fault.Arg, fault.Arg2),
             FaultKinds.FileTruncated => () => Truncate(till.Disk, fault.Arg, toNothing: fault.Arg2 == 0),
-            FaultKinds.IdentityDamaged => () => DamageIdentity(till.Disk, fault.Arg == 0 ? Agent : Tls, fault.Arg2),
             FaultKinds.AuditTailCut => () => CutTail(till.Audit, (int)fault.Arg),
             FaultKinds.AuditLineFlipped => () => FlipLine(till.Audit, (int)fault.Arg),
             FaultKinds.AuditSwapped => () => PutOlder(till.Audit, fault.Arg),
@@ -74,8 +73,9 @@ internal static class Tampering
     }
 
     /// <summary>Of a key and its certificate the first bit: the rest is not of the seed.</summary>
-    private static void DamageIdentity(SimDisk disk, string name, long how)
+    public static void DamageIdentity(SimDisk disk, long which, long how)
     {
+        string name = which == 0 ? Agent : Tls;
         if (how == 2)
         {
             Damage(disk, name, at: 0);

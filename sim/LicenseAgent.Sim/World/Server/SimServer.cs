@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using LicenseAgent.Daemon.Ports;
 using LicenseAgent.Protocol;
 using LicenseAgent.Protocol.Encoding;
 using LicenseAgent.Protocol.Enrolment;
@@ -31,7 +32,26 @@ internal sealed class ServerTroubles
     /// <summary>And wishes for so much patience; 0: it does not say.</summary>
     public long BareRetryAfterS { get; set; }
 
-    public void Ease() => (IsDown, SkewUs, IsOverloaded, BareStatus, BareRetryAfterS) = (false, 0, false, 0, 0);
+    /// <summary>When the certificate that it shows ends; <see langword="null"/>: in good time it is renewed.</summary>
+    public UtcTime? CertificateEnds { get; set; }
+
+    /// <summary>What it shows is of an authority that nobody trusts.</summary>
+    public bool IsOfAnotherAuthority { get; set; }
+
+    public void Ease()
+    {
+        (IsDown, SkewUs, IsOverloaded, BareStatus, BareRetryAfterS) = (false, 0, false, 0, 0);
+        (CertificateEnds, IsOfAnotherAuthority) = (null, false);
+    }
+
+    /// <summary>What a till finds wrong with the certificate; <see langword="null"/>: nothing.</summary>
+    /// <param name="provenNow">What the till judges dates by.</param>
+    public NoContactException? Refuses(UtcTime provenNow) =>
+        IsOfAnotherAuthority
+            ? new NoContactException("tls_chain", "The license server showed a certificate of another authority.")
+            : CertificateEnds is { } end && end < provenNow
+                ? new NoContactException("tls_expired", $"The license server showed a certificate that ended {end}.")
+                : null;
 }
 
 /// <summary>
