@@ -244,9 +244,9 @@ internal sealed class NothingPastItsEnd : Checker
                             yield return Broken(v, $"VALID under v{v.TokenVersion} "
                                 + $"{(SimServer.At(v.AtUs).UnixMs - end) / 1000} s past its grace_until");
                         }
-                        else if (!clocks.Holds && now > levels.Heard?.GraceLimit?.UnixMs)
+                        else if (!clocks.Holds && levels.Forbid(v.AtUs, told => now > told.GraceLimit?.UnixMs))
                         {
-                            yield return Broken(v, $"VALID past the limit of grace, {levels.Heard.GraceLimit}");
+                            yield return Broken(v, $"VALID past the limit of grace, {levels.Heard?.GraceLimit}");
                         }
                         else if (invalidated.Contains(v.TokenVersion) || v.TokenVersion < levels.Heard?.InvalidBelow)
                         {

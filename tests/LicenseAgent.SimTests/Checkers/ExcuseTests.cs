@@ -99,6 +99,12 @@ public sealed class ExcuseTests
         Assert.Empty(Found<NothingPastItsEnd>(told, Contact, Answer(Hour, "VALID")));
         Assert.Single(Found<NothingPastItsEnd>(told, Contact, Answer(3 * Hour, "VALID")));
         Assert.Empty(Found<NothingPastItsEnd>(told, Contact, CheckIn, Contact, Answer(3 * Hour, "VALID")));
+
+        // That it is lifted may have been heard a moment ago; what was answered an hour ago and never heard, was lost.
+        Reported lifted = CheckIn with { AtUs = (3 * Hour) - Second };
+        Assert.Empty(Found<NothingPastItsEnd>(told, Contact, lifted, Answer(3 * Hour, "VALID")));
+        Assert.Single(Found<NothingPastItsEnd>(
+            told, Contact, lifted with { AtUs = 2 * Hour }, Answer(3 * Hour, "VALID")));
     }
 
     [Fact]
