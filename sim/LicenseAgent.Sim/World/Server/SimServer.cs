@@ -70,7 +70,7 @@ internal sealed partial class SimServer
 
     // One for each agent and concern: what one till is given moves nothing at another.
     private readonly Dictionary<(string Agent, string Concern), SimRandom> _streams = [];
-    private readonly SortedDictionary<string, AgentBooks> _agents = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AgentBooks> _agents = new(StringComparer.Ordinal);
 
     public SimServer(SimLoop loop, Chronicle history, ServerPolicy policy, SimRandom chance)
     {
